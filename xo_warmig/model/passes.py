@@ -1,0 +1,77 @@
+"""One pass over the disks of a VM: what it will copy, and what came of it."""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class PassKind(StrEnum):
+    """``final`` is the one whose source is a halted VM's own disk."""
+
+    FULL = "full"
+    DELTA = "delta"
+    FINAL = "final"
+
+
+class Verdict(StrEnum):
+    """Only a complete pass may become a base or lead on (R4)."""
+
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+    FAILED = "failed"
+
+
+class DiskPassPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What one pass does to one disk.
+
+    ``read_vdi`` is what is exported (a snapshot, or in a final pass the disk itself), ``base`` the snapshot it is compared with
+    (None: all that is allocated), ``skip_zeros`` whether zeros may be left out (R20).
+    """
+
+    disk: str  # uuid of the source VDI
+    read_vdi: str
+    base: str | None
+    target_vdi: str
+    virtual_size_bytes: int
+    skip_zeros: bool
+
+
+class PassPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """One pass: number from 1, and its disks."""
+
+    number: int
+    kind: PassKind
+    disks: list[DiskPassPlan]
+
+
+class DiskPassReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of one disk in one pass.
+
+    ``read_bytes`` came from the source's stream, ``written_bytes`` were sent to the target (zeros left out are in the first only),
+    ``seconds`` from opening to the confirmed end, ``transfer_seconds`` from the first to the last byte of data.
+    """
+
+    disk: str
+    verdict: Verdict
+    read_bytes: int
+    written_bytes: int
+    seconds: float
+    transfer_seconds: float
+    error: dict[str, object] | None = None
+
+
+class PassReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a pass. ``fixed_seconds`` is the part of ``seconds`` that moved no data (snapshots, attaching, tasks)."""
+
+    number: int
+    kind: PassKind
+    verdict: Verdict
+    started: float  # seconds since the epoch, this server's clock
+    seconds: float
+    fixed_seconds: float
+    bytes: int  # read from the source's streams
+    written_bytes: int
+    throughput_bytes_per_second: float
+    dirty_bytes_per_second: float | None  # None for a full pass
+    predicted_downtime_seconds: float | None
+    disks: list[DiskPassReport]

@@ -1,0 +1,81 @@
+"""What may be seen of a migration: the consistent report that the API, the command line and the pages all show."""
+
+import msgspec
+
+from xo_warmig.model.passes import PassKind, PassReport
+from xo_warmig.model.phases import Phase, Stage, WaitingFor
+from xo_warmig.model.requests import WarmMigrationRequest
+
+
+class DowntimePart(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A named part of the downtime, in seconds."""
+
+    name: str  # shutdown, open, transfer, confirm, state, start
+    seconds: float
+
+
+class Downtime(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """From asking the source to shut down to the target running."""
+
+    seconds: float
+    parts: list[DowntimePart]
+
+
+class DiskProgress(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A disk in the pass that runs now. ``total_bytes`` is an estimate until the stream's table was read."""
+
+    disk: str
+    target_vdi: str | None
+    name_label: str
+    device: str
+    virtual_size_bytes: int
+    done_bytes: int
+    total_bytes: int
+    bytes_per_second: float
+
+
+class CurrentPass(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The pass that runs now."""
+
+    number: int
+    kind: PassKind
+    started: float
+    remaining_seconds: float | None
+    disks: list[DiskProgress]
+
+
+class Warning_(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Something the operator should know, that stopped nothing."""
+
+    code: str
+    message: str
+    evidence: dict[str, object] = {}
+    remedy: str = ""
+
+
+class MigrationReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One migration, as it is now. Times are seconds since the epoch; ``progress`` goes from 0 to 1 and never back."""
+
+    id: str
+    vm: str
+    vm_name: str
+    source_pool: str
+    source_pool_name: str
+    target_pool: str
+    target_pool_name: str
+    sr: str
+    target_vm: str | None
+    request: WarmMigrationRequest
+    user: str
+    phase: Phase
+    stage: Stage
+    waiting_for: WaitingFor
+    progress: float
+    created: float
+    finished: float | None
+    current_pass: CurrentPass | None
+    passes: list[PassReport]
+    predicted_downtime_seconds: float | None
+    downtime: Downtime | None
+    warnings: list[Warning_]
+    error: dict[str, object] | None

@@ -1,0 +1,49 @@
+"""What a client asks for: one warm migration and its options, under the names that XO's API and ours give them."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+
+NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class ForceShutdown(StrEnum):
+    """When the source may be powered off without its consent."""
+
+    IF_NO_TOOLS = "ifNoTools"
+    NEVER = "never"
+    ALWAYS = "always"
+
+
+class OnFailure(StrEnum):
+    """What becomes of the copied data when the migration fails or is cancelled."""
+
+    KEEP = "keep"
+    DROP = "drop"
+
+
+class ShutdownPolicy(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """How the source is stopped. ``timeout`` is in seconds."""
+
+    timeout: Annotated[int, msgspec.Meta(ge=1)] = 1200
+    force: ForceShutdown = ForceShutdown.IF_NO_TOOLS
+
+
+class WarmMigrationRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Parameters of ``vm.warmMigration`` and ``warmMigration.start``.
+
+    The first four are Xen Orchestra's own and required; the rest are ours and optional.
+    """
+
+    vm: NonEmpty
+    sr: NonEmpty
+    start_destination_vm: bool
+    delete_source_vm: bool
+    target_downtime: Annotated[float, msgspec.Meta(gt=0)] = 30.0  # seconds
+    max_passes: Annotated[int, msgspec.Meta(ge=2)] = 10  # of all kinds, the final one included
+    min_pass_interval: Annotated[float, msgspec.Meta(ge=0)] = 0.0  # seconds
+    map_vdis_srs: dict[str, NonEmpty] = {}
+    map_vifs_networks: dict[str, NonEmpty] = {}
+    shutdown: ShutdownPolicy = ShutdownPolicy()
+    on_failure: OnFailure = OnFailure.KEEP

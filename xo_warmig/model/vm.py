@@ -1,0 +1,139 @@
+"""What is known of a VM, its disks and its surroundings on a pool. Values as JSON; identified by uuid, never by opaque reference."""
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+
+class PowerState(StrEnum):
+    """XAPI's own spelling."""
+
+    HALTED = "Halted"
+    PAUSED = "Paused"
+    RUNNING = "Running"
+    SUSPENDED = "Suspended"
+
+
+class Disk(msgspec.Struct, frozen=True, kw_only=True):
+    """A disk of a VM: its VDI and the VBD that gives it to the VM."""
+
+    vdi: str
+    sr: str
+    device: str  # VBD.userdevice, "0", "1", ...
+    mode: str  # "RW" or "RO"
+    bootable: bool
+    unpluggable: bool
+    virtual_size_bytes: int
+    physical_bytes: int  # VDI.physical_utilisation: an upper estimate of what is allocated
+    name_label: str
+    name_description: str
+    vdi_type: str = "user"
+    sharable: bool = False
+    read_only: bool = False
+    on_boot: str = "persist"
+    tags: list[str] = []
+    vdi_other_config: dict[str, str] = {}
+    vbd_other_config: dict[str, str] = {}
+    qos_algorithm_type: str = ""
+    qos_algorithm_params: dict[str, str] = {}
+    snapshots: list[str] = []  # uuids of VDI snapshots of it
+    other_vms: list[str] = []  # uuids of other VMs (no control domain, no snapshot) that have a VBD on it
+    chain_depth: int = 0
+
+
+class CdDrive(msgspec.Struct, frozen=True, kw_only=True):
+    """A CD drive of a VM; what was inserted does not travel."""
+
+    device: str
+    inserted_vdi: str | None = None
+
+
+class Vif(msgspec.Struct, frozen=True, kw_only=True):
+    """A network interface of a VM."""
+
+    uuid: str
+    device: str
+    mac: str
+    mtu: int
+    network: str
+    locking_mode: str = "network_default"
+    ipv4_allowed: list[str] = []
+    ipv6_allowed: list[str] = []
+    other_config: dict[str, str] = {}
+    qos_algorithm_type: str = ""
+    qos_algorithm_params: dict[str, str] = {}
+
+
+class Network(msgspec.Struct, frozen=True, kw_only=True):
+    """A network of a pool. ``vlan`` is that of its first PIF, -1 when untagged, None without a PIF."""
+
+    uuid: str
+    name_label: str
+    vlan: int | None
+
+
+class StorageRepository(msgspec.Struct, frozen=True, kw_only=True):
+    """An SR. ``plugged``: some live host has its PBD attached. ``thin``: its driver allocates as data is written."""
+
+    uuid: str
+    name_label: str
+    type: str
+    content_type: str
+    physical_size_bytes: int
+    free_bytes: int
+    plugged: bool
+    shared: bool
+    thin: bool
+    reads_as_zero: bool = True  # a new VDI of it reads as zeros
+    allows_create: bool = True
+
+
+class Vm(msgspec.Struct, frozen=True, kw_only=True):
+    """A VM with everything that a migration reads from its source pool.
+
+    ``metadata`` is the VM's record as JSON values, as the pool gave it, for the pool adapter that creates the target from it: no
+    other code looks inside.
+    """
+
+    uuid: str
+    pool: str  # uuid
+    pool_name: str
+    name_label: str
+    power_state: PowerState
+    is_a_template: bool
+    is_a_snapshot: bool
+    is_control_domain: bool
+    current_operations: list[str]
+    blocked_operations: dict[str, str]
+    tools: bool  # guest tools seen, so that a clean shutdown can be expected
+    ha_restart_priority: str
+    auto_poweron: bool
+    memory_static_max_bytes: int
+    other_config: dict[str, str]
+    disks: list[Disk]
+    cd_drives: list[CdDrive]
+    vifs: list[Vif]
+    networks: dict[str, Network]  # by uuid, those of its VIFs
+    snapshots: list[str]  # VM snapshots, by uuid
+    suspend_vdi: str | None = None
+    vtpms: int = 0
+    metadata: dict[str, Any] = {}
+
+
+class VolatileState(msgspec.Struct, frozen=True, kw_only=True):
+    """What a VM changes of itself while it runs, read again once it is Halted and put on the target before it starts."""
+
+    nvram: dict[str, str] = {}
+    time_offset: str | None = None  # platform.timeoffset
+    vtpm_contents: str | None = None
+
+
+class Attachment(msgspec.Struct, frozen=True, kw_only=True):
+    """A VBD on a disk. ``plugged`` covers reserved ones."""
+
+    vdi: str
+    vm: str
+    is_control_domain: bool
+    mode: str
+    plugged: bool

@@ -1,0 +1,175 @@
+"""What a migration needs from pools. The adapters in ``xapi`` fit these structurally; ``app`` proves it to the type checker.
+
+All methods are safe to call twice with the same arguments unless they say otherwise: the second call finds what the first made, by
+the uuid that was recorded or by ``tag``. Every method may raise ``PoolError`` (the pool refused; ``evidence`` has XAPI's code) and
+``PoolUnreachable``. Objects are named by uuid. Cancelling an awaiting task stops the waiting, not always the pool's own work.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from xo_warmig.disks.streams import ByteSink, ByteSource
+from xo_warmig.model.requests import ShutdownPolicy
+from xo_warmig.model.vm import Attachment, Disk, Network, PowerState, StorageRepository, Vif, Vm, VolatileState
+
+
+class Export(Protocol):
+    """An open reading end of a disk: its VHD stream."""
+
+    @property
+    def stream(self) -> ByteSource: ...
+
+    async def finish(self) -> None:
+        """After the last byte: the pool's task succeeded and its control domain has let go of the disk. Raises TransferError."""
+        ...
+
+    async def abort(self) -> None:
+        """Close at once and wait until the control domain has let go (R10). Never raises for a broken connection."""
+        ...
+
+
+class Import(Protocol):
+    """An open writing end of a disk: XAPI's sparse stream. It may stand open and idle before its first byte."""
+
+    @property
+    def stream(self) -> ByteSink: ...
+
+    async def finish(self) -> None:
+        """After the end marker: the pool's task succeeded, so the bytes are confirmed (R22), and the disk is free.
+
+        Raises TransferError.
+        """
+        ...
+
+    async def abort(self) -> None:
+        """Close at once and wait until the control domain has let go (R10). Never raises for a broken connection."""
+        ...
+
+
+class Pool(Protocol):
+    """What both sides can do."""
+
+    @property
+    def uuid(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    async def read_vm(self, vm: str) -> Vm:
+        """Raises NoSuchObject."""
+        ...
+
+    async def power_state(self, vm: str) -> PowerState: ...
+
+    async def blocked_operations(self, vm: str) -> dict[str, str]: ...
+
+    async def block_operations(self, vm: str, operations: Mapping[str, str]) -> dict[str, str]:
+        """Block each operation with its text; the entries that stood there before and were replaced. Ours are left as they are."""
+        ...
+
+    async def unblock_operations(self, vm: str, ours: Mapping[str, str], before: Mapping[str, str]) -> None:
+        """Remove our entries where the text is still ours, and put back what stood there before (R1)."""
+        ...
+
+    async def attachments(self, vdis: list[str]) -> list[Attachment]:
+        """All VBDs on these disks, of any VM, snapshots left out."""
+        ...
+
+    async def start_vm(self, vm: str) -> None:
+        """Start it; returns when it runs. A VM that runs already is an error (VM_BAD_POWER_STATE)."""
+        ...
+
+    async def destroy_disk(self, vdi: str) -> None:
+        """Destroy a VDI or snapshot; waits while a control domain still holds it; one that is gone already is success."""
+        ...
+
+
+class SourcePool(Pool, Protocol):
+    """The pool that a VM leaves."""
+
+    async def snapshot_disk(self, vdi: str, *, tag: str) -> str:
+        """``VDI.snapshot``; the snapshot's uuid.
+
+        ``tag`` goes into its other_config with its own uuid (R11); a snapshot that has this tag is found, not made twice.
+        """
+        ...
+
+    async def open_export(self, vdi: str, *, base: str | None) -> Export:
+        """Open a VHD export of ``vdi``, or of what differs from ``base``. Not repeatable: each call is a new connection."""
+        ...
+
+    async def shut_down(self, vm: str, policy: ShutdownPolicy) -> bool:
+        """Stop the VM by the policy and see it Halted; True when it went down cleanly.
+
+        Raises PoolError with code SHUTDOWN_REFUSED or SHUTDOWN_TIMEOUT, and the VM may then still halt later.
+        """
+        ...
+
+    async def read_volatile_state(self, vm: str) -> VolatileState: ...
+
+    async def destroy_vm(self, vm: str, vdis: list[str]) -> None:
+        """Destroy a halted VM and just these disks (R2). A VM that is gone already is success."""
+        ...
+
+
+class TargetPool(Pool, Protocol):
+    """The pool that a VM moves to."""
+
+    async def read_sr(self, sr: str) -> StorageRepository:
+        """Raises NoSuchObject."""
+        ...
+
+    async def networks(self) -> list[Network]: ...
+
+    async def create_vm(self, source: Vm, *, migration: str, blocked: Mapping[str, str]) -> str:
+        """Make the target: all of the source's metadata that this pool takes, no disks; the uuid.
+
+        Made as a template, then blocked, then made a VM (R1); HA and auto-power-on off (R13). Found again by the migration's tag.
+        """
+        ...
+
+    async def create_disk(self, source: Disk, *, sr: str, migration: str) -> str:
+        """Make an empty VDI of the source disk's size and names; the uuid. Found again by tag."""
+        ...
+
+    async def attach_disk(self, vm: str, vdi: str, source: Disk) -> None:
+        """Give the VM a VBD on it, as the source has."""
+        ...
+
+    async def create_cd_drive(self, vm: str, device: str) -> None:
+        """Give the VM an empty CD drive."""
+        ...
+
+    async def create_vif(self, vm: str, source: Vif, *, network: str) -> None:
+        """Give the VM a VIF with the source's device, MAC and settings, on ``network``."""
+        ...
+
+    async def apply_volatile_state(self, vm: str, state: VolatileState) -> None: ...
+
+    async def open_import(self, vdi: str) -> Import:
+        """Open a sparse import into ``vdi``. Not repeatable: each call is a new connection."""
+        ...
+
+    async def is_booted(self, vm: str, *, expect_tools: bool) -> bool:
+        """Running, and with tools seen where they are expected."""
+        ...
+
+    async def restore_ha(self, vm: str, source: Vm) -> None:
+        """HA and auto-power-on as on the source (R13)."""
+        ...
+
+    async def discard_vm(self, vm: str) -> None:
+        """Destroy a halted target that this migration made, without its disks. One that is gone already is success."""
+        ...
+
+
+class Pools(Protocol):
+    """All connected pools."""
+
+    async def pool_of_vm(self, vm: str) -> SourcePool:
+        """Raises NoSuchObject, or PoolUnreachable when the pool that had it is down."""
+        ...
+
+    async def pool_of_sr(self, sr: str) -> TargetPool:
+        """Raises NoSuchObject, or PoolUnreachable when the pool that had it is down."""
+        ...
