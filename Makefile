@@ -1,0 +1,41 @@
+# Every target installs what it needs: a virtual environment in .venv, and for tests the tools of scripts/setup-system.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check schemas bench clean
+
+demo: .venv/.run
+	@$(BIN)/xo-warmig demo
+
+test: .venv/.dev .made/system .made/node
+	$(BIN)/python -m pytest $(TESTS)
+
+check: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m xo_warmig.api.schemas --check
+
+schemas: .venv/.run
+	$(BIN)/python -m xo_warmig.api.schemas --write
+
+bench: .venv/.run .made/system
+	$(BIN)/python -m bench.copy
+
+clean:
+	rm -rf .venv .made tests/clients/node_modules
+
+.venv/.run: pyproject.toml
+	@scripts/setup-venv "$(PYTHON)" .
+
+.venv/.dev: pyproject.toml
+	@scripts/setup-venv "$(PYTHON)" ".[dev]"
+	@touch .venv/.run .venv/.dev
+
+.made/system: scripts/setup-system
+	@scripts/setup-system
+	@mkdir -p .made && touch $@
+
+.made/node: tests/clients/package.json tests/clients/package-lock.json .made/system
+	@cd tests/clients && npm ci --no-audit --no-fund --loglevel=error
+	@mkdir -p .made && touch $@
