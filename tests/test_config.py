@@ -1,0 +1,119 @@
+"""The configuration: where values come from, which win, and what a wrong one says."""
+
+from pathlib import Path
+
+import pytest
+
+from xo_warmig.config import Config, find_file, is_loopback, load
+from xo_warmig.errors import InvalidRequest
+
+
+def refused(file: Path | None = None, environment: dict[str, str] | None = None, **given: object) -> InvalidRequest:
+    """The error that these values get."""
+    with pytest.raises(InvalidRequest) as caught:
+        load(file, environment or {}, given)
+    assert caught.value.code == "BAD_CONFIG"
+    assert caught.value.remedy
+    return caught.value
+
+
+def written(folder: Path, text: str) -> Path:
+    """A configuration file."""
+    file = folder / "config.toml"
+    file.write_text(text)
+    return file
+
+
+def test_without_anything_it_listens_on_loopback() -> None:
+    """The defaults are safe."""
+    config = load(environment={})
+    assert is_loopback(config.address)
+    assert not config.uses_tls
+    assert not config.allow_plain
+
+
+def test_a_variable_wins_over_the_file_and_an_option_over_both(tmp_path: Path) -> None:
+    """The order of the three places."""
+    file = written(tmp_path, 'port = 1\naddress = "127.0.0.2"\nstate_dir = "/var/lib/x"\n')
+    config = load(file, {"XO_WARMIG_PORT": "2", "XO_WARMIG_ADDRESS": "127.0.0.3"}, {"port": 3, "address": None})
+    assert (config.port, config.address, config.state_dir) == (3, "127.0.0.3", Path("/var/lib/x"))
+
+
+def test_variables_hold_lists_and_truth_values() -> None:
+    """Lists have commas, truth values are words."""
+    config = load(environment={"XO_WARMIG_ALLOWED_ORIGINS": "https://a, https://b", "XO_WARMIG_ALLOW_PLAIN": "true"})
+    assert config.allowed_origins == ["https://a", "https://b"]
+    assert config.allow_plain
+
+
+def test_the_client_s_variables_are_no_keys() -> None:
+    """XO_WARMIG_URL and XO_WARMIG_TOKEN belong to the command line."""
+    assert load(environment={"XO_WARMIG_URL": "http://h", "XO_WARMIG_TOKEN": "t"}) == Config()
+
+
+def test_a_wrong_type_names_file_and_key(tmp_path: Path) -> None:
+    """A file is read strictly: a port in quotes is refused."""
+    file = written(tmp_path, 'port = "9"\n')
+    error = refused(file)
+    assert error.evidence == {"file": str(file), "key": "port"}
+
+
+def test_an_unknown_key_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    """A misspelt key is never ignored."""
+    error = refused(written(tmp_path, "prot = 9\n"))
+    assert error.evidence["key"] == "prot"
+    assert "port" in error.remedy
+
+
+def test_an_unknown_variable_is_refused() -> None:
+    """Neither is a misspelt variable."""
+    assert refused(environment={"XO_WARMIG_PROT": "9"}).evidence == {"file": "XO_WARMIG_PROT", "key": "prot"}
+
+
+def test_a_port_out_of_range_is_refused() -> None:
+    """Ports end at 65535."""
+    assert refused(environment={"XO_WARMIG_PORT": "65536"}).evidence["key"] == "port"
+
+
+@pytest.mark.parametrize("text", ["port = ", "\x00"])
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path, text: str) -> None:
+    """The message starts with the file."""
+    file = written(tmp_path, text)
+    assert refused(file).message.startswith(str(file))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """A file that was asked for must be there."""
+    assert refused(tmp_path / "none.toml").evidence == {"file": str(tmp_path / "none.toml")}
+
+
+def test_another_address_needs_tls_or_consent(tmp_path: Path) -> None:
+    """Passwords do not travel in the clear by accident."""
+    assert refused(address="0.0.0.0").evidence["key"] == "address"
+    assert load(environment={}, given={"address": "0.0.0.0", "allow_plain": True}).address == "0.0.0.0"
+    (tmp_path / "c").touch()
+    given = {"address": "::", "tls_cert": tmp_path / "c", "tls_key": str(tmp_path / "c")}
+    assert load(environment={}, given=given).uses_tls
+
+
+def test_half_a_key_pair_is_refused(tmp_path: Path) -> None:
+    """The message names what is missing."""
+    (tmp_path / "c").touch()
+    assert refused(tls_cert=str(tmp_path / "c")).evidence["key"] == "tls_key"
+
+
+def test_a_host_name_is_no_address() -> None:
+    """Names could resolve to anything."""
+    assert refused(address="example.org").evidence["key"] == "address"
+
+
+def test_the_file_is_found_where_it_is_named(tmp_path: Path) -> None:
+    """Option, then variable, then the usual place."""
+    usual = tmp_path / "xo-warmig" / "config.toml"
+    environment = {"XDG_CONFIG_HOME": str(tmp_path)}
+    assert find_file(None, environment) is None
+    usual.parent.mkdir()
+    usual.touch()
+    assert find_file(None, environment) == usual
+    assert find_file(None, environment | {"XO_WARMIG_CONFIG": "/x"}) == Path("/x")
+    assert find_file(Path("/y"), environment | {"XO_WARMIG_CONFIG": "/x"}) == Path("/y")

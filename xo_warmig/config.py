@@ -1,0 +1,160 @@
+"""What a server is configured with, from a TOML file, ``XO_WARMIG_*`` variables and the command line, later ones winning.
+
+Only the values and their checks live here; nothing is opened or created. A wrong value is an ``InvalidRequest`` with code
+``BAD_CONFIG`` whose evidence names the place (``file`` or variable) and the ``key``.
+"""
+
+import ipaddress
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import msgspec
+
+from xo_warmig.errors import InvalidRequest
+
+PREFIX = "XO_WARMIG_"
+# Read by the command line as a client, or to find the file; not keys of the server's configuration.
+OTHER_VARIABLES = frozenset({"XO_WARMIG_URL", "XO_WARMIG_TOKEN", "XO_WARMIG_CA", "XO_WARMIG_CONFIG", "XO_WARMIG_DEBUG"})
+
+
+def default_state_dir() -> Path:
+    """``$XDG_STATE_HOME/xo-warmig``, by default under ``~/.local/state``."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "xo-warmig"
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A server's configuration. The field names are the keys of the TOML file; variables are those names in capitals."""
+
+    address: str = "127.0.0.1"  # an IP address, or "localhost"
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8480  # 0: any free one
+    tls_cert: Path | None = None  # PEM, the chain included
+    tls_key: Path | None = None
+    allow_plain: bool = False  # listen without TLS on an address that others can reach
+    state_dir: Path = msgspec.field(default_factory=default_state_dir)
+    admin_password_file: Path | None = None  # for the first administrator; else a password is made and printed once
+    allowed_origins: list[str] = []  # origins of pages, beside the server's own, that may open the websocket
+    trusted_proxies: list[str] = []  # addresses whose X-Forwarded-* headers are believed
+    max_connections_per_address: Annotated[int, msgspec.Meta(ge=1)] = 200
+
+    @property
+    def uses_tls(self) -> bool:
+        return self.tls_cert is not None
+
+
+def load(
+    file: Path | None = None, environment: Mapping[str, str] | None = None, given: Mapping[str, Any] | None = None
+) -> Config:
+    """The configuration from ``file``, then ``environment`` (the process's own by default), then ``given``.
+
+    ``given`` holds command-line values by field name; None there means not given.
+
+    Raises:
+        InvalidRequest: code BAD_CONFIG.
+    """
+    environment = os.environ if environment is None else environment
+    values = _from_file(file) if file is not None else {}
+    values |= _from_environment(environment)
+    values |= {
+        key: _convert(value, key, f"option --{key.replace('_', '-')}", strict=False)
+        for key, value in (given or {}).items()
+        if value is not None
+    }
+    config = Config(**values)
+    _check(config)
+    return config
+
+
+def find_file(given: Path | None, environment: Mapping[str, str] | None = None) -> Path | None:
+    """The file that was named (option, or XO_WARMIG_CONFIG), else ``$XDG_CONFIG_HOME/xo-warmig/config.toml`` where it exists."""
+    environment = os.environ if environment is None else environment
+    if given is not None:
+        return given
+    if named := environment.get("XO_WARMIG_CONFIG"):
+        return Path(named)
+    home = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    usual = home / "xo-warmig" / "config.toml"
+    return usual if usual.is_file() else None
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine can reach ``address``."""
+    if address == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+_FIELDS = {field.name: field for field in msgspec.structs.fields(Config)}
+
+
+def _from_file(file: Path) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(file.read_text())
+    except OSError as error:
+        _refuse(str(file), None, f"cannot be read: {error.strerror}", "Name a TOML file that this user can read.")
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        _refuse(str(file), None, f"is not TOML: {error}", "Correct the file; every line is `key = value`.")
+    return {key: _convert(value, key, str(file), strict=True) for key, value in table.items()}
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    names = sorted(name for name in environment if name.startswith(PREFIX) and name not in OTHER_VARIABLES)
+    return {
+        (key := name.removeprefix(PREFIX).lower()): _convert(_listed(key, environment[name]), key, name, strict=False)
+        for name in names
+    }
+
+
+def _listed(key: str, text: str) -> str | list[str]:
+    """Lists are written with commas in a variable."""
+    if key in _FIELDS and _FIELDS[key].type == list[str]:
+        return [item.strip() for item in text.split(",") if item.strip()]
+    return text
+
+
+def _convert(value: Any, key: str, where: str, *, strict: bool) -> Any:
+    if key not in _FIELDS:
+        known = ", ".join(_FIELDS)
+        _refuse(where, key, f"there is no key {key!r}", f"Remove it, or use one of: {known}.")
+    try:
+        return msgspec.convert(value, _FIELDS[key].type, strict=strict, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        _refuse(where, key, f"{key}: {error}", f"Correct the value of {key}.")
+
+
+def _path(wanted: type, value: Any) -> Any:
+    if wanted is Path and isinstance(value, str | Path) and str(value):
+        return Path(value).expanduser()
+    raise msgspec.ValidationError(f"Expected a path, got {value!r}")
+
+
+def _check(config: Config) -> None:
+    if config.address != "localhost":
+        try:
+            ipaddress.ip_address(config.address)
+        except ValueError:
+            _refuse("configuration", "address", f"address: {config.address!r} is no IP address", "Give an IP address.")
+    if (config.tls_cert is None) != (config.tls_key is None):
+        missing = "tls_key" if config.tls_key is None else "tls_cert"
+        _refuse("configuration", missing, "tls_cert and tls_key go together", f"Give {missing} too.")
+    for key in ("tls_cert", "tls_key", "admin_password_file"):
+        path: Path | None = getattr(config, key)
+        if path is not None and not os.access(path, os.R_OK):
+            _refuse("configuration", key, f"{key}: {path} cannot be read", "Name a file that this user can read.")
+    if not is_loopback(config.address) and not config.uses_tls and not config.allow_plain:
+        _refuse(
+            "configuration",
+            "address",
+            f"{config.address} can be reached by other machines, and passwords would travel in the clear",
+            "Give tls_cert and tls_key, or listen on 127.0.0.1, or set allow_plain if something else encrypts.",
+        )
+
+
+def _refuse(where: str, key: str | None, message: str, remedy: str) -> NoReturn:
+    evidence = {"file": where} | ({"key": key} if key else {})
+    raise InvalidRequest(f"{where}: {message}", code="BAD_CONFIG", evidence=evidence, remedy=remedy)
