@@ -1,0 +1,91 @@
+"""What the disks take of each storage repository, and what the SR records say about it."""
+
+import errno
+import threading
+from typing import TYPE_CHECKING
+
+from xo_warmig.simulator.failure import XapiFailure
+
+if TYPE_CHECKING:
+    from xo_warmig.simulator.database import Database
+    from xo_warmig.simulator.storage.chains import ChainStore
+
+
+class Space:
+    """Accounting of all SRs of a pool. It asks nobody's leave for metadata, only for blocks, as a file SR on a full disk does."""
+
+    def __init__(self, db: "Database", storage: "ChainStore") -> None:
+        self._db = db
+        self._storage = storage
+        self._lock = threading.Lock()
+        self._used: dict[str, int] = {}  # SR ref -> bytes of its images
+        self._foreign: dict[str, int] = {}  # SR ref -> bytes that something else takes
+        self._sr_of: dict[str, str] = {}  # image uuid -> SR ref
+        storage.on_grow = self._grow
+
+    def free_bytes(self, sr_ref: str) -> int:
+        """What is left for blocks."""
+        return int(self._db.field("SR", sr_ref, "physical_size")) - self.used_bytes(sr_ref)
+
+    def used_bytes(self, sr_ref: str) -> int:
+        """What images and other things take."""
+        with self._lock:
+            if sr_ref not in self._used:
+                self._used[sr_ref] = self._measure(sr_ref)
+            return self._used[sr_ref] + self._foreign.get(sr_ref, 0)
+
+    def require(self, sr_ref: str, needed_bytes: int) -> None:
+        """Raises SR_BACKEND_FAILURE_44 when there is less than this left."""
+        if needed_bytes > self.free_bytes(sr_ref):
+            raise XapiFailure("SR_BACKEND_FAILURE_44", "", "There is insufficient space", "")
+
+    def fill(self, sr_ref: str, foreign_bytes: int) -> None:
+        """Let something that is no image take so many bytes of the SR."""
+        with self._lock:
+            self._foreign[sr_ref] = foreign_bytes
+        self.refresh(sr_ref)
+
+    def refresh(self, sr_ref: str) -> None:
+        """Count anew and put the result in the SR's record."""
+        with self._lock:
+            self._used[sr_ref] = self._measure(sr_ref)
+        vdis = [self._db.get("VDI", ref) for ref in self._db.field("SR", sr_ref, "VDIs") if self._db.exists("VDI", ref)]
+        self._put("SR", sr_ref, physical_utilisation=self.used_bytes(sr_ref))
+        self._put("SR", sr_ref, virtual_allocation=sum(int(vdi["virtual_size"]) for vdi in vdis if vdi["managed"]))
+
+    def rescan(self, sr_ref: str) -> None:
+        """As a scan does: correct the sizes of every VDI, then the SR."""
+        for ref in self._db.field("SR", sr_ref, "VDIs"):
+            uuid = self._db.field("VDI", ref, "uuid")
+            if self._storage.exists(uuid):
+                self._put("VDI", ref, physical_utilisation=self._storage.physical_bytes(uuid))
+        self.refresh(sr_ref)
+
+    def _put(self, cls: str, ref: str, **fields: int) -> None:
+        """Only what differs: each change is an event."""
+        differing = {name: value for name, value in fields.items() if self._db.field(cls, ref, name) != value}
+        if differing:
+            self._db.set(cls, ref, **differing)
+
+    def _measure(self, sr_ref: str) -> int:
+        total = 0
+        for ref in self._db.field("SR", sr_ref, "VDIs"):
+            if not self._db.exists("VDI", ref):
+                continue
+            uuid = self._db.field("VDI", ref, "uuid")
+            if self._storage.exists(uuid):
+                self._sr_of[uuid] = sr_ref
+                total += self._storage.physical_bytes(uuid)
+        return total
+
+    def _grow(self, uuid: str, added_bytes: int) -> None:
+        sr_ref = self._sr_of.get(uuid)
+        if sr_ref is None:
+            vdi = self._db.resolve("VDI", uuid)
+            if vdi is None:
+                return
+            sr_ref = self._sr_of[uuid] = self._db.field("VDI", vdi, "SR")
+        if added_bytes > self.free_bytes(sr_ref):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        with self._lock:
+            self._used[sr_ref] = self._used.get(sr_ref, 0) + added_bytes
