@@ -1,0 +1,58 @@
+"""One simulated pool: everything that a call handler may need, put together. What the parts do is in their own modules."""
+
+import secrets
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from xo_warmig.simulator.bandwidth import Bandwidth
+from xo_warmig.simulator.database import Database
+from xo_warmig.simulator.delays import Delays
+from xo_warmig.simulator.faults import Faults
+from xo_warmig.simulator.guests import Guests
+from xo_warmig.simulator.sessions import Sessions
+from xo_warmig.simulator.site import PoolConfig
+from xo_warmig.simulator.storage import ChainStore, Space
+from xo_warmig.simulator.tasks import Tasks
+from xo_warmig.simulator.trace import Trace
+
+
+@dataclass(kw_only=True)
+class SimPool:
+    """The parts of a pool, and the few facts about it that everybody asks for."""
+
+    config: PoolConfig
+    directory: Path
+    db: Database
+    tasks: Tasks
+    sessions: Sessions
+    storage: ChainStore
+    space: Space
+    guests: Guests
+    delays: Delays
+    faults: Faults
+    trace: Trace
+    bandwidth: Bandwidth
+    stopping: threading.Event = field(default_factory=threading.Event)
+    secret: str = field(default_factory=secrets.token_hex)
+
+    @property
+    def seed(self) -> int:
+        return self.config.seed
+
+    @property
+    def pool_ref(self) -> str:
+        return self.db.refs("pool")[0]
+
+    @property
+    def master(self) -> str:
+        """Reference of the host that is master."""
+        return str(self.db.row("pool", self.pool_ref)["master"])
+
+    def dom0(self, host_ref: str) -> str:
+        """The control domain of a host."""
+        return str(self.db.row("host", host_ref)["control_domain"])
+
+    def host_url(self, host_ref: str) -> str:
+        """Where a host answers: scheme, address and port. Real hosts are on 80 and 443; those of a simulated pool share a port."""
+        return f"{self.config.scheme}://{self.db.row('host', host_ref)['address']}:{self.config.port}"

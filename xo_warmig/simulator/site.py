@@ -1,0 +1,122 @@
+"""What a simulated site is asked to be, as data: pools, their hosts, storage and VMs. Nothing here starts anything."""
+
+from pathlib import Path
+
+import msgspec
+
+GIB = 1 << 30
+
+
+class GuestConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What runs inside a VM; kept as JSON in ``other_config["sim:guest"]`` of the VM.
+
+    ``kind`` is ``none``, ``blocks`` (block writes) or ``files`` (files in a file system). ``rate`` is bytes a second, ``cluster``
+    the bytes of one write, ``span`` the bytes from the start of the disk in which writes fall (0: the whole disk), ``disks`` the
+    positions of the disks written to.
+    """
+
+    kind: str = "none"
+    rate: int = 1 << 20
+    cluster: int = 64 << 10
+    seed: int = 1
+    span: int = 0
+    disks: list[int] = msgspec.field(default_factory=lambda: [0])
+    ignores_shutdown: bool = False
+
+
+class DiskConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """A disk of a VM. ``allocated_bytes`` of seeded random data are written at creation, or the image at ``image`` is loaded.
+
+    ``sr`` is a position in the pool's storage repositories (0: the default one).
+    """
+
+    size_bytes: int = 4 * GIB
+    allocated_bytes: int = 0
+    image: str = ""
+    sr: int = 0
+    name_label: str = ""
+    name_description: str = ""
+    mode: str = "RW"
+    bootable: bool | None = None
+    tags: list[str] = msgspec.field(default_factory=list)
+    other_config: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class VmConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """A VM. ``vifs`` is a number of interfaces; ``tools`` says whether guest tools report in."""
+
+    name_label: str
+    name_description: str = ""
+    uuid: str = ""
+    memory_bytes: int = 1 * GIB
+    vcpus: int = 2
+    power_state: str = "Running"
+    firmware: str = "bios"
+    secure_boot: bool = False
+    tools: bool = True
+    disks: list[DiskConfig] = msgspec.field(default_factory=lambda: [DiskConfig()])
+    cd_drive: bool = True
+    vifs: int = 1
+    guest: GuestConfig = GuestConfig()
+    tags: list[str] = msgspec.field(default_factory=list)
+    platform: dict[str, str] = msgspec.field(default_factory=dict)
+    other_config: dict[str, str] = msgspec.field(default_factory=dict)
+    blocked_operations: dict[str, str] = msgspec.field(default_factory=dict)
+    NVRAM: dict[str, str] = msgspec.field(default_factory=dict)
+    xenstore_data: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class PoolConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """A pool. ``addresses`` (one a host) and ``port`` are filled in by the launcher.
+
+    ``delays`` are seconds by name, added to the calls that real pools take long for. ``bandwidth`` is bytes a second of all disk
+    transfers together, 0 for no limit.
+    """
+
+    name: str
+    cpu_vendor: str = "GenuineIntel"
+    release: str = "8.3"
+    hosts: int = 1
+    host_memory_bytes: int = 64 * GIB
+    sr_size_bytes: int = 200 * GIB
+    sr_type: str = "ext"
+    vms: list[VmConfig] = msgspec.field(default_factory=list)
+    username: str = "root"
+    password: str = "password"
+    https: bool = False
+    addresses: list[str] = msgspec.field(default_factory=list)
+    port: int = 0
+    seed: int = 1
+    bandwidth: int = 0
+    delays: dict[str, float] = msgspec.field(default_factory=dict)
+    gc_delay_seconds: float = 5.0
+    session_timeout_seconds: float = 86400.0
+
+    @property
+    def scheme(self) -> str:
+        return "https" if self.https else "http"
+
+    @property
+    def url(self) -> str:
+        """Where the pool's master answers."""
+        return f"{self.scheme}://{self.addresses[0]}:{self.port}"
+
+
+def default_vm() -> VmConfig:
+    """The VM that pool 0 has unless told otherwise: running, two disks, an empty CD drive, one interface."""
+    system = DiskConfig(size_bytes=4 * GIB, allocated_bytes=64 << 20, name_label="web-1 system", name_description="/")
+    data = DiskConfig(size_bytes=8 * GIB, allocated_bytes=32 << 20, name_label="web-1 data", name_description="/srv")
+    return VmConfig(name_label="web-1", name_description="A web server", disks=[system, data], tags=["web"])
+
+
+def default_pools() -> list[PoolConfig]:
+    """Two pools between whose processors no running VM could move."""
+    intel = PoolConfig(name="pool-0", cpu_vendor="GenuineIntel", vms=[default_vm()])
+    return [intel, PoolConfig(name="pool-1", cpu_vendor="AuthenticAMD", seed=2)]
+
+
+class SiteConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """All pools of one simulation. Without a ``directory`` they live in a temporary one that goes with them."""
+
+    pools: list[PoolConfig] = msgspec.field(default_factory=default_pools)
+    directory: Path | None = None
