@@ -1,0 +1,1 @@
+"""Benchmarks: ``python -m bench.NAME [--json]``. Every ratio is taken from pairs in one run, since machines differ and drift."""
