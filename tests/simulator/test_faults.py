@@ -11,7 +11,7 @@ from xo_warmig.simulator.faults import FaultKind, FaultOrder, Faults
 def test_a_call_fails_as_ordered_and_then_no_more() -> None:
     """The error is the one that was asked for."""
     faults = Faults()
-    faults.add(FaultOrder(kind=FaultKind.FAIL, match="VDI.*", error=["SR_BACKEND_FAILURE_109", "", "chain", ""]))
+    faults.add(FaultOrder(kind=FaultKind.FAIL, match="VDI.*", error=("SR_BACKEND_FAILURE_109", "", "chain", "")))
     faults.on_call("VM.start", [])
     with pytest.raises(XapiFailure) as caught:
         faults.on_call("Async.VDI.snapshot", [])

@@ -38,7 +38,7 @@ class FaultOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     at: int = 0
     times: int = 1
     seconds: float = 1.0
-    error: list[str] = ["INTERNAL_ERROR", "a simulated fault"]
+    error: tuple[str, ...] = ("INTERNAL_ERROR", "a simulated fault")
 
 
 class _Armed:
