@@ -1,0 +1,220 @@
+"""The client against small websocket servers: matching of answers, errors, notifications, and how a connection ends."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+
+from xo_warmig.client import CallFailed, ConnectionLost, Notification, connect, websocket_url
+
+Handler = Callable[[ServerConnection, dict[str, Any]], Awaitable[None]]
+Start = Callable[[Handler], Awaitable[str]]
+
+
+async def answer(socket: ServerConnection, request: dict[str, Any], **members: Any) -> None:
+    """Send ``members`` as the answer to a request."""
+    await socket.send(json.dumps({"jsonrpc": "2.0", "id": request["id"], **members}))
+
+
+async def tell(socket: ServerConnection, method: str, **params: Any) -> None:
+    """Send a notification."""
+    await socket.send(json.dumps({"jsonrpc": "2.0", "method": method, "params": params}))
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    """Starts a server that signs everybody in and gives each other request to a handler; its URL."""
+    async with AsyncExitStack() as stack:
+
+        async def run(handler: Handler) -> str:
+            async def talk(socket: ServerConnection) -> None:
+                assert socket.request is not None
+                assert socket.request.path == "/api/"
+                async for text in socket:
+                    request = json.loads(text)
+                    if request["method"] == "session.signIn":
+                        await answer(socket, request, result={"id": "u", **request["params"]})
+                    else:
+                        await handler(socket, request)
+
+            server = await stack.enter_async_context(serve(talk, "127.0.0.1", 0))
+            return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+        yield run
+
+
+async def test_answers_are_matched_by_id_in_any_order(start: Start) -> None:
+    """Two calls at once, answered the other way round."""
+    held: list[dict[str, Any]] = []
+
+    async def swap(socket: ServerConnection, request: dict[str, Any]) -> None:
+        held.append(request)
+        if len(held) == 2:
+            for one in reversed(held):
+                await answer(socket, one, result=one["params"]["n"])
+
+    async with connect(await start(swap), token="t") as client:
+        assert await asyncio.gather(client.call("m", n=1), client.call("m", n=2)) == [1, 2]
+        assert list(await asyncio.gather(client.call("m", n=1), client.call("m", n=2))) == [1, 2]
+    assert held[0]["id"] != held[1]["id"]
+    assert held[0]["id"] != held[1]["id"]
+
+
+
+async def test_signing_in_sends_what_was_given(start: Start) -> None:
+    """A token, or an email and a password."""
+
+    async def nothing(socket: ServerConnection, request: dict[str, Any]) -> None: ...
+
+    url = await start(nothing)
+    async with connect(url, token="secret") as client:
+        assert client.user == {"id": "u", "token": "secret"}
+    async with connect(url, email="a@b", password="p") as client:
+        assert client.user == {"id": "u", "email": "a@b", "password": "p"}
+
+
+async def test_a_failed_call_has_the_server_s_code_evidence_and_remedy(start: Start) -> None:
+    """Our members in ``data`` become the error's own; XO's number stays beside them."""
+
+    async def refuse(socket: ServerConnection, request: dict[str, Any]) -> None:
+        data = {"id": "x", "code": "NO_SUCH_OBJECT", "evidence": {"id": "x"}, "remedy": "Look again."}
+        await answer(socket, request, error={"code": 1, "message": "no such object x", "data": data})
+
+    async with connect(await start(refuse), token="t") as client:
+        with pytest.raises(CallFailed, match="no such object x") as caught:
+            await client.call("vm.warmMigration", vm="x")
+    error = caught.value
+    assert (error.rpc_code, error.code, error.remedy) == (1, "NO_SUCH_OBJECT", "Look again.")
+    assert (error.method, error.evidence, error.data["id"]) == ("vm.warmMigration", {"id": "x"}, "x")
+
+
+@pytest.mark.parametrize("data", [None, [], "foo.bar", {"code": 7}])
+async def test_an_error_of_xo_s_own_shape_has_a_code_by_number(start: Start, data: Any) -> None:
+    """Where the server gives no code of ours, the number is in the code."""
+
+    async def refuse(socket: ServerConnection, request: dict[str, Any]) -> None:
+        await answer(socket, request, error={"code": -32601, "message": "method not found: m", "data": data})
+
+    async with connect(await start(refuse), token="t") as client:
+        with pytest.raises(CallFailed) as caught:
+            await client.call("m")
+    assert caught.value.code == "XO_MINUS_32601"
+    assert caught.value.evidence == {}
+
+
+async def test_notifications_come_to_every_iterator_in_order(start: Start) -> None:
+    """Each iterator sees all that came since it was made."""
+
+    async def count(socket: ServerConnection, request: dict[str, Any]) -> None:
+        for n in range(3):
+            await tell(socket, "warmMigration", n=n)
+        await answer(socket, request, result=True)
+
+    async with connect(await start(count), token="t") as client:
+        one, other = client.notifications(), client.notifications()
+        await client.call("count")
+    assert (
+        [n async for n in one]
+        == [n async for n in other]
+        == [Notification("warmMigration", {"n": i}) for i in range(3)]
+    )
+
+
+async def test_a_call_fails_when_the_server_goes(start: Start) -> None:
+    """A closed connection ends calls and iterators with its code, and later calls too."""
+
+    async def leave(socket: ServerConnection, request: dict[str, Any]) -> None:
+        await socket.close(1013, "busy")
+
+    url = await start(leave)
+    async with connect(url, token="t") as client:
+        listener = client.notifications()
+        with pytest.raises(ConnectionLost, match="1013: busy") as caught:
+            await client.call("m")
+        assert caught.value.evidence == {"url": url}
+        with pytest.raises(ConnectionLost):
+            await anext(listener)
+        with pytest.raises(ConnectionLost):
+            await client.call("again")
+
+
+async def test_a_cancelled_call_leaves_the_connection_usable(start: Start) -> None:
+    """Its late answer is dropped."""
+    late: list[dict[str, Any]] = []
+
+    async def slow(socket: ServerConnection, request: dict[str, Any]) -> None:
+        late.append(request)
+        if len(late) == 2:
+            for one in late:
+                await answer(socket, one, result=one["method"])
+
+    async with connect(await start(slow), token="t") as client:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.call("first"), 0.05)
+        assert await client.call("second") == "second"
+
+
+@pytest.mark.parametrize("text", ["no json", "[]", '{"jsonrpc": "2.0", "id": 2}', '{"jsonrpc": "2.0", "result": 1}'])
+async def test_what_is_no_json_rpc_ends_the_connection(start: Start, text: str) -> None:
+    """A wrong server is told from a failing one."""
+
+    async def babble(socket: ServerConnection, request: dict[str, Any]) -> None:
+        await socket.send(text)
+
+    async with connect(await start(babble), token="t") as client:
+        with pytest.raises(ConnectionLost) as caught:
+            await client.call("m")
+    assert caught.value.code == "BAD_MESSAGE"
+
+
+async def test_a_large_answer_is_taken(start: Start) -> None:
+    """Above the library's own limit of 1 MiB."""
+
+    async def much(socket: ServerConnection, request: dict[str, Any]) -> None:
+        await answer(socket, request, result="x" * (3 << 20))
+
+    async with connect(await start(much), token="t") as client:
+        assert len(await client.call("m")) == 3 << 20
+
+
+async def test_nobody_at_the_address_is_told_with_a_remedy(start: Start) -> None:
+    """The first error that a newcomer sees."""
+    with pytest.raises(ConnectionLost) as caught:
+        async with connect("http://127.0.0.1:1", token="t"):
+            pass
+    assert caught.value.code == "SERVER_UNREACHABLE"
+    assert "xo-warmig serve" in caught.value.remedy
+
+
+async def test_half_of_the_credentials_is_a_mistake() -> None:
+    """A programmer's, so a TypeError."""
+    with pytest.raises(TypeError):
+        async with connect("http://127.0.0.1:1", email="a"):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://h:1", "ws://h:1/api/"),
+        ("https://h/", "wss://h/api/"),
+        ("h", "wss://h/api/"),
+        ("ws://h/api/", "ws://h/api/"),
+        ("wss://h/xo", "wss://h/xo/api/"),
+    ],
+)
+def test_the_api_s_address(url: str, expected: str) -> None:
+    """As xo-lib builds it."""
+    assert websocket_url(url) == expected
+
+
+@pytest.mark.parametrize("url", ["ftp://h", "http://", ""])
+def test_an_address_that_cannot_be_one(url: str) -> None:
+    """Refused before anything is opened."""
+    with pytest.raises(ConnectionLost) as caught:
+        websocket_url(url)
+    assert caught.value.code == "BAD_URL"
