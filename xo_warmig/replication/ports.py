@@ -59,6 +59,10 @@ class Pool(Protocol):
         """Raises NoSuchObject."""
         ...
 
+    async def read_sr(self, sr: str) -> StorageRepository:
+        """Raises NoSuchObject."""
+        ...
+
     async def power_state(self, vm: str) -> PowerState: ...
 
     async def blocked_operations(self, vm: str) -> dict[str, str]: ...
@@ -114,10 +118,6 @@ class SourcePool(Pool, Protocol):
 
 class TargetPool(Pool, Protocol):
     """The pool that a VM moves to."""
-
-    async def read_sr(self, sr: str) -> StorageRepository:
-        """Raises NoSuchObject."""
-        ...
 
     async def networks(self) -> list[Network]: ...
 

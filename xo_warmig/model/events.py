@@ -1,0 +1,269 @@
+"""The durable facts of a migration: past tense, in order, and all that is known of it.
+
+A migration's state is a fold over these (``engine.state``); nobody sets a status by hand. An effect on a pool is preceded by its
+intent (``EffectIntended``, ``SourceBlocking``, ``ShutdownAsked``, the phase ``starting``) and followed by its outcome, so that whoever
+goes on after an interruption can find what was made (R11). Progress is no fact and is not here.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from xo_warmig.model.passes import PassPlan, PassReport
+from xo_warmig.model.phases import Phase, WaitingFor
+from xo_warmig.model.plans import KeptDisk, Leftover, MigrationPlan
+from xo_warmig.model.reports import Downtime, Warning_
+from xo_warmig.model.requests import WarmMigrationRequest
+
+
+def _tag(name: str) -> str:
+    return name[0].lower() + name[1:]
+
+
+class _Fact(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag=_tag):
+    """A fact; its JSON form has the class's name in ``type``."""
+
+
+class Effect(StrEnum):
+    """Things that a migration makes and may have to find again."""
+
+    TARGET_VM = "targetVm"
+    TARGET_DISK = "targetDisk"
+    SNAPSHOT = "snapshot"
+
+
+class Planned(_Fact, frozen=True, kw_only=True):
+    """The migration was accepted. Nothing was touched so far."""
+
+    request: WarmMigrationRequest
+    user: str
+    plan: MigrationPlan
+
+
+class PhaseChanged(_Fact, frozen=True, kw_only=True):
+    """The migration went on to another phase."""
+
+    phase: Phase
+
+
+class WaitingChanged(_Fact, frozen=True, kw_only=True):
+    """It began, or ceased, to wait for something."""
+
+    waiting_for: WaitingFor
+    reason: str = ""
+
+
+class Warned(_Fact, frozen=True, kw_only=True):
+    """Something the operator should know, that stopped nothing (R12)."""
+
+    warning: Warning_
+
+
+class CancelAsked(_Fact, frozen=True, kw_only=True):
+    """Somebody asked for a stop."""
+
+
+class EffectIntended(_Fact, frozen=True, kw_only=True):
+    """An object is about to be made. ``subject``: the source disk it is for, or the source VM; ``tag`` finds it again."""
+
+    effect: Effect
+    subject: str
+    tag: str
+
+
+class CopyAdopted(_Fact, frozen=True, kw_only=True):
+    """An earlier attempt's disks serve this one, those with a base from that base on."""
+
+    earlier: str
+    disks: list[KeptDisk]
+
+
+class TargetVmCreated(_Fact, frozen=True, kw_only=True):
+    """The target stands, blocked with these texts."""
+
+    vm: str
+    blocked: dict[str, str]
+
+
+class TargetDiskCreated(_Fact, frozen=True, kw_only=True):
+    """An empty disk stands on the target."""
+
+    disk: str
+    vdi: str
+    sr: str
+
+
+class TargetPrepared(_Fact, frozen=True, kw_only=True):
+    """The target has all of its disks, drives and interfaces."""
+
+
+class SnapshotTaken(_Fact, frozen=True, kw_only=True):
+    """A disk of the source was frozen."""
+
+    disk: str
+    snapshot: str
+    number: int  # of the pass
+
+
+class SnapshotDestroyed(_Fact, frozen=True, kw_only=True):
+    """A snapshot of ours is gone."""
+
+    snapshot: str
+
+
+class PassStarted(_Fact, frozen=True, kw_only=True):
+    """A pass is about to move its first byte."""
+
+    plan: PassPlan
+
+
+class PassFinished(_Fact, frozen=True, kw_only=True):
+    """A pass ended, complete or not."""
+
+    report: PassReport
+
+
+class Decision(StrEnum):
+    """What follows a complete pass."""
+
+    PASS_AGAIN = "passAgain"
+    CUT_OVER = "cutOver"
+
+
+class Decided(_Fact, frozen=True, kw_only=True):
+    """What was decided after a pass, and why."""
+
+    decision: Decision
+    reason: str
+    predicted_downtime_seconds: float | None
+
+
+class SourceBlocking(_Fact, frozen=True, kw_only=True):
+    """The source is about to be blocked with ``operations``; ``before`` stood there (R1)."""
+
+    operations: dict[str, str]
+    before: dict[str, str]
+
+
+class ShutdownAsked(_Fact, frozen=True, kw_only=True):
+    """The source is about to be asked to shut down: the downtime begins."""
+
+
+class SourceHalted(_Fact, frozen=True, kw_only=True):
+    """The source was seen Halted after our asking. ``clean`` is False when it was powered off."""
+
+    clean: bool
+
+
+class TargetStarted(_Fact, frozen=True, kw_only=True):
+    """The target was seen running."""
+
+
+class DowntimeMeasured(_Fact, frozen=True, kw_only=True):
+    """How long neither ran."""
+
+    downtime: Downtime
+
+
+class TargetBooted(_Fact, frozen=True, kw_only=True):
+    """The target was seen to have booted."""
+
+
+class CheckFailed(_Fact, frozen=True, kw_only=True):
+    """The boot was not seen in time. ``running``: the target runs all the same."""
+
+    running: bool
+    error: dict[str, object]
+
+
+class TargetReleased(_Fact, frozen=True, kw_only=True):
+    """Our blocks are off the target: it may be started by anybody."""
+
+
+class SourceDeleted(_Fact, frozen=True, kw_only=True):
+    """The source and the disks of the plan are gone (R2)."""
+
+
+class SourceStarted(_Fact, frozen=True, kw_only=True):
+    """Roll-back, or the watch over a shutdown that was given up, started the source again (R5, R7)."""
+
+
+class SourceRestored(_Fact, frozen=True, kw_only=True):
+    """Our blocks are off the source, and what stood there before is back."""
+
+
+class LateHaltWatched(_Fact, frozen=True, kw_only=True):
+    """A shutdown was given up; the source may still halt, and is then started again (R7). ``on`` False: the watch ended."""
+
+    on: bool
+
+
+class CopyKept(_Fact, frozen=True, kw_only=True):
+    """What was copied stays for the next attempt (R6)."""
+
+    disks: list[KeptDisk]
+
+
+class CopyReleased(_Fact, frozen=True, kw_only=True):
+    """The kept copy is not this migration's any more: ``to`` took it over, or it was removed."""
+
+    to: str | None
+
+
+class TargetDiskDestroyed(_Fact, frozen=True, kw_only=True):
+    """A disk of ours on the target is gone."""
+
+    vdi: str
+
+
+class TargetDiscarded(_Fact, frozen=True, kw_only=True):
+    """The target VM is gone."""
+
+
+class LeftBehind(_Fact, frozen=True, kw_only=True):
+    """Objects of ours could not be removed; the next attempt tries again. Replaces what was said before."""
+
+    objects: list[Leftover]
+
+
+class Failed(_Fact, frozen=True, kw_only=True):
+    """Why the migration does not succeed: an error's dictionary, with its class under ``type``."""
+
+    error: dict[str, object]
+
+
+CourseFact = Planned | PhaseChanged | WaitingChanged | Warned | CancelAsked | Failed | Decided | LateHaltWatched
+CopyFact = (
+    EffectIntended
+    | CopyAdopted
+    | TargetVmCreated
+    | TargetDiskCreated
+    | TargetPrepared
+    | SnapshotTaken
+    | SnapshotDestroyed
+    | PassStarted
+    | PassFinished
+)
+CutoverFact = (
+    SourceBlocking
+    | ShutdownAsked
+    | SourceHalted
+    | TargetStarted
+    | DowntimeMeasured
+    | TargetBooted
+    | CheckFailed
+    | TargetReleased
+    | SourceDeleted
+)
+UndoFact = SourceStarted | SourceRestored | CopyKept | CopyReleased | TargetDiskDestroyed | TargetDiscarded | LeftBehind
+
+Event = CourseFact | CopyFact | CutoverFact | UndoFact
+
+
+class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A fact in its place: the ``number``-th of its migration, from 1; ``time`` in seconds since the epoch."""
+
+    migration: str
+    number: int
+    time: float
+    event: Event

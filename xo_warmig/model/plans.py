@@ -1,0 +1,53 @@
+"""What was decided before anything was touched, and what is known of a disk on its way. Values only."""
+
+import msgspec
+
+from xo_warmig.model.reports import Warning_
+from xo_warmig.model.vm import Vm
+
+
+class MigrationPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One VM's way: the source as it was found, and where each disk and interface goes.
+
+    ``srs`` is by source VDI and ``networks`` by source VIF, all uuids. ``zeroed_srs`` are those whose new VDIs read as zeros (R20).
+    """
+
+    vm: Vm
+    source_pool: str
+    source_pool_name: str
+    target_pool: str
+    target_pool_name: str
+    srs: dict[str, str]
+    networks: dict[str, str]
+    zeroed_srs: list[str]
+    warnings: list[Warning_] = []
+
+
+class TargetDisk(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A disk on the target.
+
+    ``written``: a pass was begun on it, so it does not read as zeros any more (R20). ``base``: the source snapshot whose content it
+    holds since the last complete pass (R4); until the next complete pass it holds that and parts of later content.
+    """
+
+    vdi: str
+    sr: str
+    written: bool = False
+    base: str | None = None
+
+
+class KeptDisk(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A disk that a failed or cancelled attempt left for the next one (R6), and what its base is bound to (R18)."""
+
+    disk: str
+    virtual_size_bytes: int
+    target: TargetDisk
+
+
+class Leftover(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """An object of ours that could not be removed."""
+
+    pool: str
+    kind: str  # vm, vdi or snapshot
+    uuid: str
+    why: str

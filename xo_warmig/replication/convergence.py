@@ -1,0 +1,130 @@
+"""When to cut over: the downtime that cutting over now would cost, and whether another pass would make it less.
+
+The model of pre-copy: with dirty rate ``w``, throughput ``B`` and fixed cost ``o``, a pass that begins now moves what was written
+since the last snapshot in ``o + D/B``, and the next one finds ``w`` times that. It ends at a floor where passes gain no more.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, assert_never
+
+from xo_warmig.model.passes import PassKind, PassReport
+from xo_warmig.model.units import MIB
+
+# A pass whose prediction is not at least this part below the last one's gained nothing worth another snapshot.
+LEAST_GAIN = 0.1
+# Throughput of passes that moved less than this says more of their ends than of the way between.
+SIGNIFICANT_BYTES = 16 * MIB
+
+
+class Budget(NamedTuple):
+    """What the caller asked for."""
+
+    target_downtime_seconds: float
+    max_passes: int
+    min_pass_interval_seconds: float
+
+
+class Costs(NamedTuple):
+    """What a cutover costs beside its transfer, in seconds."""
+
+    shutdown_seconds: float
+    start_seconds: float
+
+
+class CutOver(NamedTuple):
+    """Stop the source now. ``within_budget`` False: passes end for another reason than the downtime being short enough."""
+
+    reason: str
+    predicted_downtime_seconds: float | None
+    within_budget: bool
+
+
+class PassAgain(NamedTuple):
+    """Take another pass, ``wait_seconds`` from now."""
+
+    reason: str
+    predicted_downtime_seconds: float | None
+    wait_seconds: float
+
+
+def predict_downtime(passes: Sequence[PassReport], costs: Costs, *, pending_seconds: float) -> float | None:
+    """Seconds without a running VM if the cutover began now; None before any pass gave a dirty rate.
+
+    Args:
+        pending_seconds: how long ago the last snapshot was taken.
+    """
+    measured = [each for each in passes if each.dirty_bytes_per_second is not None]
+    if not measured:
+        return None
+    dirty = measured[-1].dirty_bytes_per_second or 0.0
+    # The guest writes until it is down.
+    pending_bytes = dirty * (pending_seconds + costs.shutdown_seconds)
+    throughput = throughput_of(passes)
+    transfer_seconds = pending_bytes / throughput if throughput > 0 else 0.0
+    # The least fixed cost seen of a delta: the final pass takes no snapshot and finds its imports open.
+    fixed_seconds = min(each.fixed_seconds for each in measured)
+    return costs.shutdown_seconds + fixed_seconds + transfer_seconds + costs.start_seconds
+
+
+def throughput_of(passes: Sequence[PassReport]) -> float:
+    """Bytes per second as the newest pass that moved enough to tell saw it; else as the largest one did; 0 when none moved any."""
+    for each in reversed(passes):
+        if each.bytes >= SIGNIFICANT_BYTES and each.throughput_bytes_per_second > 0:
+            return each.throughput_bytes_per_second
+    largest = max(passes, key=lambda each: each.bytes, default=None)
+    return 0.0 if largest is None else largest.throughput_bytes_per_second
+
+
+def decide(
+    passes: Sequence[PassReport], budget: Budget, predicted_downtime_seconds: float | None, *, now: float
+) -> CutOver | PassAgain:
+    """What follows the last of ``passes``, all of them complete and none of them final.
+
+    Args:
+        passes: with the prediction that was made after each.
+        predicted_downtime_seconds: the prediction after the last.
+        now: seconds since the epoch.
+    """
+    again = PassAgain("not_yet", predicted_downtime_seconds, _wait_seconds(passes, budget, now))
+    if predicted_downtime_seconds is None:
+        # Without a delta of known age there is no dirty rate: a running VM always gets one before its cutover.
+        return again._replace(reason="no_dirty_rate")
+    if predicted_downtime_seconds <= budget.target_downtime_seconds:
+        return CutOver("target_downtime", predicted_downtime_seconds, within_budget=True)
+    if len(passes) + 1 >= budget.max_passes:
+        return CutOver("max_passes", predicted_downtime_seconds, within_budget=False)
+    if not _gains(passes, predicted_downtime_seconds):
+        return CutOver("no_gain", predicted_downtime_seconds, within_budget=False)
+    return again
+
+
+def _gains(passes: Sequence[PassReport], predicted_downtime_seconds: float) -> bool:
+    """Whether the last delta brought the prediction down. One delta alone says nothing of that."""
+    if len(passes) < 2 or passes[-1].kind is PassKind.FULL:
+        return True
+    before = passes[-2].predicted_downtime_seconds
+    return before is None or predicted_downtime_seconds < before * (1 - LEAST_GAIN)
+
+
+def _wait_seconds(passes: Sequence[PassReport], budget: Budget, now: float) -> float:
+    if not passes:
+        return 0.0
+    return max(0.0, passes[-1].started + budget.min_pass_interval_seconds - now)
+
+
+def explain(decision: CutOver | PassAgain, budget: Budget) -> str:
+    """The decision in words, for people."""
+    predicted = decision.predicted_downtime_seconds
+    wanted = f"{budget.target_downtime_seconds:.1f} s"
+    told = "unknown" if predicted is None else f"{predicted:.1f} s"
+    match decision:
+        case CutOver(reason="target_downtime"):
+            return f"the predicted downtime of {told} is within the {wanted} asked for"
+        case CutOver(reason="max_passes"):
+            return f"the most passes ({budget.max_passes}) are taken; the predicted downtime is {told} where {wanted} were asked for"
+        case CutOver():
+            return f"passes no longer gain; the predicted downtime is {told} where {wanted} were asked for"
+        case PassAgain():
+            return f"the predicted downtime is {told} where {wanted} were asked for"
+        case _:
+            assert_never(decision)

@@ -1,0 +1,48 @@
+"""What one pass will do, decided before it does it."""
+
+from collections.abc import Mapping, Sequence
+
+from xo_warmig.model.passes import DiskPassPlan, PassKind, PassPlan
+from xo_warmig.model.plans import TargetDisk
+from xo_warmig.model.vm import Disk
+
+
+def plan_pass(
+    *,
+    number: int,
+    kind: PassKind,
+    disks: Sequence[Disk],
+    read: Mapping[str, str],
+    targets: Mapping[str, TargetDisk],
+    zeroed_srs: Sequence[str],
+) -> PassPlan:
+    """The plan of pass ``number``.
+
+    Args:
+        read: what is exported for each source disk: its new snapshot, or in a final pass the disk itself.
+        targets: where each goes, and the base that the target holds.
+        zeroed_srs: the SRs whose new disks read as zeros.
+    """
+    return PassPlan(
+        number=number,
+        kind=kind,
+        disks=[_plan_disk(disk, read[disk.vdi], targets[disk.vdi], zeroed_srs) for disk in disks],
+    )
+
+
+def _plan_disk(disk: Disk, read_vdi: str, target: TargetDisk, zeroed_srs: Sequence[str]) -> DiskPassPlan:
+    # R20: zeros may be left out only where nothing but zeros was ever: a full pass onto a disk that no pass wrote to.
+    fresh = target.base is None and not target.written
+    return DiskPassPlan(
+        disk=disk.vdi,
+        read_vdi=read_vdi,
+        base=target.base,
+        target_vdi=target.vdi,
+        virtual_size_bytes=disk.virtual_size_bytes,
+        skip_zeros=fresh and target.sr in zeroed_srs,
+    )
+
+
+def kind_of(targets: Mapping[str, TargetDisk]) -> PassKind:
+    """What a pass over running disks is: a delta when every disk has a base."""
+    return PassKind.DELTA if all(target.base is not None for target in targets.values()) else PassKind.FULL
