@@ -1,0 +1,234 @@
+"""A pool's master, logged in: calls from any number of tasks at once, each on a connection of its own, all in one session."""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+import XenAPI
+
+from xo_warmig import __version__
+from xo_warmig.errors import ForbiddenOperation, PoolError, PoolUnreachable, WarmigError
+from xo_warmig.model.servers import ServerCredentials
+from xo_warmig.xapi import failures
+from xo_warmig.xapi.address import Address, parse_host
+from xo_warmig.xapi.rpc import RpcSession
+from xo_warmig.xapi.trust import Trust
+
+MOST_CALLS_AT_ONCE = 16
+_MOST_IDLE_CONNECTIONS = 4
+_MOST_REDIRECTIONS = 3
+
+log = logging.getLogger(__name__)
+
+
+class Calls(Protocol):
+    """Something that XAPI calls can be made through. Integers are sent as text, as XAPI wants them."""
+
+    async def call(self, method: str, *arguments: Any) -> Any:
+        """Raises PoolError with XAPI's code, PoolUnreachable, or ForbiddenOperation on a server that is connected read-only."""
+        ...
+
+
+class Connection:
+    """One configured server's session. Methods that may change something are never sent twice and never log in again (R16)."""
+
+    def __init__(self, credentials: ServerCredentials, *, lost: Callable[[], None] = lambda: None) -> None:
+        """``lost`` is called, from any thread, whenever the pool did not answer a call."""
+        parsed = parse_host(credentials.host)
+        self.address = parsed.address
+        self.trust = Trust(allow_unauthorized=credentials.allow_unauthorized)
+        if credentials.fingerprint:
+            self.trust.pin(self.address.host, self.address.port, credentials.fingerprint)
+        self.pool_uuid: str | None = None
+        self.pool_name = credentials.label or self.address.host
+        self.read_only = credentials.read_only
+        self._configured = parsed.address
+        self._members: list[str] = []
+        self._username = parsed.username or credentials.username
+        self._password = parsed.password or credentials.password
+        self._originator = f"xo_warmig/{__version__}/{secrets.token_hex(4)}"
+        self._lost = lost
+        self._session = ""
+        self._log_in_lock = threading.Lock()
+        self._lock = threading.Lock()  # guards the two below
+        self._idle: list[tuple[Address, RpcSession]] = []
+        self._busy: set[RpcSession] = set()
+        self._closed = False
+        self._executor = ThreadPoolExecutor(MOST_CALLS_AT_ONCE, thread_name_prefix="xapi")
+
+    @property
+    def session(self) -> str:
+        """The reference of the session, for the URLs of disk transfers."""
+        return self._session
+
+    @property
+    def fingerprint(self) -> str | None:
+        """That of the pinned certificate of the address that was configured."""
+        return self.trust.pinned(self._configured.host, self._configured.port)
+
+    def identify(self, *, pool_uuid: str, pool_name: str, members: list[str]) -> None:
+        """What the pool said of itself: for the texts of errors, and where else to ask when the master is gone."""
+        self.pool_uuid = pool_uuid
+        self.pool_name = pool_name or self.address.host
+        self._members = members
+
+    async def open(self) -> None:
+        """Log in, at the master, wherever it is now; a session that still holds is kept."""
+        await self._in_thread(self._open)
+
+    async def call(self, method: str, *arguments: Any) -> Any:
+        """One call, off the event loop. See ``Calls``."""
+        return await self._in_thread(self.call_now, method, *arguments)
+
+    def call_now(self, method: str, *arguments: Any) -> Any:
+        """The same, in the calling thread: blocks."""
+        reads = is_read(method)
+        if self.read_only and not reads:
+            raise ForbiddenOperation(
+                f"{self.pool_name} is connected read-only",
+                evidence={"operation": method, "reason": "read-only", "objectId": self.pool_uuid},
+                remedy="allow changes for this server",
+            )
+        session = self._session
+        try:
+            return self._once(self.address, session, method, arguments)
+        except PoolError as error:
+            if not reads or not self._recovered(error, session):
+                raise
+        return self._once(self.address, self._session, method, arguments)
+
+    async def close(self) -> None:
+        """Log out and end all connections; calls that wait fail."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._session:
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(self._in_thread(self._log_out), timeout=2)
+        with self._lock:
+            idle, self._idle = self._idle, []
+            busy = list(self._busy)
+        for _, session in idle:
+            session.close()
+        for rpc in busy:
+            rpc.interrupt()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
+
+    def _once(self, address: Address, session: str, method: str, arguments: tuple[Any, ...]) -> Any:
+        return self._with_rpc(address, method, lambda rpc: rpc.call(session, method, arguments))
+
+    def _with_rpc(self, address: Address, method: str, work: Callable[[RpcSession], Any]) -> Any:
+        """Lend a connection of its own to ``work``; one that the network broke is not used again."""
+        rpc = self._take(address)
+        reusable = False
+        try:
+            answer = work(rpc)
+            reusable = True
+            return answer
+        except Exception as error:
+            reusable = isinstance(error, XenAPI.Failure)
+            translated = self._translate(error, method, address)
+            if translated is None:
+                raise
+            raise translated from error
+        finally:
+            self._give_back(address, rpc, reusable=reusable)
+
+    def _translate(self, error: Exception, method: str, address: Address) -> WarmigError | None:
+        translated = failures.from_exception(
+            error, call=method, pool=self.pool_name, host=address.host, pool_uuid=self.pool_uuid
+        )
+        if isinstance(translated, PoolUnreachable):
+            self._lost()
+        return translated
+
+    def _recovered(self, error: PoolError, session: str) -> bool:
+        """Whether asking again makes sense now: for reads, which may be asked twice."""
+        if error.code in (failures.SESSION_INVALID, "HOST_IS_SLAVE"):
+            with self._log_in_lock:
+                if self._session == session:  # else another thread was first
+                    self._log_in_somewhere()
+            return True
+        return isinstance(error.__cause__, ConnectionResetError | BrokenPipeError)
+
+    def _open(self) -> None:
+        with self._log_in_lock:
+            if self._session:
+                try:
+                    self._once(self.address, self._session, "session.get_uuid", (self._session,))
+                except PoolError as error:
+                    log.debug("the session of %s does not hold: %s", self.pool_name, error)
+                else:
+                    return
+            self._log_in_somewhere()
+
+    def _log_in_somewhere(self) -> None:
+        """Log in where it worked last, where it was configured, or at any member, which then names the master."""
+        candidates = [self.address, self._configured, *(self._configured.on(member) for member in self._members)]
+        failure: PoolUnreachable | None = None
+        for candidate in dict.fromkeys(candidates):
+            try:
+                self._log_in(candidate)
+            except PoolUnreachable as error:
+                failure = failure or error
+            else:
+                return
+        if failure is not None:
+            raise failure
+
+    def _log_in(self, address: Address) -> None:
+        for _ in range(_MOST_REDIRECTIONS):
+            try:
+                session = self._with_rpc(
+                    address,
+                    "session.login_with_password",
+                    lambda rpc: rpc.log_in(self._username, self._password, self._originator),
+                )
+            except PoolError as error:
+                if error.code != "HOST_IS_SLAVE" or not failures.parameters_of(error):
+                    raise
+                address = address.on(failures.parameters_of(error)[0])
+            else:
+                self.address, self._session = address, session
+                return
+        raise failures.unreachable(
+            pool=self.pool_name, host=address.host, pool_uuid=self.pool_uuid, why="its hosts name each other as master"
+        )
+
+    def _log_out(self) -> None:
+        session, self._session = self._session, ""
+        self._with_rpc(self.address, "session.logout", lambda rpc: rpc.log_out(session))
+
+    def _take(self, address: Address) -> RpcSession:
+        with self._lock:
+            while self._idle:
+                where, rpc = self._idle.pop()
+                if where == address:
+                    break
+                rpc.close()
+            else:
+                rpc = RpcSession(address, self.trust)
+            self._busy.add(rpc)
+            return rpc
+
+    def _give_back(self, address: Address, rpc: RpcSession, *, reusable: bool) -> None:
+        with self._lock:
+            self._busy.discard(rpc)
+            if reusable and not self._closed and len(self._idle) < _MOST_IDLE_CONNECTIONS:
+                self._idle.append((address, rpc))
+                return
+        rpc.close()
+
+
+def is_read(method: str) -> bool:
+    """Whether a call changes nothing, so that it may be sent again."""
+    name = method.rpartition(".")[2]
+    return name.startswith("get_") or method in ("event.from", "system.listMethods")

@@ -1,0 +1,116 @@
+"""Destroying disks and VMs: what was named and nothing else, and gone already is as good as done."""
+
+import asyncio
+import logging
+import time
+
+from xo_warmig.errors import PoolError, SafetyError
+from xo_warmig.model.vm import PowerState
+from xo_warmig.xapi import objects, tasks
+from xo_warmig.xapi.attachments import read_attachments
+from xo_warmig.xapi.connection import Calls
+from xo_warmig.xapi.vm_spec import TARGET_ROLE
+
+_RELEASE_SECONDS = 120.0
+_BUSY = frozenset({"VDI_IN_USE", "OTHER_OPERATION_IN_PROGRESS", "SR_BACKEND_FAILURE_24"})
+_DESTROY = "destroy"
+_OUR_TEXT = "xo_warmig"
+
+log = logging.getLogger(__name__)
+
+
+async def destroy_disk(calls: Calls, vdi: str) -> None:
+    """Destroy a VDI or snapshot, once whatever control domain still holds it has let go.
+
+    Raises:
+        PoolError: VDI_IN_USE after two minutes, or any other refusal.
+    """
+    deadline = time.monotonic() + _RELEASE_SECONDS
+    wait_seconds = 0.1
+    while (ref := await objects.ref_or_none(calls, "VDI", vdi)) is not None:
+        try:
+            await tasks.run(calls, "VDI.destroy", ref)
+        except PoolError as error:
+            if error.code in objects.GONE:
+                return
+            if error.code not in _BUSY or time.monotonic() > deadline:
+                raise
+            log.info("%s cannot be destroyed yet: %s", vdi, error)
+            await asyncio.sleep(wait_seconds)
+            wait_seconds = min(wait_seconds * 2, 5.0)
+        else:
+            return
+
+
+async def destroy_vm(calls: Calls, vm: str, vdis: list[str]) -> None:
+    """Destroy a halted VM and just these disks (R2), unless another VM has a VBD on one of them.
+
+    Raises:
+        SafetyError: it is not halted, or a disk is used elsewhere; nothing was changed.
+    """
+    await _see_unused(calls, vm, vdis)
+    ref = await objects.ref_or_none(calls, "VM", vm)
+    if ref is not None:
+        await _destroy_halted(calls, vm, ref)
+    for vdi in vdis:
+        await destroy_disk(calls, vdi)
+
+
+async def discard_vm(calls: Calls, vm: str) -> None:
+    """Destroy a halted target that we made, without its disks.
+
+    Raises:
+        SafetyError: it is not halted, or it is none that we made (R8).
+    """
+    ref = await objects.ref_or_none(calls, "VM", vm)
+    if ref is None:
+        return
+    other_config = await calls.call("VM.get_other_config", ref)
+    if not objects.is_ours(other_config, vm, role=TARGET_ROLE):
+        raise SafetyError(
+            f"the VM {vm} was not made by a migration",
+            code="NOT_OURS",
+            evidence={"rule": "R8", "vm": vm},
+            remedy="remove it by hand if it is not wanted",
+        )
+    await _destroy_halted(calls, vm, ref)
+
+
+async def _see_unused(calls: Calls, vm: str, vdis: list[str]) -> None:
+    """Destroying a VDI takes the VBDs of every VM on it away with it."""
+    used = [
+        attachment
+        for attachment in await read_attachments(calls, vdis)
+        if attachment.vm != vm and not attachment.is_control_domain
+    ]
+    if used:
+        raise SafetyError(
+            f"disks of the VM {vm} are also used by {', '.join(sorted({each.vm for each in used}))}",
+            code="DISK_SHARED",
+            evidence={"rule": "R2", "vm": vm, "disks": sorted({each.vdi for each in used})},
+            remedy="detach the disk from the other VM first",
+        )
+
+
+async def _destroy_halted(calls: Calls, vm: str, ref: str) -> None:
+    state = await calls.call("VM.get_power_state", ref)
+    if state != PowerState.HALTED:
+        raise SafetyError(
+            f"the VM {vm} is {state}: only a halted VM is destroyed",
+            code="NOT_HALTED",
+            evidence={"rule": "R2", "vm": vm, "actual": state},
+            remedy="find out who started it",
+        )
+    await _allow_destroying(calls, ref)
+    try:
+        await tasks.run(calls, "VM.destroy", ref)
+    except PoolError as error:
+        if error.code not in objects.GONE:
+            raise
+
+
+async def _allow_destroying(calls: Calls, ref: str) -> None:
+    """Only our own block is lifted, and only this one: the VM must not become free to start in between."""
+    blocked = dict(await calls.call("VM.get_blocked_operations", ref))
+    if blocked.get(_DESTROY, "").startswith(_OUR_TEXT):
+        await calls.call("VM.remove_from_blocked_operations", ref, _DESTROY)

@@ -1,0 +1,60 @@
+"""Finding objects of a pool by uuid, and telling ours from others' by the tags that we put on them (R11)."""
+
+from collections.abc import Mapping
+
+from xo_warmig.errors import PoolError
+from xo_warmig.xapi import failures
+from xo_warmig.xapi.connection import Calls
+
+NULL = "OpaqueRef:NULL"
+PREFIX = "xo_warmig:"
+MIGRATION = "xo_warmig:migration"
+ROLE = "xo_warmig:role"
+SELF = "xo_warmig:self"
+TAG = "xo_warmig:tag"
+GONE = ("UUID_INVALID", "HANDLE_INVALID")
+
+
+async def ref_of(calls: Calls, cls: str, uuid: str) -> str:
+    """The reference of an object. Raises NoSuchObject."""
+    ref = await ref_or_none(calls, cls, uuid)
+    if ref is None:
+        raise failures.no_such_object(cls, uuid, pool=getattr(calls, "pool_name", ""))
+    return ref
+
+
+async def ref_or_none(calls: Calls, cls: str, uuid: str) -> str | None:
+    """The reference of an object, None when the pool does not have it."""
+    try:
+        return str(await calls.call(f"{cls}.get_by_uuid", uuid))
+    except PoolError as error:
+        if error.code in GONE:
+            return None
+        raise
+
+
+def exists(ref: str | None) -> bool:
+    """Whether a field refers to anything; old releases write "" for nothing."""
+    return bool(ref) and ref != NULL
+
+
+def tags(*, migration: str, role: str, uuid: str = "", tag: str = "") -> dict[str, str]:
+    """Our keys for an object's ``other_config``; ``uuid``, its own, once it is known."""
+    ours = {MIGRATION: migration, ROLE: role}
+    if tag:
+        ours[TAG] = tag
+    if uuid:
+        ours[SELF] = uuid
+    return ours
+
+
+def is_ours(other_config: Mapping[str, str], uuid: str, **wanted: str) -> bool:
+    """Whether our tags are this very object's own, and not copied by XAPI from the object that it was made from (R11)."""
+    return other_config.get(SELF) == uuid and all(
+        other_config.get(PREFIX + key) == text for key, text in wanted.items()
+    )
+
+
+def without_ours(other_config: Mapping[str, str]) -> dict[str, str]:
+    """A copied ``other_config`` without the tags of the object that it came from."""
+    return {key: text for key, text in other_config.items() if not key.startswith(PREFIX)}

@@ -1,0 +1,62 @@
+"""Reading a VM with its surroundings: a few calls that each bring all records of a class, not one for each object."""
+
+import asyncio
+from typing import Any, Final
+
+from xo_warmig.errors import PoolError
+from xo_warmig.model.vm import Network, PowerState, Vm
+from xo_warmig.xapi import objects
+from xo_warmig.xapi.connection import Calls
+from xo_warmig.xapi.records import (
+    Inventory,
+    Origin,
+    Record,
+    guest_metrics_ref,
+    has_tools,
+    networks_by_uuid,
+    vm_from,
+)
+
+_CLASSES: Final = ("VM", "VBD", "VDI", "VIF", "network", "PIF", "SR")
+
+
+async def read_vm(calls: Calls, origin: Origin, vm: str) -> Vm:
+    """Raises NoSuchObject."""
+    ref = await objects.ref_of(calls, "VM", vm)
+    inventory = Inventory(*await asyncio.gather(*(calls.call(f"{cls}.get_all_records") for cls in _CLASSES)))
+    if ref not in inventory.vms:  # destroyed in between
+        return await read_vm(calls, origin, vm)
+    return vm_from(ref, inventory, origin, await _guest_metrics(calls, inventory.vms[ref]))
+
+
+async def read_power_state(calls: Calls, vm: str) -> PowerState:
+    """Raises NoSuchObject."""
+    ref = await objects.ref_of(calls, "VM", vm)
+    return PowerState(await calls.call("VM.get_power_state", ref))
+
+
+async def read_networks(calls: Calls) -> list[Network]:
+    """All networks of the pool."""
+    networks, pifs = await asyncio.gather(calls.call("network.get_all_records"), calls.call("PIF.get_all_records"))
+    return list(networks_by_uuid(networks, pifs).values())
+
+
+async def is_booted(calls: Calls, vm: str, *, expect_tools: bool) -> bool:
+    """Running, and with tools seen where they are expected: starting a VM clears what was known of its tools."""
+    record = await calls.call("VM.get_record", await objects.ref_of(calls, "VM", vm))
+    if record["power_state"] != PowerState.RUNNING:
+        return False
+    return not expect_tools or has_tools(await _guest_metrics(calls, record))
+
+
+async def _guest_metrics(calls: Calls, record: Record) -> dict[str, Any] | None:
+    ref = guest_metrics_ref(record)
+    if ref is None:
+        return None
+    try:
+        metrics: dict[str, Any] = await calls.call("VM_guest_metrics.get_record", ref)
+    except PoolError as error:
+        if error.code == "HANDLE_INVALID":  # the VM stopped in between
+            return None
+        raise
+    return metrics

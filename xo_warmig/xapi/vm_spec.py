@@ -1,0 +1,172 @@
+"""The record that a target VM is created from, out of its source's. Pure: what travels, what stays, and what is left off."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from xo_warmig.model.vm import Vm
+from xo_warmig.xapi.objects import NULL, tags, without_ours
+from xo_warmig.xapi.records import API_VERSION
+
+AUTO_POWERON = "auto_poweron"
+TARGET_ROLE = "target"
+TIME_OFFSET = "timeoffset"
+
+# VM.create has no default for these; they travel as they are.
+_MANDATORY: Mapping[str, Any] = {
+    "user_version": "0",
+    "memory_static_max": "0",
+    "memory_dynamic_max": "0",
+    "memory_dynamic_min": "0",
+    "memory_static_min": "0",
+    "VCPUs_params": {},
+    "VCPUs_max": "1",
+    "VCPUs_at_startup": "1",
+    "actions_after_shutdown": "destroy",
+    "actions_after_reboot": "restart",
+    "actions_after_crash": "restart",
+    "PV_bootloader": "",
+    "PV_kernel": "",
+    "PV_ramdisk": "",
+    "PV_args": "",
+    "PV_bootloader_args": "",
+    "PV_legacy_args": "",
+    "HVM_boot_policy": "",
+    "HVM_boot_params": {},
+    "PCI_bus": "",
+    "recommendations": "",
+}
+# These travel when the source knows them; a pool that is older than a field ignores it.
+_OPTIONAL = (
+    "tags",
+    "start_delay",
+    "shutdown_delay",
+    "order",
+    "version",
+    "generation_id",
+    "hardware_platform_version",
+    "reference_label",
+    "domain_type",
+    "NVRAM",
+    "actions_after_softreboot",
+)
+# Keys of other_config that speak of the source's pool, of a backup tool's own book-keeping, or of a host's devices.
+_FOREIGN_PREFIXES = ("xo:backup:", "xo_warmig:")
+_FOREIGN_KEYS = frozenset(
+    {
+        "xo:copy_of",
+        "xo:base_delta_vdi",
+        "default_template",
+        "xensource_internal",
+        "import_task",
+        "last_shutdown_action",
+        "last_shutdown_initiator",
+        "last_shutdown_reason",
+        "last_shutdown_time",
+        "pci",
+        "vgpu_pci",
+        AUTO_POWERON,
+    }
+)
+_INTEGERS = frozenset({"start_delay", "shutdown_delay", "order", "version", "hardware_platform_version"})
+# xapi from 8.0 on refuses the old device model for UEFI guests, and replaces it for others.
+_NO_TRADITIONAL_QEMU_SINCE = (2, 12)
+
+_BIOS_KEYS = frozenset(
+    {
+        "bios-vendor",
+        "bios-version",
+        "system-manufacturer",
+        "system-product-name",
+        "system-version",
+        "system-serial-number",
+        "baseboard-manufacturer",
+        "baseboard-product-name",
+        "baseboard-version",
+        "baseboard-serial-number",
+        "baseboard-asset-tag",
+        "baseboard-location-in-chassis",
+        "enclosure-asset-tag",
+    }
+)
+_GENERIC_BIOS = {"bios-vendor": "Xen", "system-product-name": "HVM domU"}
+_LONGEST_BIOS_STRING = 512
+
+
+def vm_record(source: Vm, *, migration: str, api_version: tuple[int, int]) -> dict[str, Any]:
+    """The argument of ``VM.create``: a template (R1), HA and auto-power-on off (R13), nothing that refers to the source's pool.
+
+    ``api_version`` is the target's. ``VM.create`` ignores blocked operations, so there are none here.
+    """
+    metadata = source.metadata
+    record = {field: _wire(metadata.get(field, default)) for field, default in _MANDATORY.items()}
+    record |= {
+        field: _wire(metadata[field], integer=field in _INTEGERS)
+        for field in _OPTIONAL
+        if metadata.get(field) is not None
+    }
+    record |= {
+        "name_label": source.name_label,
+        "name_description": metadata.get("name_description", ""),
+        "is_a_template": True,
+        "affinity": NULL,
+        "platform": platform_for(metadata, api_version),
+        "other_config": other_config_for(source) | tags(migration=migration, role=TARGET_ROLE),
+        "xenstore_data": vm_data(metadata.get("xenstore_data", {})),
+        "ha_always_run": False,
+        "ha_restart_priority": "",
+        "has_vendor_device": bool(metadata.get("has_vendor_device", False)),  # XAPI's default is true
+    }
+    if float(metadata.get("HVM_shadow_multiplier", 1.0)) != 1.0:
+        record["HVM_shadow_multiplier"] = float(metadata["HVM_shadow_multiplier"])
+    return record
+
+
+def platform_for(metadata: Mapping[str, Any], api_version: tuple[int, int]) -> dict[str, str]:
+    """The platform without what the target finds out itself; the time's offset travels with the volatile state.
+
+    A device model is kept where the target knows it, as another one gives the guest other devices.
+    """
+    platform = dict(metadata.get("platform", {}))
+    platform.pop("featureset", None)
+    platform.pop(TIME_OFFSET, None)
+    traditional = platform.get("device-model", "").startswith("qemu-trad")
+    if api_version < source_api_version(metadata) or (traditional and api_version >= _NO_TRADITIONAL_QEMU_SINCE):
+        platform.pop("device-model", None)
+    return platform
+
+
+def source_api_version(metadata: Mapping[str, Any]) -> tuple[int, int]:
+    """That of the pool which the metadata is from."""
+    major, _, minor = str(metadata.get(API_VERSION, "0.0")).partition(".")
+    return int(major), int(minor)
+
+
+def other_config_for(source: Vm) -> dict[str, str]:
+    """``mac_seed`` stays: generated MACs, of VIFs added later too, come from it."""
+    return {
+        key: text
+        for key, text in without_ours(source.other_config).items()
+        if key not in _FOREIGN_KEYS and not key.startswith(_FOREIGN_PREFIXES)
+    }
+
+
+def vm_data(xenstore_data: Mapping[str, str]) -> dict[str, str]:
+    """What users put there for the guest; the rest is the toolstack's own."""
+    return {key: text for key, text in xenstore_data.items() if key == "vm-data" or key.startswith("vm-data/")}
+
+
+def bios_strings_for(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """The BIOS strings to set on the target, empty when they are the generic ones, which every VM gets by itself."""
+    strings = dict(metadata.get("bios_strings", {}))
+    if all(strings.get(key, generic) == generic for key, generic in _GENERIC_BIOS.items()):
+        return {}
+    return {key: text for key, text in strings.items() if key in _BIOS_KEYS and _is_bios_string(text)}
+
+
+def _is_bios_string(text: str) -> bool:
+    return 0 < len(text) <= _LONGEST_BIOS_STRING and text.isascii() and text.isprintable()
+
+
+def _wire(value: Any, *, integer: bool = False) -> Any:
+    """Integers go as text over XML-RPC."""
+    return str(value) if integer or (isinstance(value, int) and not isinstance(value, bool)) else value

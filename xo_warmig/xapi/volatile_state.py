@@ -1,0 +1,46 @@
+"""What a VM changes of itself while it runs: read once it is Halted, and put on the target before that starts."""
+
+from xo_warmig.errors import PoolError
+from xo_warmig.model.vm import VolatileState
+from xo_warmig.xapi import objects
+from xo_warmig.xapi.connection import Calls
+from xo_warmig.xapi.vm_spec import TIME_OFFSET
+
+
+async def read_volatile_state(calls: Calls, vm: str) -> VolatileState:
+    """Raises NoSuchObject."""
+    record = await calls.call("VM.get_record", await objects.ref_of(calls, "VM", vm))
+    vtpms = record.get("VTPMs", [])
+    return VolatileState(
+        nvram=dict(record.get("NVRAM", {})),
+        time_offset=record["platform"].get(TIME_OFFSET),
+        vtpm_contents=await calls.call("VTPM.get_contents", vtpms[0]) if vtpms else None,
+    )
+
+
+async def apply_volatile_state(calls: Calls, vm: str, state: VolatileState) -> None:
+    """What differs is written.
+
+    Raises:
+        PoolError: NO_VTPM when there are contents and nowhere to put them; that of the pool when it is too old for NVRAM.
+    """
+    ref = await objects.ref_of(calls, "VM", vm)
+    record = await calls.call("VM.get_record", ref)
+    if state.nvram and state.nvram != record.get("NVRAM"):
+        await calls.call("VM.set_NVRAM", ref, state.nvram)
+    platform = dict(record["platform"])
+    if state.time_offset is not None and platform.get(TIME_OFFSET) != state.time_offset:
+        await calls.call("VM.set_platform", ref, {**platform, TIME_OFFSET: state.time_offset})
+    if state.vtpm_contents:
+        await _fill_vtpm(calls, vm, record.get("VTPMs", []), state.vtpm_contents)
+
+
+async def _fill_vtpm(calls: Calls, vm: str, vtpms: list[str], contents: str) -> None:
+    if not vtpms:
+        raise PoolError(
+            f"the VM {vm} has no vTPM to take the contents of the source's",
+            code="NO_VTPM",
+            evidence={"vm": vm},
+            remedy="migrate to a pool that has vTPMs (XCP-ng 8.3, XenServer 8)",
+        )
+    await calls.call("VTPM.set_contents", vtpms[0], contents)
