@@ -39,6 +39,20 @@ def clip(extents: Iterable[Extent], size_bytes: int) -> Iterator[Extent]:
             yield Extent(extent.offset, min(extent.end, size_bytes) - extent.offset)
 
 
+def join_near(extents: Iterable[Extent], gap_bytes: int) -> Iterator[Extent]:
+    """Ascending, disjoint extents with those joined that have at most ``gap_bytes`` between them (0: those that touch)."""
+    pending: Extent | None = None
+    for extent in extents:
+        if pending is not None and extent.offset - pending.end <= gap_bytes:
+            pending = Extent(pending.offset, extent.end - pending.offset)
+            continue
+        if pending is not None:
+            yield pending
+        pending = extent
+    if pending is not None:
+        yield pending
+
+
 def split(extents: Iterable[Extent], most_bytes: int) -> Iterator[Extent]:
     """The same bytes in pieces of at most ``most_bytes``, cut at multiples of ``most_bytes``."""
     for extent in extents:
