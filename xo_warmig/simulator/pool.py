@@ -1,6 +1,5 @@
 """One simulated pool: everything that a call handler may need, put together. What the parts do is in their own modules."""
 
-import secrets
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,11 +7,12 @@ from pathlib import Path
 from xo_warmig.simulator.bandwidth import Bandwidth
 from xo_warmig.simulator.database import Database
 from xo_warmig.simulator.delays import Delays
+from xo_warmig.simulator.events import Events
 from xo_warmig.simulator.faults import Faults
 from xo_warmig.simulator.guests import Guests
 from xo_warmig.simulator.sessions import Sessions
 from xo_warmig.simulator.site import PoolConfig
-from xo_warmig.simulator.storage import ChainStore, Space
+from xo_warmig.simulator.storage import ChainStore, Collector, Space
 from xo_warmig.simulator.tasks import Tasks
 from xo_warmig.simulator.trace import Trace
 
@@ -26,15 +26,16 @@ class SimPool:
     db: Database
     tasks: Tasks
     sessions: Sessions
+    events: Events
     storage: ChainStore
     space: Space
+    collector: Collector
     guests: Guests
     delays: Delays
     faults: Faults
     trace: Trace
     bandwidth: Bandwidth
     stopping: threading.Event = field(default_factory=threading.Event)
-    secret: str = field(default_factory=secrets.token_hex)
 
     @property
     def seed(self) -> int:

@@ -1,0 +1,216 @@
+"""From a method name and raw arguments to an answer: sessions, spelling, counts, types, tasks, asynchronous calls.
+
+The order of checks and their errors are those of xapi (ocaml/xapi/server_helpers.ml, ocaml/idl/ocaml_backend/gen_server.ml), but that
+the session is always the first. What calls do is in ``calls``, ``protocol_calls`` and ``implicit``.
+"""
+
+import inspect
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from xo_warmig.simulator import calls, datamodel, protocol_calls
+from xo_warmig.simulator.database import NULL
+from xo_warmig.simulator.datamodel import Message
+from xo_warmig.simulator.datatype import Basic, DataType, Ref, SetOf
+from xo_warmig.simulator.decoding import decode
+from xo_warmig.simulator.dispatch import Call, Handler
+from xo_warmig.simulator.encoding import xml
+from xo_warmig.simulator.failure import XapiFailure
+from xo_warmig.simulator.implicit import handler_for
+from xo_warmig.simulator.pool import SimPool
+
+log = logging.getLogger(__name__)
+
+LONG_WAITS = frozenset({"event.from", "event.next"})
+"""Calls that wait by nature; they get no task and no line in the trace."""
+
+
+class Answer(NamedTuple):
+    """What a call gave, and its type. ``bare`` answers go without the Status struct."""
+
+    type: DataType
+    value: Any
+    bare: bool = False
+
+
+class Request(NamedTuple):
+    """A call as it came in: where, what, and the task that it is to belong to."""
+
+    pool: SimPool
+    host: str
+    method: str
+    params: Sequence[Any]
+    subtask_of: str = NULL
+
+
+def answer(request: Request) -> Answer:
+    """Runs a call. XapiFailure for everything that a client is told in ErrorDescription."""
+    system = _system(request)
+    if system is not None:
+        return system
+    prefix, name = _split(request.method)
+    message = _message(request, name)
+    session = _session(request, message)
+    if message.state == "Removed":
+        raise XapiFailure("MESSAGE_REMOVED")
+    args = _decoded(message, request.params[message.takes_session :])
+    call = Call(pool=request.pool, method=message.method, session=session, host=request.host)
+    if prefix:
+        return _run_async(call, message, args, request.subtask_of)
+    return Answer(message.result, _run_sync(call, message, args, request.subtask_of))
+
+
+def list_methods() -> list[str]:
+    """Every method, asynchronous forms included."""
+    methods = datamodel.load().methods
+    return sorted([*methods, *(f"Async.{name}" for name, message in methods.items() if message.has_async)])
+
+
+def _system(request: Request) -> Answer | None:
+    """The calls that no class of the datamodel has: no session, no checks."""
+    if request.method == "system.listMethods":
+        return Answer(SetOf(Basic("string")), list_methods(), bare=True)
+    if request.method.startswith("system.isAlive") and len(request.params) == 1:
+        return Answer(Basic("string"), str(request.params[0]))
+    return None
+
+
+def _split(method: str) -> tuple[str, str]:
+    """The ``Async`` in front of a method, if any, and the rest."""
+    for prefix in ("Async.", "Async_"):
+        if method.startswith(prefix):
+            return prefix, method.removeprefix(prefix)
+    return "", method
+
+
+def _message(request: Request, name: str) -> Message:
+    """The message that is called. A session that is no good is told before that the method is none."""
+    model = datamodel.load()
+    method = model.spellings.get(name)
+    if method is not None:
+        return model.methods[method]
+    if request.params:
+        _require_session(request, request.params[0])
+    raise XapiFailure("MESSAGE_METHOD_UNKNOWN", request.method)
+
+
+def _session(request: Request, message: Message) -> str:
+    if not message.takes_session:
+        return NULL
+    if not request.params:
+        raise XapiFailure("MESSAGE_PARAMETER_COUNT_MISMATCH", message.method, str(message.required), "0")
+    return _require_session(request, request.params[0], allow_local=message.name == "local_logout")
+
+
+def _require_session(request: Request, raw: Any, *, allow_local: bool = False) -> str:
+    """The session, valid. HOST_IS_SLAVE anywhere but on the master."""
+    pool, session = request.pool, decode(Ref("session"), raw)
+    if allow_local and pool.sessions.is_local(session):
+        return str(session)
+    if request.host != pool.master:
+        raise XapiFailure("HOST_IS_SLAVE", pool.db.row("host", pool.master)["address"])
+    pool.sessions.require(session)
+    return str(session)
+
+
+def _decoded(message: Message, raw: Sequence[Any]) -> list[Any]:
+    """Arguments as plain values. An optional one that cannot be read counts as left out, for which ``inspect._empty`` stands."""
+    optional = len(message.params) - message.required
+    if len(raw) < message.required or (len(raw) > len(message.params) and not optional):
+        counts = (str(message.required), str(len(raw)))
+        raise XapiFailure("MESSAGE_PARAMETER_COUNT_MISMATCH", message.method, *counts)
+    args: list[Any] = []
+    for param, value in zip(message.params, raw, strict=False):
+        try:
+            args.append(decode(param.type, value))
+        except XapiFailure:
+            if param.required:
+                raise
+            args.append(inspect.Parameter.empty)
+    return args
+
+
+def _handler(message: Message) -> Handler:
+    """Who answers a message: the pool's own calls first, then the protocol's, then what the datamodel says by itself."""
+    handler = calls.HANDLERS.get(message.method) or protocol_calls.CALLS.get(message.method) or handler_for(message)
+    if handler is None:
+        raise XapiFailure("NOT_IMPLEMENTED", message.method)
+    return handler
+
+
+def _run_sync(call: Call, message: Message, args: list[Any], subtask_of: str) -> Any:
+    handler = _handler(message)
+    if not _has_effects(message):
+        return _invoke(call, handler, args)
+    tasks = call.pool.tasks
+    task = tasks.create(message.method, subtask_of=subtask_of)
+    try:
+        return _invoke(_with_task(call, task), handler, args)
+    finally:
+        tasks.remove(task)
+
+
+def _has_effects(message: Message) -> bool:
+    """Whether a call is worth a task of its own: those that could be asynchronous and that change something."""
+    reads = ("get_", "is_", "assert_", "retrieve_")
+    return message.has_async and message.method in calls.HANDLERS and not message.name.startswith(reads)
+
+
+def _run_async(call: Call, message: Message, args: list[Any], subtask_of: str) -> Answer:
+    """Starts a call in a thread of its own. Gives its task."""
+    if not message.has_async:
+        raise XapiFailure("Fault", f"No async mode for this operation (rpc: {message.method})")
+    task = call.pool.tasks.create(f"Async.{message.method}", subtask_of=subtask_of)
+    body = (_with_task(call, task), message, args)
+    threading.Thread(target=_run_in_thread, args=body, name=f"Async.{message.method}", daemon=True).start()
+    return Answer(Ref("task"), task)
+
+
+def _run_in_thread(call: Call, message: Message, args: list[Any]) -> None:
+    tasks = call.pool.tasks
+    try:
+        result = _invoke(call, _handler(message), args)
+    except XapiFailure as failure:
+        tasks.fail(call.task, failure.details)
+    except ConnectionAbortedError as cut:
+        tasks.fail(call.task, ["INTERNAL_ERROR", str(cut)])
+    else:
+        tasks.succeed(call.task, xml(message.result, result))
+
+
+def _with_task(call: Call, task: str) -> Call:
+    return Call(pool=call.pool, method=call.method, session=call.session, task=task, host=call.host)
+
+
+def _invoke(call: Call, handler: Handler, args: list[Any]) -> Any:
+    """Runs a handler, with the faults that were asked for, and a line in the trace."""
+    pool, started, before, error = call.pool, time.time(), call.pool.db.changes_by_this_thread(), None
+    try:
+        pool.faults.on_call(call.method, args)
+        return handler(call, *_filled(handler, args))
+    except XapiFailure as failure:
+        error = str(failure)
+        raise
+    except ConnectionAbortedError:
+        error = "cut"
+        raise
+    except Exception as mistake:
+        log.exception("%s failed", call.method)
+        error = f"INTERNAL_ERROR: {mistake!r}"
+        raise XapiFailure("INTERNAL_ERROR", repr(mistake)) from mistake
+    finally:
+        if call.method not in LONG_WAITS:
+            changed = pool.db.changes_by_this_thread() != before
+            pool.trace.call(call.method, args, started, time.time(), changed, error)
+
+
+def _filled(handler: Handler, args: list[Any]) -> list[Any]:
+    """Arguments with the handler's own defaults in place of optional ones that could not be read."""
+    if inspect.Parameter.empty not in args:
+        return args
+    defaults = [parameter.default for parameter in inspect.signature(handler).parameters.values()][1:]
+    filled = [default if arg is inspect.Parameter.empty else arg for arg, default in zip(args, defaults, strict=False)]
+    return [arg for arg in filled if arg is not inspect.Parameter.empty]
