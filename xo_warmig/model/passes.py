@@ -21,7 +21,7 @@ class Verdict(StrEnum):
     FAILED = "failed"
 
 
-class DiskPassPlan(msgspec.Struct, frozen=True, kw_only=True):
+class DiskPassPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What one pass does to one disk.
 
     ``read_vdi`` is what is exported (a snapshot, or in a final pass the disk itself), ``base`` the snapshot it is compared with
@@ -36,7 +36,7 @@ class DiskPassPlan(msgspec.Struct, frozen=True, kw_only=True):
     skip_zeros: bool
 
 
-class PassPlan(msgspec.Struct, frozen=True, kw_only=True):
+class PassPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One pass: number from 1, and its disks."""
 
     number: int
@@ -44,7 +44,7 @@ class PassPlan(msgspec.Struct, frozen=True, kw_only=True):
     disks: list[DiskPassPlan]
 
 
-class DiskPassReport(msgspec.Struct, frozen=True, kw_only=True):
+class DiskPassReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What came of one disk in one pass.
 
     ``read_bytes`` came from the source's stream, ``written_bytes`` were sent to the target (zeros left out are in the first only),
@@ -60,7 +60,7 @@ class DiskPassReport(msgspec.Struct, frozen=True, kw_only=True):
     error: dict[str, object] | None = None
 
 
-class PassReport(msgspec.Struct, frozen=True, kw_only=True):
+class PassReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What came of a pass. ``fixed_seconds`` is the part of ``seconds`` that moved no data (snapshots, attaching, tasks)."""
 
     number: int
