@@ -22,6 +22,7 @@ from xo_warmig.xapi.trust import Trust
 MOST_CALLS_AT_ONCE = 16
 _MOST_IDLE_CONNECTIONS = 4
 _MOST_REDIRECTIONS = 3
+_LOG_OUT_SECONDS = 2.0
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class Connection:
         self.read_only = credentials.read_only
         self._configured = parsed.address
         self._members: list[str] = []
+        self._master = ""
         self._username = parsed.username or credentials.username
         self._password = parsed.password or credentials.password
         self._originator = f"xo_warmig/{__version__}/{secrets.token_hex(4)}"
@@ -58,7 +60,7 @@ class Connection:
         self._lock = threading.Lock()  # guards the two below
         self._idle: list[tuple[Address, RpcSession]] = []
         self._busy: set[RpcSession] = set()
-        self._closed = False
+        self._away = True
         self._executor = ThreadPoolExecutor(MOST_CALLS_AT_ONCE, thread_name_prefix="xapi")
 
     @property
@@ -71,19 +73,27 @@ class Connection:
         """That of the pinned certificate of the address that was configured."""
         return self.trust.pinned(self._configured.host, self._configured.port)
 
-    def identify(self, *, pool_uuid: str, pool_name: str, members: list[str]) -> None:
-        """What the pool said of itself: for the texts of errors, and where else to ask when the master is gone."""
+    def identify(self, *, pool_uuid: str, pool_name: str, master: str, members: list[str]) -> None:
+        """What the pool said of itself: for the texts of errors, and where else to ask when the master is gone.
+
+        ``master``: reference of the host. ``members``: addresses of all hosts.
+        """
+        self._master = master
         self.pool_uuid = pool_uuid
         self.pool_name = pool_name or self.address.host
         self._members = members
 
+    def address_of(self, host: dict[str, Any]) -> Address:
+        """Where a host, given as its record with ``ref``, serves disks: the master where it is known to answer."""
+        return self.address if host["ref"] == self._master else self.address.on(host["address"])
+
     async def open(self) -> None:
         """Log in, at the master, wherever it is now; a session that still holds is kept."""
-        await self._in_thread(self._open)
+        await self.in_thread(self._open)
 
     async def call(self, method: str, *arguments: Any) -> Any:
         """One call, off the event loop. See ``Calls``."""
-        return await self._in_thread(self.call_now, method, *arguments)
+        return await self.in_thread(self.call_now, method, *arguments)
 
     def call_now(self, method: str, *arguments: Any) -> Any:
         """The same, in the calling thread: blocks."""
@@ -94,6 +104,8 @@ class Connection:
                 evidence={"operation": method, "reason": "read-only", "objectId": self.pool_uuid},
                 remedy="allow changes for this server",
             )
+        if self._away:
+            raise self._unreachable("it was disconnected")
         session = self._session
         try:
             return self._once(self.address, session, method, arguments)
@@ -102,24 +114,26 @@ class Connection:
                 raise
         return self._once(self.address, self._session, method, arguments)
 
-    async def close(self) -> None:
-        """Log out and end all connections; calls that wait fail."""
-        if self._closed:
-            return
-        self._closed = True
-        if self._session:
+    async def leave(self) -> None:
+        """Log out, and refuse all calls until it is opened again; those that wait for their answer fail."""
+        if self._session and not self._away:
             with contextlib.suppress(Exception):
-                await asyncio.wait_for(self._in_thread(self._log_out), timeout=2)
+                await asyncio.wait_for(self.in_thread(self._log_out), _LOG_OUT_SECONDS)
+        self._away = True
         with self._lock:
             idle, self._idle = self._idle, []
             busy = list(self._busy)
-        for _, session in idle:
-            session.close()
+        for _, rpc in idle:
+            rpc.close()
         for rpc in busy:
             rpc.interrupt()
+
+    def close(self) -> None:
+        """After it was left: no use is possible any more."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
+    async def in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """Run blocking work of this pool off the event loop, beside its calls."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
 
     def _once(self, address: Address, session: str, method: str, arguments: tuple[Any, ...]) -> Any:
@@ -161,6 +175,7 @@ class Connection:
 
     def _open(self) -> None:
         with self._log_in_lock:
+            self._away = False
             if self._session:
                 try:
                     self._once(self.address, self._session, "session.get_uuid", (self._session,))
@@ -199,9 +214,10 @@ class Connection:
             else:
                 self.address, self._session = address, session
                 return
-        raise failures.unreachable(
-            pool=self.pool_name, host=address.host, pool_uuid=self.pool_uuid, why="its hosts name each other as master"
-        )
+        raise self._unreachable("its hosts name each other as master")
+
+    def _unreachable(self, why: str) -> PoolUnreachable:
+        return failures.unreachable(pool=self.pool_name, host=self.address.host, pool_uuid=self.pool_uuid, why=why)
 
     def _log_out(self) -> None:
         session, self._session = self._session, ""
@@ -222,7 +238,7 @@ class Connection:
     def _give_back(self, address: Address, rpc: RpcSession, *, reusable: bool) -> None:
         with self._lock:
             self._busy.discard(rpc)
-            if reusable and not self._closed and len(self._idle) < _MOST_IDLE_CONNECTIONS:
+            if reusable and not self._away and len(self._idle) < _MOST_IDLE_CONNECTIONS:
                 self._idle.append((address, rpc))
                 return
         rpc.close()

@@ -1,0 +1,127 @@
+"""All configured servers: who is connected, and which pool has a VM or a storage repository."""
+
+import asyncio
+from collections.abc import Iterable
+
+from xo_warmig.errors import InvalidRequest, NoSuchObject, PoolError, PoolUnreachable
+from xo_warmig.model.servers import ServerCredentials, ServerState, ServerStatus
+from xo_warmig.xapi import failures, objects
+from xo_warmig.xapi.address import parse_host
+from xo_warmig.xapi.pool import Pool
+from xo_warmig.xapi.server import Server
+
+
+class Directory:
+    """The pools that can be reached, by the servers that were configured. Fits ``replication.ports.Pools``.
+
+    For one event loop; ``close`` it in the end.
+    """
+
+    def __init__(self) -> None:
+        self._servers: dict[str, Server] = {}
+
+    async def add(self, server: ServerCredentials) -> None:
+        """Register it, and connect in the background unless it is not enabled.
+
+        Raises:
+            InvalidRequest: its id is taken, or its host cannot be understood.
+        """
+        parse_host(server.host)
+        if server.id in self._servers:
+            raise InvalidRequest(f"there is a server {server.id} already", evidence={"id": server.id})
+        self._servers[server.id] = Server(server, self._claim)
+        if server.enabled:
+            self._servers[server.id].start()
+
+    async def remove(self, server_id: str) -> None:
+        """Disconnect and forget it. Raises NoSuchObject."""
+        await self._server(server_id).close()
+        del self._servers[server_id]
+
+    def states(self) -> list[ServerState]:
+        """All servers, in the order in which they were added."""
+        return [server.state() for server in self._servers.values()]
+
+    def state(self, server_id: str) -> ServerState:
+        """Raises NoSuchObject."""
+        return self._server(server_id).state()
+
+    async def connect(self, server_id: str) -> None:
+        """Connect now, and stay connected from then on; returns when it is.
+
+        Raises:
+            NoSuchObject, PoolUnreachable, or PoolError: the log-in failed, the certificate is not believed, another server has the
+            pool already.
+        """
+        await asyncio.shield(self._server(server_id).start())
+
+    async def disconnect(self, server_id: str) -> None:
+        """Log out, and stay away until told otherwise. Raises NoSuchObject."""
+        await self._server(server_id).stop()
+
+    async def pool_of_vm(self, vm: str) -> Pool:
+        """Raises NoSuchObject, or PoolUnreachable when the pool that had it is down."""
+        return await self._pool_of("VM", vm)
+
+    async def pool_of_sr(self, sr: str) -> Pool:
+        """Raises NoSuchObject, or PoolUnreachable when the pool that had it is down."""
+        return await self._pool_of("SR", sr)
+
+    async def close(self) -> None:
+        """Disconnect everything."""
+        await asyncio.gather(*(server.close() for server in self._servers.values()))
+
+    async def _pool_of(self, cls: str, uuid: str) -> Pool:
+        asked = [server for server in self._servers.values() if server.status is ServerStatus.CONNECTED]
+        answers = await asyncio.gather(*(_has(server, cls, uuid) for server in asked))
+        for server, has in zip(asked, answers, strict=True):
+            if has and server.pool is not None:
+                server.known.add(uuid)
+                return server.pool
+        silent = [server for server, has in zip(asked, answers, strict=True) if has is None]
+        away = silent + [server for server in self._servers.values() if server not in asked]
+        raise _nobody_has(cls, uuid, away)
+
+    def _server(self, server_id: str) -> Server:
+        try:
+            return self._servers[server_id]
+        except KeyError:
+            raise NoSuchObject(f"no such server: {server_id}", evidence={"id": server_id, "type": "server"}) from None
+
+    def _claim(self, claimant: Server, pool: str) -> None:
+        """Two servers for one pool would be two sets of sessions that know nothing of each other."""
+        for server in self._servers.values():
+            holds = server.status is ServerStatus.CONNECTED and server.pool is not None and server.pool.uuid == pool
+            if server is not claimant and holds:
+                raise PoolError(
+                    f"this pool is connected already, as {server.state().host}",
+                    code="POOL_ALREADY_CONNECTED",
+                    evidence={"server": server.credentials.id, "objectId": pool},
+                    remedy="remove one of the two servers",
+                )
+
+
+async def _has(server: Server, cls: str, uuid: str) -> bool | None:
+    """Whether its pool has the object; None when it does not answer."""
+    if server.pool is None:
+        return False
+    try:
+        return await objects.ref_or_none(server.pool.calls, cls, uuid) is not None
+    except PoolUnreachable:
+        return None
+
+
+def _nobody_has(cls: str, uuid: str, away: Iterable[Server]) -> PoolError | NoSuchObject:
+    """The pool that had it is away; or nobody ever had it, as far as is known."""
+    hosts = []
+    for server in away:
+        host = server.credentials.host.rpartition("@")[2]
+        if uuid in server.known and server.pool is not None:
+            why = server.error.message if server.error is not None else "it is not connected"
+            return failures.unreachable(pool=server.pool.name, host=host, pool_uuid=server.pool.uuid, why=why)
+        hosts.append(host)
+    error = failures.no_such_object(cls, uuid)
+    if hosts:
+        error.evidence["notConnected"] = hosts
+        error.remedy = f"if it is on a pool that is not connected ({', '.join(hosts)}), connect that first"
+    return error

@@ -1,0 +1,111 @@
+"""One pool, as the engine uses it: what a migration asks, handed to the module that does it. Fits ``replication.ports``."""
+
+from collections.abc import Mapping
+
+from xo_warmig.model.requests import ShutdownPolicy
+from xo_warmig.model.vm import Attachment, Disk, Network, PowerState, StorageRepository, Vif, Vm, VolatileState
+from xo_warmig.xapi import attachments, blocking, creation, disposal, power, reading, snapshots, storage, volatile_state
+from xo_warmig.xapi.connection import Calls, Connection
+from xo_warmig.xapi.records import Origin
+from xo_warmig.xapi.streams import SocketSink, SocketSource
+from xo_warmig.xapi.transfers import Transfer, Transfers
+
+
+class Pool:
+    """A pool that was connected at least once; its calls raise PoolUnreachable while it is not."""
+
+    def __init__(self, connection: Connection, origin: Origin) -> None:
+        self._calls = connection
+        self._origin = origin
+        self._transfers = Transfers(connection)
+
+    @property
+    def calls(self) -> Calls:
+        """For other questions to the pool than a migration's."""
+        return self._calls
+
+    @property
+    def uuid(self) -> str:
+        return self._origin.pool
+
+    @property
+    def name(self) -> str:
+        return self._origin.name
+
+    async def read_vm(self, vm: str) -> Vm:
+        return await reading.read_vm(self._calls, self._origin, vm)
+
+    async def power_state(self, vm: str) -> PowerState:
+        return await reading.read_power_state(self._calls, vm)
+
+    async def blocked_operations(self, vm: str) -> dict[str, str]:
+        return await blocking.read_blocked(self._calls, vm)
+
+    async def block_operations(self, vm: str, operations: Mapping[str, str]) -> dict[str, str]:
+        return await blocking.block(self._calls, vm, operations)
+
+    async def unblock_operations(self, vm: str, ours: Mapping[str, str], before: Mapping[str, str]) -> None:
+        await blocking.unblock(self._calls, vm, ours, before)
+
+    async def attachments(self, vdis: list[str]) -> list[Attachment]:
+        return await attachments.read_attachments(self._calls, vdis)
+
+    async def start_vm(self, vm: str) -> None:
+        await power.start_vm(self._calls, vm)
+
+    async def destroy_disk(self, vdi: str) -> None:
+        await disposal.destroy_disk(self._calls, vdi)
+
+    async def snapshot_disk(self, vdi: str, *, tag: str) -> str:
+        return await snapshots.snapshot_disk(self._calls, vdi, tag=tag)
+
+    async def open_export(self, vdi: str, *, base: str | None) -> Transfer[SocketSource]:
+        return await self._transfers.open_export(vdi, base=base)
+
+    async def shut_down(self, vm: str, policy: ShutdownPolicy) -> bool:
+        return await power.shut_down(self._calls, vm, policy)
+
+    async def read_volatile_state(self, vm: str) -> VolatileState:
+        return await volatile_state.read_volatile_state(self._calls, vm)
+
+    async def destroy_vm(self, vm: str, vdis: list[str]) -> None:
+        await disposal.destroy_vm(self._calls, vm, vdis)
+
+    async def read_sr(self, sr: str) -> StorageRepository:
+        return await storage.read_sr(self._calls, sr)
+
+    async def networks(self) -> list[Network]:
+        return await reading.read_networks(self._calls)
+
+    async def create_vm(self, source: Vm, *, migration: str, blocked: Mapping[str, str]) -> str:
+        api_version = self._origin.api_version
+        return await creation.create_vm(
+            self._calls, source, migration=migration, blocked=blocked, api_version=api_version
+        )
+
+    async def create_disk(self, source: Disk, *, sr: str, migration: str) -> str:
+        return await creation.create_disk(self._calls, source, sr=sr, migration=migration)
+
+    async def attach_disk(self, vm: str, vdi: str, source: Disk) -> None:
+        await creation.attach_disk(self._calls, vm, vdi, source)
+
+    async def create_cd_drive(self, vm: str, device: str) -> None:
+        await creation.create_cd_drive(self._calls, vm, device)
+
+    async def create_vif(self, vm: str, source: Vif, *, network: str) -> None:
+        await creation.create_vif(self._calls, vm, source, network=network)
+
+    async def apply_volatile_state(self, vm: str, state: VolatileState) -> None:
+        await volatile_state.apply_volatile_state(self._calls, vm, state)
+
+    async def open_import(self, vdi: str) -> Transfer[SocketSink]:
+        return await self._transfers.open_import(vdi)
+
+    async def is_booted(self, vm: str, *, expect_tools: bool) -> bool:
+        return await reading.is_booted(self._calls, vm, expect_tools=expect_tools)
+
+    async def restore_ha(self, vm: str, source: Vm) -> None:
+        await creation.restore_ha(self._calls, vm, source)
+
+    async def discard_vm(self, vm: str) -> None:
+        await disposal.discard_vm(self._calls, vm)

@@ -1,0 +1,258 @@
+"""Disk transfers of a pool: exports and imports from their opening to the moment when the control domain has let go of the disk.
+
+Success is what the transfer's task says, never an HTTP status or the end of a stream (R22).
+"""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from xo_warmig.errors import PoolError, TransferError, TransferStalled, WarmigError
+from xo_warmig.xapi import failures, objects, tasks
+from xo_warmig.xapi.address import Address
+from xo_warmig.xapi.attachments import wait_until_let_go
+from xo_warmig.xapi.connection import Connection
+from xo_warmig.xapi.opening import Opened, Opening
+from xo_warmig.xapi.storage import hosts_of
+from xo_warmig.xapi.streams import STALL_SECONDS, SocketSink, SocketSource, SocketStream
+
+_FIRST_WAIT_SECONDS = 0.01  # the end of a transfer is inside the downtime
+_LONGEST_WAIT_SECONDS = 0.25
+_TASK_SECONDS = 900.0
+_RELEASE_SECONDS = 300.0
+_ABORT_SECONDS = 60.0
+_HOSTS_FRESH_SECONDS = 30.0
+_EXPLAIN_SECONDS = 2.0
+
+StreamT = TypeVar("StreamT", bound=SocketStream)
+
+log = logging.getLogger(__name__)
+
+
+class Transfer(Generic[StreamT]):
+    """An open end of a disk: its stream, its task, and the disks that a control domain holds for it."""
+
+    def __init__(self, connection: Connection, job: "Job", stream: StreamT) -> None:
+        self._connection = connection
+        self._job = job
+        self._stream = stream
+
+    @property
+    def stream(self) -> StreamT:
+        """The bytes."""
+        return self._stream
+
+    async def finish(self) -> None:
+        """After the last byte: the pool's task succeeded, and its control domain has let go of the disk.
+
+        Raises:
+            TransferError: the task failed, was lost, or the disk stays attached.
+        """
+        try:
+            await self._job.succeeded(self._connection)
+            await self._job.let_go(self._connection, _RELEASE_SECONDS)
+        finally:
+            await _close(self._stream)
+        await tasks.forget(self._connection, self._job.task)
+
+    async def abort(self) -> None:
+        """Close at once, and wait until the control domain has let go (R10). A pool that does not answer is not waited for.
+
+        Raises:
+            TransferError: DISK_STILL_ATTACHED, after minutes.
+        """
+        await _close(self._stream)
+        await self._job.abandon(self._connection)
+
+
+class Job:
+    """What runs on the pool for a transfer: a task of ours, and the disks that it attaches."""
+
+    def __init__(self, task: str, vdi: str, side: str, refs: list[str]) -> None:
+        self.task = task
+        self.vdi = vdi  # uuid
+        self.side = side
+        self.refs = refs
+
+    async def succeeded(self, connection: Connection) -> None:
+        """Wait for the task. Raises TransferError unless it is a success."""
+        try:
+            async with asyncio.timeout(_TASK_SECONDS):
+                record = await self._ended(connection)
+        except TimeoutError as error:
+            raise TransferStalled(
+                f"the pool's task has not ended {_TASK_SECONDS:.0f} s after the last byte", evidence=self._evidence()
+            ) from error
+        except PoolError as error:
+            if error.code != failures.TASK_LOST:
+                raise
+            raise TransferError(
+                str(error), code=error.code, evidence=self._evidence(), remedy="do the transfer again"
+            ) from error
+        if record["status"] != "success":
+            raise self.failure("the pool's task did not succeed", record["error_info"])
+
+    async def let_go(self, connection: Connection, most_seconds: float) -> None:
+        """Wait until no control domain has the disks. Raises TransferError."""
+        released = await wait_until_let_go(
+            connection, self.refs, most_seconds=most_seconds, first_wait_seconds=_FIRST_WAIT_SECONDS
+        )
+        if not released:
+            raise TransferError(
+                f"a control domain still holds the disk {self.vdi}",
+                code="DISK_STILL_ATTACHED",
+                evidence=self._evidence(),
+                remedy="unplug and destroy the disk's VBD of the control domain on its pool",
+            )
+
+    async def abandon(self, connection: Connection) -> None:
+        """After the connection was closed: wait for the handler's end, then for the disks."""
+        try:
+            await self._end_early(connection)
+            await self.let_go(connection, 2 * _ABORT_SECONDS)
+            await tasks.forget(connection, self.task)
+        except PoolError as error:
+            log.warning("how the transfer of %s ended on its pool is not known: %s", self.vdi, error)
+
+    async def _end_early(self, connection: Connection) -> None:
+        """A handler that was only just called has not attached the disk yet: its task's end is the sign that it never will."""
+        try:
+            for most_seconds in (_ABORT_SECONDS / 4, _ABORT_SECONDS):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(most_seconds):
+                        await self._ended(connection)
+                        return
+                await tasks.cancel(connection, self.task)
+        except PoolError as error:
+            if error.code != failures.TASK_LOST:
+                raise
+
+    async def _ended(self, connection: Connection) -> dict[str, Any]:
+        return await tasks.ended(
+            connection,
+            self.task,
+            what=f"the {self.side}'s transfer",
+            first_wait_seconds=_FIRST_WAIT_SECONDS,
+            longest_wait_seconds=_LONGEST_WAIT_SECONDS,
+        )
+
+    def explain_with(self, connection: Connection) -> Callable[[str], TransferError]:
+        """For the streams, in their threads: the words that were read, with what the task says."""
+
+        def explain(words: str) -> TransferError:
+            info: list[str] = []
+            deadline = time.monotonic() + _EXPLAIN_SECONDS
+            with contextlib.suppress(WarmigError):
+                while time.monotonic() < deadline:
+                    record = connection.call_now("task.get_record", self.task)
+                    info = record["error_info"]
+                    if record["status"] != "pending":
+                        break
+                    time.sleep(0.05)
+            return self.failure(words, info)
+
+        return explain
+
+    def failure(self, words: str, error_info: list[str]) -> TransferError:
+        """A transfer that failed, with the pool's reason where it gave one."""
+        why = ": ".join(error_info)
+        return TransferError(
+            f"{self.side} disk {self.vdi}: {words}" + (f" ({why})" if why and why not in words else ""),
+            code=error_info[0] if error_info else None,
+            evidence={**self._evidence(), "xapi": list(error_info)},
+        )
+
+    def _evidence(self) -> dict[str, Any]:
+        return {"disk": self.vdi, "side": self.side}
+
+
+class Transfers:
+    """Opens the transfers of one pool."""
+
+    def __init__(self, connection: Connection, *, stall_seconds: float = STALL_SECONDS) -> None:
+        self._connection = connection
+        self._stall_seconds = stall_seconds
+        self._turn = itertools.count()
+        self._hosts: dict[str, tuple[float, list[Address]]] = {}  # by reference of the SR, with when it was asked
+
+    async def open_export(self, vdi: str, *, base: str | None) -> Transfer[SocketSource]:
+        """A VHD export of a disk, or of what differs from ``base``. Raises NoSuchObject, TransferError."""
+        ref = await objects.ref_of(self._connection, "VDI", vdi)
+        refs = [ref] if base is None else [ref, await objects.ref_of(self._connection, "VDI", base)]
+        query = {"vdi": ref, "format": "vhd"} | ({"base": refs[1]} if base is not None else {})
+        job = await self._job(vdi, "source", refs)
+        opened = await self._open("GET", "/export_raw_vdi", query, job)
+        explain = job.explain_with(self._connection)
+        stream = SocketSource(opened.sock, opened.first, stall_seconds=self._stall_seconds, explain=explain)
+        return Transfer(self._connection, job, stream)
+
+    async def open_import(self, vdi: str) -> Transfer[SocketSink]:
+        """A sparse import into a disk; its handler has answered when this returns. Raises NoSuchObject, TransferError."""
+        ref = await objects.ref_of(self._connection, "VDI", vdi)
+        job = await self._job(vdi, "target", [ref])
+        query = {"vdi": ref, "format": "raw", "chunked": "1"}
+        opened = await self._open("PUT", "/import_raw_vdi", query, job)
+        explain = job.explain_with(self._connection)
+        stream = SocketSink(opened.sock, stall_seconds=self._stall_seconds, explain=explain)
+        return Transfer(self._connection, job, stream)
+
+    async def _job(self, vdi: str, side: str, refs: list[str]) -> Job:
+        label = "xo_warmig export" if side == "source" else "xo_warmig import"
+        task = await self._connection.call("task.create", label, f"disk {vdi}")
+        return Job(task, vdi, side, refs)
+
+    async def _open(self, method: str, path: str, query: dict[str, str], job: Job) -> Opened:
+        query = {"session_id": self._connection.session, "task_id": job.task, **query}
+        opening = Opening(method, path, query, self._connection.trust, stall_seconds=self._stall_seconds)
+        try:
+            addresses = await self._addresses(job.refs[0])
+            return await _in_thread(self._connection, opening, addresses)
+        except BaseException as error:
+            if opening.began and not opening.refused:
+                await job.abandon(self._connection)
+                raise
+            reasoned = await self._reasoned(error, job) if isinstance(error, TransferError) else error
+            await tasks.forget(self._connection, job.task)  # no handler works on it
+            raise reasoned from error.__cause__
+
+    async def _reasoned(self, error: TransferError, job: Job) -> TransferError:
+        """A refusal with what its task says."""
+        info: list[str] = []
+        with contextlib.suppress(WarmigError):
+            info = (await self._connection.call("task.get_record", job.task))["error_info"]
+        reasoned = job.failure(error.message, info)
+        reasoned.evidence |= error.evidence
+        reasoned.code = reasoned.code if info else error.code
+        reasoned.remedy = error.remedy
+        return reasoned
+
+    async def _addresses(self, vdi_ref: str) -> list[Address]:
+        """Where the disk can be reached: live hosts with its SR attached, a different one first each time."""
+        sr = await self._connection.call("VDI.get_SR", vdi_ref)
+        asked, addresses = self._hosts.get(sr, (0.0, []))
+        if not addresses or time.monotonic() - asked > _HOSTS_FRESH_SECONDS:
+            addresses = [self._connection.address_of(host) for host in await hosts_of(self._connection, sr)]
+            self._hosts[sr] = (time.monotonic(), addresses)
+        first = next(self._turn) % max(1, len(addresses))
+        return addresses[first:] + addresses[:first]
+
+
+async def _in_thread(connection: Connection, opening: Opening, addresses: list[Address]) -> Opened:
+    """Open off the event loop; when nobody waits any more, what the thread still opens is closed."""
+    work: asyncio.Future[Opened] = asyncio.ensure_future(connection.in_thread(opening.open, addresses))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        opening.stop()
+        with contextlib.suppress(Exception):
+            (await work).sock.close()
+        raise
+
+
+async def _close(stream: SocketStream) -> None:
+    """Off the event loop, as it waits for the thread that is inside a call on the socket."""
+    await asyncio.to_thread(stream.close)
