@@ -55,7 +55,10 @@ class BlockFile:
         return _MAP_BYTES + block * BLOCK
 
     def mark(self, block: int) -> None:
-        """The block is here from now on."""
+        """The block is here from now on, all of it: the file does not end inside."""
+        end = self.position(block + 1)
+        if os.fstat(self.fd).st_size < end:
+            os.ftruncate(self.fd, end)
         os.pwrite(self.fd, b"\x01", block)
         self.blocks.add(block)
 
@@ -68,7 +71,7 @@ class BlockFile:
 
     def copy_block(self, block: int, other: "BlockFile") -> None:
         """Take a whole block from another file; it is marked after its bytes are in place."""
-        self.write(block, 0, os.pread(other.fd, BLOCK, other.position(block)).ljust(BLOCK, b"\0"))
+        self.write(block, 0, os.pread(other.fd, BLOCK, other.position(block)))
         self.mark(block)
 
     def unlink(self) -> None:

@@ -53,11 +53,13 @@ class Collector:
             self.collect()
 
     def _allowed(self, uuid: str) -> bool:
+        """Not while a call is at work on the SR, nor for an image whose record is still being made."""
         vdi = self._db.resolve("VDI", uuid)
         if vdi is None:
-            return True
-        settings = self._db.field("SR", self._db.field("VDI", vdi, "SR"), "other_config")
-        return "false" not in (settings.get("gc"), settings.get("coalesce"))
+            return False
+        sr = self._db.get("SR", self._db.field("VDI", vdi, "SR"))
+        settings = sr["other_config"]
+        return not sr["current_operations"] and "false" not in (settings.get("gc"), settings.get("coalesce"))
 
     def _follow(self, step: Step) -> None:
         """The record of what is gone goes, and ``vhd-parent`` of what moved says where it hangs now."""

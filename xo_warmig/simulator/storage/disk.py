@@ -67,8 +67,7 @@ class Disk:
             if file is None:
                 part[:] = _ZEROS[:length]
             else:
-                got = os.preadv(file.fd, [part], file.position(block) + begin)
-                part[got:] = _ZEROS[: length - got]
+                os.preadv(file.fd, [part], file.position(block) + begin)
             done += length
 
     def pwrite(self, offset: int, data: bytes | bytearray | memoryview) -> None:
@@ -102,7 +101,7 @@ class Disk:
         file = self._store.holder(self.uuid, block)
         if file is None:
             return _ZEROS[:length]
-        return os.pread(file.fd, length, file.position(block) + begin).ljust(length, b"\0")
+        return os.pread(file.fd, length, file.position(block) + begin)
 
     def _write_piece(self, block: int, begin: int, data: memoryview) -> None:
         own = self._store.files.get(self.uuid)

@@ -50,22 +50,16 @@ class Space:
         with self._lock:
             self._used[sr_ref] = self._measure(sr_ref)
         vdis = [self._db.get("VDI", ref) for ref in self._db.field("SR", sr_ref, "VDIs") if self._db.exists("VDI", ref)]
-        self._put("SR", sr_ref, physical_utilisation=self.used_bytes(sr_ref))
-        self._put("SR", sr_ref, virtual_allocation=sum(int(vdi["virtual_size"]) for vdi in vdis if vdi["managed"]))
+        self._db.set("SR", sr_ref, physical_utilisation=self.used_bytes(sr_ref))
+        self._db.set("SR", sr_ref, virtual_allocation=sum(int(vdi["virtual_size"]) for vdi in vdis if vdi["managed"]))
 
     def rescan(self, sr_ref: str) -> None:
         """As a scan does: correct the sizes of every VDI, then the SR."""
         for ref in self._db.field("SR", sr_ref, "VDIs"):
             uuid = self._db.field("VDI", ref, "uuid")
             if self._storage.exists(uuid):
-                self._put("VDI", ref, physical_utilisation=self._storage.physical_bytes(uuid))
+                self._db.set("VDI", ref, physical_utilisation=self._storage.physical_bytes(uuid))
         self.refresh(sr_ref)
-
-    def _put(self, cls: str, ref: str, **fields: int) -> None:
-        """Only what differs: each change is an event."""
-        differing = {name: value for name, value in fields.items() if self._db.field(cls, ref, name) != value}
-        if differing:
-            self._db.set(cls, ref, **differing)
 
     def _measure(self, sr_ref: str) -> int:
         total = 0
