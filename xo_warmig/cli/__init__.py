@@ -1,0 +1,27 @@
+"""The command line. Commands talk to the server's API as any client would; only ``serve``, ``simulate`` and ``demo`` start things.
+
+The table below is all of it: a command's module is imported when the command is used.
+"""
+
+import click
+
+import xo_warmig
+from xo_warmig.cli.program import Program
+
+COMMANDS = {
+    "demo": "xo_warmig.cli.demo:demo",
+    "simulate": "xo_warmig.cli.simulate:simulate",
+    "serve": "xo_warmig.cli.serve:serve",
+    "migrate": "xo_warmig.cli.migrate:migrate",
+    "list": "xo_warmig.cli.migrations:list_migrations",
+    "show": "xo_warmig.cli.migrations:show",
+    "watch": "xo_warmig.cli.migrations:watch",
+    "cancel": "xo_warmig.cli.migrations:cancel",
+    "server": "xo_warmig.cli.server:server",
+}
+
+
+@click.group(cls=Program, commands_by_name=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(xo_warmig.__version__, prog_name="xo-warmig")
+def main() -> None:
+    """Move running VMs between XCP-ng and XenServer pools with the shortest possible downtime."""

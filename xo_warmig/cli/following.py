@@ -1,0 +1,71 @@
+"""Following a migration from outside: its report now, then each newer one that the server tells, to its end."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import msgspec
+
+from xo_warmig.client import Client, Notifications
+from xo_warmig.errors import WarmigError
+from xo_warmig.model.phases import Phase, is_end
+from xo_warmig.model.reports import MigrationReport
+
+NOTIFICATION = "warmMigration"
+
+
+class MigrationFailed(WarmigError):
+    """The migration ended without success. The members are those of its own error."""
+
+    def __init__(self, report: MigrationReport) -> None:
+        error = report.error or {}
+        evidence = error.get("evidence")
+        super().__init__(
+            str(error.get("message") or f"the migration was {report.phase}"),
+            code=str(error.get("code") or report.phase.upper()),
+            evidence=evidence if isinstance(evidence, dict) else {},
+            remedy=str(error.get("remedy") or f"`xo-warmig show {report.id}` tells what happened."),
+        )
+
+
+def as_report(value: Any) -> MigrationReport:
+    """A report as the API gives it."""
+    return msgspec.convert(value, MigrationReport)
+
+
+async def reports_of(client: Client, migration: str) -> AsyncIterator[MigrationReport]:
+    """The report of one migration now, and after every change until its end.
+
+    Raises:
+        CallFailed: no such migration. ConnectionLost: the server went; the migration may go on.
+    """
+    notifications = client.notifications()
+    report = as_report(await client.call("warmMigration.get", id=migration))
+    yield report
+    while not is_end(report.phase):
+        report = await _next(notifications, migration)
+        yield report
+
+
+async def follow(client: Client, migration: str, show: Callable[[MigrationReport], None]) -> MigrationReport:
+    """Show each report to the end; the last one.
+
+    Raises:
+        MigrationFailed: it did not succeed.
+    """
+    async for report in reports_of(client, migration):
+        show(report)
+    if report.phase is not Phase.DONE:
+        raise MigrationFailed(report)
+    return report
+
+
+async def _next(notifications: Notifications, migration: str) -> MigrationReport:
+    async for notification in notifications:
+        if notification.method == NOTIFICATION and (report := reported(notification.params)).id == migration:
+            return report
+    raise WarmigError("the client was closed while it followed a migration")
+
+
+def reported(params: dict[str, Any]) -> MigrationReport:
+    """The report in a ``warmMigration`` notification."""
+    return as_report(params["report"])

@@ -1,0 +1,93 @@
+"""``list``, ``show``, ``watch`` and ``cancel``: looking at migrations, and stopping one."""
+
+import click
+
+from xo_warmig.cli import following, options
+from xo_warmig.cli.access import Access
+from xo_warmig.cli.migrate import show_migration
+from xo_warmig.cli.tables import migration_details, migrations_table
+from xo_warmig.cli.terminal import output, print_json
+from xo_warmig.client import Client
+
+
+@click.command("list")
+@options.client_options
+@options.json_option
+def list_migrations(server: Access, as_json: bool) -> None:
+    """List all migrations that the server knows."""
+
+    async def run(client: Client) -> None:
+        found = await client.call("warmMigration.list")
+        if as_json:
+            print_json(found)
+            return
+        reports = sorted(map(following.as_report, found), key=lambda report: report.created)
+        output().print(migrations_table(reports) if reports else "No migrations yet.")
+
+    options.signed_in(server, run)
+
+
+@click.command()
+@click.argument("migration", metavar="ID")
+@options.client_options
+@options.json_option
+def show(server: Access, as_json: bool, migration: str) -> None:
+    """Show one migration: its passes, its downtime, its warnings."""
+
+    async def run(client: Client) -> None:
+        found = await client.call("warmMigration.get", id=migration)
+        print_json(found) if as_json else output().print(migration_details(following.as_report(found)))
+
+    options.signed_in(server, run)
+
+
+@click.command()
+@click.argument("migration", metavar="[ID]", required=False)
+@options.client_options
+@options.json_option
+def watch(server: Access, as_json: bool, migration: str | None) -> None:
+    """Follow one migration to its end, or with no ID all of them until interrupted.
+
+    With --json every change is a line.
+    """
+
+    async def run(client: Client) -> None:
+        if migration is None:
+            await _watch_all(client, as_json=as_json)
+        elif as_json:
+            await following.follow(client, migration, print_json)
+        else:
+            await show_migration(client, migration, as_json=False)
+
+    options.signed_in(server, run)
+
+
+@click.command()
+@click.argument("migration", metavar="ID")
+@options.client_options
+@options.json_option
+def cancel(server: Access, as_json: bool, migration: str) -> None:
+    """Stop a migration. The source runs on; returns when its disks are free."""
+
+    async def run(client: Client) -> None:
+        await client.call("warmMigration.cancel", id=migration)
+        print_json({"cancelled": migration}) if as_json else output().print(f"Cancelled {migration}", highlight=False)
+
+    options.signed_in(server, run)
+
+
+async def _watch_all(client: Client, *, as_json: bool) -> None:
+    console = output()
+    last: dict[str, tuple[object, int]] = {}
+    async for notification in client.notifications():
+        if notification.method != following.NOTIFICATION:
+            continue
+        if as_json:
+            print_json(notification.params)
+            continue
+        report = following.reported(notification.params)
+        now = (report.phase, len(report.passes))
+        if last.get(report.id) != now:
+            last[report.id] = now
+            line = f"{report.id}  {report.vm_name}  {report.phase}  {report.progress:.0%}"
+            console.print(line, markup=False, highlight=False)

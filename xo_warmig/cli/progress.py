@@ -1,0 +1,133 @@
+"""A migration as it moves: a bar per disk of the pass that runs, a line for what is over, the predicted downtime below.
+
+Lines of finished passes and phases scroll away above the bars; without a terminal only they are printed. Names come from pools: they
+are escaped, never markup.
+"""
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+from rich.text import Text
+
+from xo_warmig.cli.tables import rate, seconds
+from xo_warmig.model.passes import PassReport, Verdict
+from xo_warmig.model.phases import Phase, WaitingFor, is_end
+from xo_warmig.model.reports import CurrentPass, DiskProgress, MigrationReport
+from xo_warmig.model.units import format_bytes, format_seconds
+
+PHASE_TEXTS = {
+    Phase.PREPARING: "Preparing the target",
+    Phase.STOPPING: "Shutting the source down",
+    Phase.VERIFYING: "Checking before the start",
+    Phase.STARTING: "Starting the target",
+    Phase.CHECKING: "Waiting for the target to boot",
+    Phase.ROLLING_BACK: "Going back: the source stays",
+    Phase.CANCELLING: "Cancelling",
+    Phase.HOLDING: "Holding until the cutover is asked for",
+    Phase.AWAITING_COMMIT: "Waiting for a decision: commit or rollback",
+}
+
+
+class MigrationProgress:
+    """Shows the reports that it is given; a context manager."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bars = Progress(
+            TextColumn("  {task.description}"),
+            BarColumn(bar_width=None),
+            DownloadColumn(binary_units=True),
+            TextColumn("{task.fields[rate]:>12}"),
+            TextColumn("{task.fields[left]:>10}"),
+            console=console,
+            expand=True,
+        )
+        self._status = Text("")
+        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=8, transient=True)
+        self._tasks: dict[str, TaskID] = {}
+        self._pass = 0
+        self._phase: Phase | None = None
+        self._finished = 0
+        self._warned = 0
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def show(self, report: MigrationReport) -> None:
+        """Bring everything up to this report."""
+        self._tell_phase(report.phase)
+        for one in report.passes[self._finished :]:
+            self._console.print(_pass_line(one), highlight=False)
+        self._finished = len(report.passes)
+        for warning in report.warnings[self._warned :]:
+            self._console.print(Text(f"! {warning.code}: {warning.message}", style="yellow"))
+        self._warned = len(report.warnings)
+        self._show_pass(None if is_end(report.phase) else report.current_pass)
+        self._status = _status(report)
+
+    def _tell_phase(self, phase: Phase) -> None:
+        if phase is not self._phase and phase in PHASE_TEXTS:
+            self._console.print(f"[cyan]•[/] {PHASE_TEXTS[phase]}", highlight=False)
+        self._phase = phase
+
+    def _show_pass(self, current: CurrentPass | None) -> None:
+        number = current.number if current is not None else 0
+        if number != self._pass:
+            for task in self._tasks.values():
+                self._bars.remove_task(task)
+            self._tasks, self._pass = {}, number
+        for disk in current.disks if current is not None else []:
+            self._show_disk(number, disk)
+
+    def _show_disk(self, number: int, disk: DiskProgress) -> None:
+        if disk.disk not in self._tasks:
+            name = escape(disk.name_label or disk.disk)
+            description = f"pass {number} · disk {escape(disk.device)} [bold]{name}[/]"
+            self._tasks[disk.disk] = self._bars.add_task(description, total=None, rate="", left="")
+        left = max(0, disk.total_bytes - disk.done_bytes)
+        speed = disk.bytes_per_second
+        self._bars.update(
+            self._tasks[disk.disk],
+            completed=disk.done_bytes,
+            total=disk.total_bytes or None,
+            rate=rate(speed),
+            left=f"{format_seconds(left / speed)} left" if left and speed else "",
+        )
+
+    def _render(self) -> RenderableType:
+        return Group(self._bars, self._status) if self._tasks else self._status
+
+
+def _pass_line(one: PassReport) -> str:
+    complete = one.verdict is Verdict.COMPLETE
+    mark = "[green]✓[/]" if complete else "[red]✗[/]"
+    line = f"{mark} Pass {one.number} [bold]{one.kind}[/]  {format_bytes(one.bytes)} in {seconds(one.seconds)}"
+    line += f"  ({rate(one.throughput_bytes_per_second)})"
+    if one.dirty_bytes_per_second is not None:
+        line += f"  guest wrote {format_bytes(one.dirty_bytes_per_second)}/s"
+    if one.predicted_downtime_seconds is not None:
+        line += f"  predicted downtime {seconds(one.predicted_downtime_seconds)}"
+    return line if complete else f"{line}  [red]{one.verdict}[/]"
+
+
+def _status(report: MigrationReport) -> Text:
+    text = Text(f"  {report.progress:4.0%}  {report.stage}", style="dim")
+    current = report.current_pass
+    if current is not None and current.remaining_seconds is not None:
+        text.append(f"  pass done in {format_seconds(current.remaining_seconds)}")
+    if report.predicted_downtime_seconds is not None and not is_end(report.phase):
+        text.append(f"  predicted downtime {format_seconds(report.predicted_downtime_seconds)}")
+    if report.waiting_for is not WaitingFor.NOTHING:
+        text.append(f"  waiting for {report.waiting_for}", style="yellow")
+    return text

@@ -1,0 +1,108 @@
+"""``simulate``: pools that pretend, on the real wire, until interrupted."""
+
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+import msgspec
+
+from xo_warmig.cli.options import json_option
+from xo_warmig.cli.sizes import size
+from xo_warmig.cli.terminal import print_json
+from xo_warmig.cli.vm_spec import vm
+from xo_warmig.errors import InvalidRequest
+from xo_warmig.simulator.delays import NAMES, Delays
+from xo_warmig.simulator.launch import start_site
+from xo_warmig.simulator.site import PoolConfig, SiteConfig, VmConfig, default_vm
+
+VENDORS = ("GenuineIntel", "AuthenticAMD")
+RELEASES = ("8.3",)
+
+
+def delays(text: str) -> dict[str, float]:
+    """The type of the option that gives seconds by operation."""
+    try:
+        parsed = Delays.parse(text)
+    except InvalidRequest as error:
+        raise click.BadParameter(f"{error}; {error.remedy}") from error
+    return {name: parsed.seconds(name) for name in NAMES}
+
+
+@click.command()
+@click.option("--pools", type=click.IntRange(1, 20), default=2, show_default=True, help="Intel and AMD in turn.")
+@click.option("--hosts", type=click.IntRange(1, 16), default=1, show_default=True, help="Of each pool.")
+@click.option("--dir", "directory", type=click.Path(path_type=Path), help="Keep the pools here; else nowhere.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of uuids, disks' contents and guests.")
+@click.option("--https/--http", default=False, help="With a self-signed certificate, or plain.  [default: http]")
+@click.option("--bandwidth", type=size, default="0", help="Of all transfers of a pool, bytes a second, as 100M.")
+@click.option(
+    "--delays",
+    type=delays,
+    default="",
+    help="'real', or as attach=0.4,snapshot=0.55: seconds that operations take.",
+)
+@click.option("--release", type=click.Choice(RELEASES), default="8.3", show_default=True)
+@click.option("--sr-size", type=size, default="200G", show_default=True, help="Of each storage repository.")
+@click.option(
+    "--vm", "vms", type=vm, multiple=True, help="A VM of the first pool, instead of web-1: name=db,disk=8G:1G,..."
+)
+@click.option("--for", "seconds", type=click.FloatRange(min=0), metavar="SECONDS", help="End by itself.")
+@json_option
+def simulate(seconds: float | None, as_json: bool, **asked: Any) -> None:
+    """Simulate pools that real XAPI clients can use, until interrupted.
+
+    Prints one line of JSON when they are ready: their URLs, credentials, VMs, storage and networks.
+
+    \b
+    --vm keys: name, disk=SIZE[:ALLOCATED] (repeatable), image=FILE, memory, vcpus, vifs, power, firmware,
+    tools; of its guest: guest=none|blocks|files, rate, cluster, span, disks=0+1, seed.
+    """
+    del as_json  # The ready line is JSON in any case.
+    stopped = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopped.set()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with start_site(site_config(**asked)) as site:
+            print_json(site.ready())
+            stopped.wait(seconds)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def site_config(
+    *,
+    pools: int,
+    hosts: int,
+    directory: Path | None,
+    seed: int,
+    https: bool,
+    bandwidth: int,
+    delays: dict[str, float],
+    release: str,
+    sr_size: int,
+    vms: tuple[VmConfig, ...],
+) -> SiteConfig:
+    """The site that the options describe. The first pool has the VMs."""
+    each = [
+        PoolConfig(
+            name=f"pool-{number}",
+            cpu_vendor=VENDORS[number % len(VENDORS)],
+            release=release,
+            hosts=hosts,
+            sr_size_bytes=sr_size,
+            https=https,
+            seed=seed + number,
+            bandwidth=bandwidth,
+            delays=delays,
+        )
+        for number in range(pools)
+    ]
+    each[0] = msgspec.structs.replace(each[0], vms=list(vms) or [default_vm()])
+    return SiteConfig(pools=each, directory=directory)
