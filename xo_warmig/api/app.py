@@ -1,0 +1,99 @@
+"""The API as an ASGI application: the websocket at ``/api/``, and what runs beside it while the server is up.
+
+::
+
+    state = open_state(config.state_dir, directory)
+    password = state.accounts.make_first_administrator(...)      # show it once, if there is one
+    app = build_app(engine, state.servers, state.accounts, ApiSettings.of(config))
+    uvicorn.Config(app, **uvicorn_options(config))
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+from starlette.types import Receive, Scope, Send
+
+import xo_warmig
+from xo_warmig.api.accounts import Accounts
+from xo_warmig.api.admission import Admission, Refusal
+from xo_warmig.api.connection import Calls, Connection
+from xo_warmig.api.dispatch import Dispatcher
+from xo_warmig.api.hub import Hub
+from xo_warmig.api.method import Services
+from xo_warmig.api.methods import METHODS
+from xo_warmig.api.ports import MigrationEngine
+from xo_warmig.api.server_book import ServerBook
+from xo_warmig.api.settings import ApiSettings
+
+
+def build_app(
+    engine: MigrationEngine, servers: ServerBook, accounts: Accounts, settings: ApiSettings | None = None
+) -> Starlette:
+    """The application. Its lifespan follows the engine and registers the stored servers; the engine is the caller's to close."""
+    settings = settings or ApiSettings()
+    services = Services(
+        engine=engine, servers=servers, accounts=accounts, version=xo_warmig.__version__, methods=METHODS
+    )
+    hub = Hub(engine, linger_seconds=settings.task_linger_seconds)
+    calls = Calls()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await servers.restore()
+        beside = [asyncio.create_task(hub.run()), asyncio.create_task(_keep_pins(servers, settings.keep_pins_seconds))]
+        try:
+            yield
+        finally:
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+            await calls.close()
+            servers.keep_pins()
+
+    endpoint = _Endpoint(Dispatcher(services), hub, calls, settings, accounts)
+    app = Starlette(routes=[WebSocketRoute("/{path:path}", endpoint)], lifespan=lifespan)
+    app.router.redirect_slashes = False
+    return app
+
+
+class _Endpoint:
+    """Every websocket upgrade comes here, so that each gets an answer."""
+
+    def __init__(
+        self, dispatcher: Dispatcher, hub: Hub, calls: Calls, settings: ApiSettings, accounts: Accounts
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._hub = hub
+        self._calls = calls
+        self._settings = settings
+        self._accounts = accounts
+        self._admission = Admission(settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = self._admission.refusal(scope)
+        if refusal is not None:
+            await receive()
+            await _refuse(refusal, send)
+            return
+        address = self._admission.address(scope)
+        with self._admission.counted(address):
+            connection = Connection(
+                self._dispatcher, self._hub, self._calls, self._settings, self._accounts.now_ms, address
+            )
+            await connection.run(receive, send)
+
+
+async def _refuse(refusal: Refusal, send: Send) -> None:
+    """An HTTP answer where the server can give one in place of an upgrade."""
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    await send({"type": "websocket.http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": refusal.reason.encode() + b"\n"})
+
+
+async def _keep_pins(servers: ServerBook, every_seconds: float) -> None:
+    while True:
+        await asyncio.sleep(every_seconds)
+        servers.keep_pins()

@@ -1,0 +1,47 @@
+"""How much one connection may have in flight: calls not yet answered, and the bytes of their requests."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from xo_warmig.api.framing import Message
+from xo_warmig.api.settings import ApiSettings
+from xo_warmig.api.xo_errors import OTHER, XoError
+
+
+class Flight:
+    """Counts what is in flight."""
+
+    def __init__(self, settings: ApiSettings) -> None:
+        self._settings = settings
+        self._calls = 0
+        self._bytes = 0
+
+    def refusal(self, message: Message | list[Message], size_bytes: int, *, signed_in: bool) -> XoError | None:
+        """Why this message is not taken now, if it is not."""
+        most_calls = self._settings.most_calls_in_flight
+        if self._calls + _count(message) > most_calls:
+            return _busy(f"more than {most_calls} calls in flight on this connection")
+        most_bytes = self._settings.most_bytes_in_flight if signed_in else self._settings.most_bytes_before_sign_in
+        if self._bytes + size_bytes > most_bytes:
+            when = "" if signed_in else " before signing in"
+            return _busy(f"more than {most_bytes} bytes of requests in flight on this connection{when}")
+        return None
+
+    @contextmanager
+    def counted(self, message: Message | list[Message], size_bytes: int) -> Iterator[None]:
+        calls = _count(message)
+        self._calls += calls
+        self._bytes += size_bytes
+        try:
+            yield
+        finally:
+            self._calls -= calls
+            self._bytes -= size_bytes
+
+
+def _count(message: Message | list[Message]) -> int:
+    return len(message) if isinstance(message, list) else 1
+
+
+def _busy(text: str) -> XoError:
+    return XoError(OTHER, f"{text}: wait for answers before calling again")

@@ -1,0 +1,77 @@
+"""Tells every signed-in connection what happens: follows the engine, and keeps a task on show for each migration."""
+
+import asyncio
+import logging
+from typing import Final, Protocol
+
+from xo_warmig.api import tasks
+from xo_warmig.api.outbox import EXIT, Outbox
+from xo_warmig.api.ports import MigrationEngine, Notice
+from xo_warmig.api.session import Session
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS: Final = 1.0
+
+
+class Listener(Protocol):
+    """A connection."""
+
+    @property
+    def session(self) -> Session: ...
+
+    @property
+    def outbox(self) -> Outbox: ...
+
+
+class Hub:
+    """``linger_seconds``: how long the task of a migration that ended stays on show."""
+
+    def __init__(self, engine: MigrationEngine, *, linger_seconds: float) -> None:
+        self._engine = engine
+        self._linger_seconds = linger_seconds
+        self._listeners: set[Listener] = set()
+        self._ending: dict[str, asyncio.TimerHandle] = {}
+        self._gone: set[str] = set()
+
+    def join(self, listener: Listener) -> None:
+        self._listeners.add(listener)
+
+    def leave(self, listener: Listener) -> None:
+        self._listeners.discard(listener)
+
+    async def run(self) -> None:
+        """Follow the engine until cancelled."""
+        try:
+            while True:
+                try:
+                    async with self._engine.watch() as notices:
+                        async for notice in notices:
+                            self._publish(notice)
+                    return
+                except Exception:
+                    log.exception("notifications stopped; trying again in %s s", RETRY_SECONDS)
+                    await asyncio.sleep(RETRY_SECONDS)
+        finally:
+            for timer in self._ending.values():
+                timer.cancel()
+
+    def _publish(self, notice: Notice) -> None:
+        report = notice.report
+        task = None if report.id in self._gone else tasks.of_report(report)
+        for outbox in self._audience():
+            if task is not None:
+                outbox.put_object(task.id, task)
+            outbox.put_migration(report, notice.event)
+        if task is not None and tasks.is_over(report) and report.id not in self._ending:
+            loop = asyncio.get_running_loop()
+            self._ending[report.id] = loop.call_later(self._linger_seconds, self._remove_task, report.id)
+
+    def _remove_task(self, id: str) -> None:
+        del self._ending[id]
+        self._gone.add(id)
+        for outbox in self._audience():
+            outbox.put_object(id, EXIT)
+
+    def _audience(self) -> list[Outbox]:
+        return [listener.outbox for listener in self._listeners if listener.session.user_id is not None]

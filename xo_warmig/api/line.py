@@ -1,0 +1,69 @@
+"""The sending side of one websocket: sends a text, waits until it is taken, and gives up on a peer that takes nothing.
+
+ASGI does not tell whether a peer reads, so this looks at how full the connection's own buffer is. The connection is reached through
+``receive``, which under uvicorn is a method of the protocol object that owns the transport; under a server where that is not so, only a
+``send`` that blocks is noticed.
+"""
+
+import asyncio
+from typing import Final
+
+from starlette.types import Receive, Send
+
+_FIRST_LOOK_SECONDS: Final = 0.01
+_LATER_LOOK_SECONDS: Final = 0.5
+
+
+class LineDead(Exception):
+    """The peer is gone, or took nothing for too long and was dropped."""
+
+
+class Line:
+    """``patience_seconds``: how long the peer may take no byte."""
+
+    def __init__(self, receive: Receive, send: Send, *, patience_seconds: float) -> None:
+        self._send = send
+        self._patience_seconds = patience_seconds
+        transport = getattr(getattr(receive, "__self__", None), "transport", None)
+        self._transport = transport if isinstance(transport, asyncio.WriteTransport) else None
+
+    async def send_text(self, text: str) -> None:
+        """Returns when the peer took it. Raises LineDead."""
+        try:
+            async with asyncio.timeout(self._patience_seconds):
+                await self._send({"type": "websocket.send", "text": text})
+        except TimeoutError:
+            raise self._dropped() from None
+        except (OSError, RuntimeError) as error:  # closed meanwhile, by either side
+            raise LineDead from error
+        await self._taken()
+
+    async def close(self, code: int, reason: str) -> None:
+        try:
+            await self._send({"type": "websocket.close", "code": code, "reason": reason})
+        except (OSError, RuntimeError) as error:
+            raise LineDead from error
+
+    async def _taken(self) -> None:
+        clock = asyncio.get_running_loop().time
+        left, pause = self._pending_bytes(), _FIRST_LOOK_SECONDS
+        deadline = clock() + self._patience_seconds
+        while left:
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LATER_LOOK_SECONDS, self._patience_seconds / 4)
+            now_left = self._pending_bytes()
+            if now_left < left:
+                deadline = clock() + self._patience_seconds
+            elif clock() > deadline:
+                raise self._dropped()
+            left = now_left
+
+    def _pending_bytes(self) -> int:
+        if self._transport is None or self._transport.is_closing():
+            return 0
+        return self._transport.get_write_buffer_size()
+
+    def _dropped(self) -> LineDead:
+        if self._transport is not None:
+            self._transport.abort()
+        return LineDead(f"no byte taken for {self._patience_seconds} s")

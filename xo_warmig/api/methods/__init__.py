@@ -1,0 +1,14 @@
+"""The bodies of the methods, a module per namespace, and the table of all of them."""
+
+from types import MappingProxyType
+
+from xo_warmig.api.method import Method
+from xo_warmig.api.methods import server, session, system, task, token, user, vm, warm_migration
+
+METHODS: MappingProxyType[str, Method] = MappingProxyType(
+    {
+        method.name: method
+        for module in (server, session, system, task, token, user, vm, warm_migration)
+        for method in module.METHODS
+    }
+)

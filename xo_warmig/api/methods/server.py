@@ -1,0 +1,99 @@
+"""``server.*``: the pools that are connected."""
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from xo_warmig.api.method import Call, Method, Permission
+from xo_warmig.model.requests import NonEmpty
+from xo_warmig.model.servers import ServerState, ServerStatus
+
+
+class AddServer(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """``server.add``. ``allow_unauthorized``: pin the certificate of the first connection instead of asking for a valid one."""
+
+    host: NonEmpty
+    username: NonEmpty
+    password: NonEmpty
+    label: NonEmpty | UnsetType = UNSET
+    auto_connect: bool = True
+    allow_unauthorized: bool = False
+
+
+class ServerId(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A server by its id."""
+
+    id: NonEmpty
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """A server as XO shows it. ``label`` falls back to the pool's name; members that are not known are absent."""
+
+    id: str
+    host: str
+    username: str
+    enabled: bool
+    allow_unauthorized: bool
+    read_only: bool
+    status: ServerStatus
+    label: str | UnsetType = UNSET
+    pool_id: str | UnsetType = UNSET
+    master: str | UnsetType = UNSET
+    pool_name_label: str | UnsetType = UNSET
+    pool_name_description: str | UnsetType = UNSET
+    error: dict[str, Any] | UnsetType = UNSET
+
+
+async def get_all(call: Call, params: None) -> list[Server]:
+    return [_shown(state) for state in call.services.servers.states()]
+
+
+async def add(call: Call, params: AddServer) -> str:
+    return await call.services.servers.add(
+        host=params.host,
+        username=params.username,
+        password=params.password,
+        label="" if params.label is UNSET else params.label,
+        allow_unauthorized=params.allow_unauthorized,
+        enabled=params.auto_connect,
+    )
+
+
+async def remove(call: Call, params: ServerId) -> None:
+    await call.services.servers.remove(params.id)
+
+
+async def enable(call: Call, params: ServerId) -> None:
+    await call.services.servers.enable(params.id)
+
+
+async def disable(call: Call, params: ServerId) -> None:
+    await call.services.servers.disable(params.id)
+
+
+def _shown(state: ServerState) -> Server:
+    return Server(
+        id=state.id,
+        host=state.host,
+        username=state.username,
+        enabled=state.enabled,
+        allow_unauthorized=state.allow_unauthorized,
+        read_only=state.read_only,
+        status=state.status,
+        label=state.label or state.pool_name_label or UNSET,
+        pool_id=state.pool_id or UNSET,
+        master=state.master or UNSET,
+        pool_name_label=state.pool_name_label or UNSET,
+        pool_name_description=state.pool_name_description or UNSET,
+        error=state.error or UNSET,
+    )
+
+
+METHODS = (
+    Method("server.add", add, Permission.ADMIN, "register a pool, and connect to it in background", AddServer, str),
+    Method("server.getAll", get_all, Permission.ADMIN, "return all registered pools", None, list[Server]),
+    Method("server.remove", remove, Permission.ADMIN, "disconnect from a pool and forget it", ServerId),
+    Method("server.enable", enable, Permission.ADMIN, "connect to a pool", ServerId),
+    Method("server.disable", disable, Permission.ADMIN, "disconnect from a pool", ServerId),
+)

@@ -1,0 +1,23 @@
+"""Who is signed in on one connection. A session lives and dies with its socket."""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Session:
+    """``expires_ms``: when the token ends that signed in, in milliseconds since the epoch; None after a password."""
+
+    address: str
+    user_id: str | None = None
+    expires_ms: int | None = None
+
+    def sign_in(self, user_id: str, expires_ms: int | None) -> None:
+        self.user_id = user_id
+        self.expires_ms = expires_ms
+
+    def sign_out(self) -> None:
+        self.user_id = None
+        self.expires_ms = None
+
+    def has_expired(self, now_ms: int) -> bool:
+        return self.expires_ms is not None and now_ms >= self.expires_ms

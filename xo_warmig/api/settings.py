@@ -1,0 +1,33 @@
+"""The limits of the API, and who may open its socket."""
+
+from typing import Final
+
+import msgspec
+
+from xo_warmig.config import Config
+
+MOST_FRAME_BYTES: Final = 100 * 1024 * 1024  # what npm's ws takes by default, on both of XO's ends
+PING_INTERVAL_SECONDS: Final = 60.0
+PING_TIMEOUT_SECONDS: Final = 300.0  # a busy browser tab answers late
+
+
+class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Calls and bytes in flight are counted per connection; bytes are those of the requests."""
+
+    allowed_origins: list[str] = []
+    trusted_proxies: list[str] = []
+    most_connections_per_address: int = 200
+    most_calls_in_flight: int = 1000
+    most_bytes_in_flight: int = 2 * MOST_FRAME_BYTES
+    most_bytes_before_sign_in: int = 1024 * 1024
+    slow_reader_seconds: float = 30.0
+    task_linger_seconds: float = 30.0
+    keep_pins_seconds: float = 30.0
+
+    @staticmethod
+    def of(config: Config) -> "ApiSettings":
+        return ApiSettings(
+            allowed_origins=config.allowed_origins,
+            trusted_proxies=config.trusted_proxies,
+            most_connections_per_address=config.max_connections_per_address,
+        )

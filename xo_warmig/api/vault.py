@@ -1,0 +1,93 @@
+"""Secrets at rest: one key in a file of mode 0600, from which values are encrypted and tokens are looked up.
+
+Values are sealed with AES-256-GCM under a random nonce, and bound to a purpose, so that a sealed value copied to another place does not
+open there. A token's keyed hash (HMAC-SHA-256) finds its record without decrypting any.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from xo_warmig.api.state_file import write_private
+from xo_warmig.errors import WarmigError
+
+KEY_BYTES: Final = 32
+_NONCE_BYTES: Final = 12
+
+
+class Vault:
+    """Seals and unseals text."""
+
+    def __init__(self, key: bytes) -> None:
+        self._cipher = AESGCM(_derive(key, b"seal"))
+        self._hash_key = _derive(key, b"look up")
+
+    def seal(self, text: str, *, purpose: str) -> str:
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        sealed = self._cipher.encrypt(nonce, text.encode(), purpose.encode())
+        return base64.b64encode(nonce + sealed).decode()
+
+    def unseal(self, sealed: str, *, purpose: str) -> str:
+        """Raises WarmigError with code VAULT_LOCKED: another key sealed it, or it was changed, or it is for another purpose."""
+        try:
+            content = base64.b64decode(sealed, validate=True)
+            opened = self._cipher.decrypt(content[:_NONCE_BYTES], content[_NONCE_BYTES:], purpose.encode())
+        except (InvalidTag, binascii.Error, ValueError) as error:
+            raise WarmigError(
+                f"a stored secret ({purpose}) does not open with this key",
+                code="VAULT_LOCKED",
+                evidence={"purpose": purpose},
+                remedy="Put back the key file that belongs to this state directory, or remove the stored secrets.",
+            ) from error
+        return opened.decode()
+
+    def look_up(self, secret: str) -> str:
+        """The keyed hash under which ``secret`` is stored."""
+        return hmac.new(self._hash_key, secret.encode(), hashlib.sha256).hexdigest()
+
+
+def read_key(path: Path) -> bytes:
+    """The key in ``path``.
+
+    Raises:
+        FileNotFoundError: there is none.
+        WarmigError: code KEY_UNFIT, the file is no key or others may read it.
+    """
+    if stat.S_IMODE(os.stat(path).st_mode) & 0o077:
+        raise _unfit(
+            path, "others than its owner have access to it", f"Run chmod 600 {path}, and consider its secrets known."
+        )
+    try:
+        key = base64.b64decode(path.read_text().strip(), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise _unfit(path, f"it does not hold {KEY_BYTES} bytes in base64", "Put back a copy of the file.")
+    return key
+
+
+def make_key(path: Path) -> bytes:
+    """A new random key, stored in ``path``."""
+    key = secrets.token_bytes(KEY_BYTES)
+    write_private(path, base64.b64encode(key) + b"\n")
+    return key
+
+
+def _unfit(path: Path, reason: str, remedy: str) -> WarmigError:
+    evidence = {"file": str(path)}
+    return WarmigError(f"the key file {path} is refused: {reason}", code="KEY_UNFIT", evidence=evidence, remedy=remedy)
+
+
+def _derive(key: bytes, use: bytes) -> bytes:
+    return HKDF(algorithm=hashes.SHA256(), length=KEY_BYTES, salt=None, info=b"xo-warmig " + use).derive(key)
