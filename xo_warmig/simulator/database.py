@@ -7,8 +7,7 @@ new one, so a row that was taken out stays as it was. Who may set what is decide
 import random
 import threading
 import uuid as uuids
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from xo_warmig.simulator import datamodel
@@ -28,12 +27,12 @@ TRANSIENT = frozenset({"session", "task"})
 class Database:
     """Every object of one pool. All methods are safe from any thread; take ``lock`` to make several of them one."""
 
-    def __init__(self, journal: Journal | None = None, seed: int | None = None) -> None:
+    def __init__(self, randomness: random.Random | None = None) -> None:
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         self.history = History()
-        self.journal = journal
-        self._random = random.Random(seed)
+        self.journal: Journal | None = None
+        self.randomness = randomness or random.SystemRandom()
         self._model = datamodel.load()
         self._tables: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in self._model.classes}
         self._uuids: dict[str, dict[str, str]] = {name: {} for name in self._model.classes}
@@ -41,15 +40,21 @@ class Database:
         self._mine = threading.local()
 
     @property
+    def classes(self) -> list[str]:
+        """Names of all classes, whether or not there are objects of them."""
+        return list(self._tables)
+
+    @property
     def generation(self) -> int:
         """Grows with each change."""
         return self.history.generation
 
-    def create(self, cls: str, /, *, ref: str | None = None, **fields: Any) -> str:
-        """A new object, every field of the datamodel filled. Gives its reference."""
+    def create(self, cls: str, /, **fields: Any) -> str:
+        """A new object, every field of the datamodel filled; ``ref`` among the fields gives its reference, which is returned."""
+        given: str | None = fields.pop("ref", None)
         self._check_names(cls, fields)
         with self.changed:
-            ref = ref or f"OpaqueRef:{self.new_uuid()}"
+            ref = given or f"OpaqueRef:{self.new_uuid()}"
             row = {name: _copy(value) for name, value in self._blank[cls].items()}
             row |= {name: _copy(value) for name, value in fields.items()}
             row["uuid"] = fields.get("uuid") or self.new_uuid()
@@ -147,7 +152,7 @@ class Database:
         return ref_or_uuid if self.exists(cls, ref_or_uuid) else self._uuids[cls].get(ref_or_uuid)
 
     def new_uuid(self) -> str:
-        return str(uuids.UUID(int=self._random.getrandbits(128), version=4))
+        return str(uuids.UUID(int=self.randomness.getrandbits(128), version=4))
 
     def deleted_since(self, cls: str, generation: int) -> list[Deleted]:
         with self.lock:
@@ -156,16 +161,6 @@ class Database:
     def changes_by_this_thread(self) -> int:
         """Grows with each change that the calling thread makes to anything but sessions and tasks."""
         return getattr(self._mine, "changes", 0)
-
-    @contextmanager
-    def unjournaled(self) -> Iterator[None]:
-        """For replaying a journal: what happens inside is not written to it again."""
-        with self.lock:
-            journal, self.journal = self.journal, None
-            try:
-                yield
-            finally:
-                self.journal = journal
 
     def _note(self, kind: str, cls: str, ref: str, fields: Row) -> None:
         match kind:

@@ -94,10 +94,10 @@ class _Registration:
 class Events:
     """The event calls of one pool."""
 
-    def __init__(self, db: Database, sessions: Sessions, stopping: threading.Event) -> None:
+    def __init__(self, db: Database, sessions: Sessions) -> None:
         self.db = db
         self.sessions = sessions
-        self.stopping = stopping
+        self.stopping = threading.Event()
         self._registered: dict[str, _Registration] = {}
 
     def from_(self, session: str, classes: Iterable[str], token: str, timeout: float) -> dict[str, Any]:

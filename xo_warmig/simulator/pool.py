@@ -10,6 +10,7 @@ from xo_warmig.simulator.delays import Delays
 from xo_warmig.simulator.events import Events
 from xo_warmig.simulator.faults import Faults
 from xo_warmig.simulator.guests import Guests
+from xo_warmig.simulator.journal import Journal
 from xo_warmig.simulator.sessions import Sessions
 from xo_warmig.simulator.site import PoolConfig
 from xo_warmig.simulator.storage import ChainStore, Collector, Space
@@ -35,6 +36,7 @@ class SimPool:
     faults: Faults
     trace: Trace
     bandwidth: Bandwidth
+    journal: Journal | None = None
     stopping: threading.Event = field(default_factory=threading.Event)
 
     @property

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedReader
-from typing import Any
+from typing import Any, cast
 
 from xo_warmig.simulator import control, pages, tls, transfer
 from xo_warmig.simulator.pool import SimPool
@@ -102,12 +102,14 @@ class _Exchange(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with suppress(ConnectionError, TimeoutError, ssl.SSLError, BrokenPipeError), self._encrypted() as connection:
-            rfile = connection.makefile("rb", buffering=1 << 16)
-            with rfile:
-                while self._one(connection, rfile):
-                    pass
-                _finish(connection)
+        with (
+            suppress(ConnectionError, TimeoutError, ssl.SSLError),
+            self._encrypted() as connection,
+            cast(BufferedReader, connection.makefile("rb", buffering=1 << 16)) as rfile,
+        ):
+            while self._one(connection, rfile):
+                pass
+            _finish(connection)
 
     @contextmanager
     def _encrypted(self) -> Iterator[Connection]:

@@ -1,0 +1,138 @@
+"""The VMs that a new pool has, made by the same calls that a client would make. What a pool is without VMs is in world."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from xo_warmig.simulator import calls
+from xo_warmig.simulator.database import NULL
+from xo_warmig.simulator.decoding import constructor_record
+from xo_warmig.simulator.dispatch import Call
+from xo_warmig.simulator.pool import SimPool
+from xo_warmig.simulator.site import DiskConfig, VmConfig
+from xo_warmig.simulator.storage import BLOCK
+
+_PLATFORM = {
+    "acpi": "1",
+    "apic": "true",
+    "pae": "true",
+    "nx": "true",
+    "viridian": "false",
+    "cores-per-socket": "1",
+    "device_id": "0001",
+}
+
+
+def build_vm(pool: SimPool, config: VmConfig) -> str:
+    """A VM with its devices, in the power state asked for. Gives its reference."""
+    vm: str = _run(pool, "VM.create", constructor_record("VM", _vm_record(config)))
+    if config.uuid:
+        pool.db.set("VM", vm, uuid=config.uuid)
+    for position, disk in enumerate(config.disks):
+        vdi = build_disk(pool, disk, f"{config.name_label} {position}")
+        bootable = position == 0 if disk.bootable is None else disk.bootable
+        _vbd(pool, vm, vdi, position, mode=disk.mode, bootable=bootable)
+    if config.cd_drive:
+        _vbd(pool, vm, NULL, max(3, len(config.disks)), type="CD", mode="RO", empty=True)
+    for device in range(config.vifs):
+        record = {"VM": vm, "network": _network(pool), "device": str(device), "MAC": "", "MTU": 1500}
+        _run(pool, "VIF.create", constructor_record("VIF", _QOS | record))
+    if config.power_state in ("Running", "Paused"):
+        _run(pool, "VM.start", vm, config.power_state == "Paused", False)
+    for operation, reason in config.blocked_operations.items():
+        pool.db.update_map("VM", vm, "blocked_operations", **{operation: reason})
+    return vm
+
+
+def build_disk(pool: SimPool, config: DiskConfig, name_label: str) -> str:
+    """A disk with its data. Gives its reference."""
+    record: dict[str, Any] = {
+        "name_label": config.name_label or name_label,
+        "name_description": config.name_description,
+        "SR": _user_srs(pool)[config.sr],
+        "virtual_size": config.size_bytes,
+        "type": "user",
+        "sharable": False,
+        "read_only": False,
+        "other_config": config.other_config,
+        "tags": config.tags,
+    }
+    vdi: str = _run(pool, "VDI.create", constructor_record("VDI", record))
+    uuid = pool.db.row("VDI", vdi)["uuid"]
+    if config.image:
+        pool.storage.load_image(uuid, Path(config.image))
+    if config.allocated_bytes:
+        _write_data(pool, uuid, config.allocated_bytes)
+    pool.db.set("VDI", vdi, physical_utilisation=pool.storage.physical_bytes(uuid))
+    return vdi
+
+
+def _write_data(pool: SimPool, uuid: str, allocated_bytes: int) -> None:
+    """Seeded random data in whole blocks, spread evenly over the disk; the same seed gives the same data."""
+    blocks = pool.storage.virtual_size_bytes(uuid) // BLOCK
+    wanted = min(blocks, -(-allocated_bytes // BLOCK))
+    randomness = random.Random(f"{pool.seed}/{uuid}")
+    with pool.storage.open(uuid, writable=True) as disk:
+        for n in range(wanted):
+            disk.pwrite(n * blocks // wanted * BLOCK, randomness.randbytes(BLOCK))
+
+
+def _vm_record(config: VmConfig) -> dict[str, Any]:
+    """What ``VM.create`` is given."""
+    memory = dict.fromkeys(("static_max", "dynamic_max", "dynamic_min", "static_min"), config.memory_bytes)
+    secure_boot = {"secureboot": "true"} if config.secure_boot else {}
+    guest = msgspec.json.decode(msgspec.json.encode(config.guest)) | {"tools": config.tools}
+    empty = ("PV_bootloader", "PV_kernel", "PV_ramdisk", "PV_args", "PV_bootloader_args", "PV_legacy_args", "PCI_bus")
+    return (
+        {
+            "name_label": config.name_label,
+            "name_description": config.name_description,
+            "user_version": 1,
+            "is_a_template": False,
+            "affinity": NULL,
+            "VCPUs_params": {},
+            "VCPUs_max": config.vcpus,
+            "VCPUs_at_startup": config.vcpus,
+            "actions_after_shutdown": "destroy",
+            "actions_after_reboot": "restart",
+            "actions_after_crash": "restart",
+            "HVM_boot_policy": "BIOS order",
+            "HVM_boot_params": {"order": "cdn", "firmware": config.firmware},
+            "platform": _PLATFORM | secure_boot | config.platform,
+            "other_config": config.other_config | {"sim:guest": msgspec.json.encode(guest).decode()},
+            "recommendations": "",
+            "tags": config.tags,
+            "NVRAM": config.NVRAM,
+            "xenstore_data": config.xenstore_data,
+        }
+        | {f"memory_{name}": size for name, size in memory.items()}
+        | dict.fromkeys(empty, "")
+    )
+
+
+_QOS: dict[str, Any] = {"qos_algorithm_type": "", "qos_algorithm_params": {}, "other_config": {}}
+
+
+def _vbd(pool: SimPool, vm: str, vdi: str, position: int, **fields: Any) -> None:
+    record = {"VM": vm, "VDI": vdi, "userdevice": str(position), "bootable": False, "type": "Disk", "empty": False}
+    _run(pool, "VBD.create", constructor_record("VBD", _QOS | record | fields))
+
+
+def _network(pool: SimPool) -> str:
+    return next(ref for ref, row in pool.db.rows("network").items() if row["PIFs"])
+
+
+def _user_srs(pool: SimPool) -> list[str]:
+    return [ref for ref, row in pool.db.rows("SR").items() if row["content_type"] != "iso"]
+
+
+def _run(pool: SimPool, method: str, *args: Any) -> Any:
+    """One call of a client, without the wire."""
+    task = pool.tasks.create(method)
+    try:
+        call = Call(pool=pool, method=method, task=task, host=pool.master)
+        return calls.HANDLERS[method](call, *args)
+    finally:
+        pool.tasks.remove(task)
