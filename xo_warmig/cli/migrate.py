@@ -89,7 +89,7 @@ def migrate(server: Access, as_json: bool, detach: bool, **asked: Any) -> None:
     parameters = request_parameters(**asked)
 
     async def run(client: Client) -> None:
-        migration = (await client.call("warmMigration.start", **parameters))["id"]
+        migration: str = await client.call("warmMigration.start", **parameters)
         if detach:
             print_json({"id": migration}) if as_json else click.echo(migration)
             return
