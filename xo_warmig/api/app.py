@@ -1,11 +1,7 @@
 """The API as an ASGI application: the websocket at ``/api/``, and what runs beside it while the server is up.
 
-::
-
-    state = open_state(config.state_dir, directory)
-    password = state.accounts.make_first_administrator(...)      # show it once, if there is one
-    app = build_app(engine, state.servers, state.accounts, ApiSettings.of(config))
-    uvicorn.Config(app, **uvicorn_options(config))
+What the HTTP server must be told is the caller's: uvicorn with ``ws="websockets-sansio"``, frames up to ``settings.MOST_FRAME_BYTES``,
+no ping timeout under 300 seconds, and ``proxy_headers=False`` (which proxies to believe is decided here).
 """
 
 import asyncio
@@ -27,13 +23,22 @@ from xo_warmig.api.methods import METHODS
 from xo_warmig.api.ports import MigrationEngine
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.settings import ApiSettings
+from xo_warmig.config import Config
 
 
 def build_app(
-    engine: MigrationEngine, servers: ServerBook, accounts: Accounts, settings: ApiSettings | None = None
+    engine: MigrationEngine,
+    servers: ServerBook,
+    accounts: Accounts,
+    config: Config | None = None,
+    *,
+    settings: ApiSettings | None = None,
 ) -> Starlette:
-    """The application. Its lifespan follows the engine and registers the stored servers; the engine is the caller's to close."""
-    settings = settings or ApiSettings()
+    """The application. Its lifespan follows the engine; the engine and the restored servers are the caller's.
+
+    ``settings`` replace those that follow from ``config``.
+    """
+    settings = settings or ApiSettings.of(config or Config())
     services = Services(
         engine=engine, servers=servers, accounts=accounts, version=xo_warmig.__version__, methods=METHODS
     )
@@ -42,7 +47,6 @@ def build_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        await servers.restore()
         beside = [asyncio.create_task(hub.run()), asyncio.create_task(_keep_pins(servers, settings.keep_pins_seconds))]
         try:
             yield

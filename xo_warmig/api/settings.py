@@ -7,8 +7,6 @@ import msgspec
 from xo_warmig.config import Config
 
 MOST_FRAME_BYTES: Final = 100 * 1024 * 1024  # what npm's ws takes by default, on both of XO's ends
-PING_INTERVAL_SECONDS: Final = 60.0
-PING_TIMEOUT_SECONDS: Final = 300.0  # a busy browser tab answers late
 
 
 class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Secrets at rest: one key in a file of mode 0600, from which values are encrypted and tokens are looked up.
+"""Secrets at rest: one key, in a file of mode 0600 or a systemd credential, with which values are encrypted and tokens looked up.
 
 Values are sealed with AES-256-GCM under a random nonce, and bound to a purpose, so that a sealed value copied to another place does not
 open there. A token's keyed hash (HMAC-SHA-256) finds its record without decrypting any.
@@ -11,6 +11,7 @@ import hmac
 import os
 import secrets
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,9 @@ from xo_warmig.api.state_file import write_private
 from xo_warmig.errors import WarmigError
 
 KEY_BYTES: Final = 32
+KEY_FILE: Final = "key"
+CREDENTIAL: Final = "xo-warmig-key"  # the name of the systemd credential that replaces the key file
+_SEALED_FILES: Final = ("tokens.json", "servers.json")
 _NONCE_BYTES: Final = 12
 
 
@@ -55,6 +59,30 @@ class Vault:
     def look_up(self, secret: str) -> str:
         """The keyed hash under which ``secret`` is stored."""
         return hmac.new(self._hash_key, secret.encode(), hashlib.sha256).hexdigest()
+
+
+def open_vault(state_dir: Path, environment: Mapping[str, str] = os.environ) -> Vault:
+    """The vault of a state directory. A new key is made only where nothing is sealed yet.
+
+    Raises:
+        WarmigError: codes KEY_MISSING, KEY_UNFIT.
+    """
+    credentials = environment.get("CREDENTIALS_DIRECTORY")
+    if credentials and (Path(credentials) / CREDENTIAL).exists():
+        return Vault(read_key(Path(credentials) / CREDENTIAL))
+    path = state_dir / KEY_FILE
+    try:
+        return Vault(read_key(path))
+    except FileNotFoundError:
+        sealed = [name for name in _SEALED_FILES if (state_dir / name).exists()]
+    if sealed:
+        raise WarmigError(
+            f"the key file {path} is missing, and {' and '.join(sealed)} cannot be read without it",
+            code="KEY_MISSING",
+            evidence={"file": str(path), "sealed": sealed},
+            remedy="Put back a copy of the key file, or move those files away to start without them.",
+        )
+    return Vault(make_key(path))
 
 
 def read_key(path: Path) -> bytes:
