@@ -1,0 +1,136 @@
+"""What calls do to disks: create, snapshot, clone, fill and remove them, image and record together, one at a time for each SR.
+
+The checks of VDI calls are theirs; these are the common steps, also of VM.snapshot, VM.clone, VM.suspend and of new VMs.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from xo_warmig.simulator.calls.operations import Hold, doing, refresh, refresh_around
+from xo_warmig.simulator.clock import now
+from xo_warmig.simulator.database import NULL
+from xo_warmig.simulator.failure import XapiFailure
+from xo_warmig.simulator.storage import BLOCK, MOST_DEPTH
+
+if TYPE_CHECKING:
+    from xo_warmig.simulator.database import Database
+    from xo_warmig.simulator.dispatch import Call
+    from xo_warmig.simulator.pool import SimPool
+
+LARGEST_BYTES = 2040 << 30
+"""The largest VHD that SM makes (libs/sm/vhdutil.py)."""
+
+_KEPT = ("name_label", "name_description", "type", "sharable", "xenstore_data", "on_boot", "tags", "allow_caching")
+
+
+def rounded(size_bytes: int) -> int:
+    """The size that SM gives a disk. SR_BACKEND_FAILURE_79 when it cannot have it."""
+    if not 0 <= size_bytes <= LARGEST_BYTES:
+        raise invalid_size(f"VDI size must be between 1 MB and {LARGEST_BYTES >> 20} MB")
+    return max(1, -(-size_bytes // BLOCK)) * BLOCK
+
+
+def invalid_size(why: str) -> XapiFailure:
+    return XapiFailure("SR_BACKEND_FAILURE_79", "", f"VDI Invalid size [opterr={why}]", "")
+
+
+def create(call: "Call", sr: str, size_bytes: int, **fields: Any) -> str:
+    """A new empty disk."""
+    size = rounded(size_bytes)
+    with doing(call, Hold("SR", sr, "vdi_create")):
+        call.pool.delays.wait("create")
+        uuid = call.pool.db.new_uuid()
+        call.pool.storage.create(uuid, size)
+        return record(call.pool, sr, uuid, **fields)
+
+
+def record(pool: "SimPool", sr: str, uuid: str, **fields: Any) -> str:
+    """The record of an image that exists."""
+    db, sizes = pool.db, _sizes(pool, uuid)
+    with db.lock:
+        ref = db.create("VDI", uuid=uuid, location=uuid, SR=sr, **({"managed": True} | sizes | fields))
+        refresh(db, "VDI", ref)
+    pool.space.refresh(sr)
+    return ref
+
+
+def snapshot(call: "Call", vdi: str) -> str:
+    """A snapshot; the disk may be attached."""
+    row = call.pool.db.row("VDI", vdi)
+    with doing(call, Hold("SR", row["SR"], "vdi_snapshot"), Hold("VDI", vdi, "snapshot")):
+        call.pool.delays.wait("snapshot")
+        row = call.pool.db.row("VDI", vdi)
+        other_config = {"content_id": call.pool.db.new_uuid()} | row["other_config"]
+        fields = {"is_a_snapshot": True, "snapshot_of": vdi, "snapshot_time": now(), "other_config": other_config}
+        return _split(call, vdi, cbt_enabled=row["cbt_enabled"], read_only=row["read_only"], **fields)
+
+
+def clone(call: "Call", vdi: str) -> str:
+    """A writable disk with the same content that shares its blocks."""
+    row = call.pool.db.row("VDI", vdi)
+    with doing(call, Hold("SR", row["SR"], "vdi_clone"), Hold("VDI", vdi, "clone")):
+        call.pool.delays.wait("clone")
+        return _split(call, vdi, other_config=call.pool.db.field("VDI", vdi, "other_config"))
+
+
+def destroy(call: "Call", vdi: str) -> None:
+    """Remove a disk and its VBDs."""
+    db = call.pool.db
+    sr = db.row("VDI", vdi)["SR"]
+    with doing(call, Hold("SR", sr, "vdi_destroy"), Hold("VDI", vdi, "destroy")):
+        call.pool.delays.wait("destroy")
+        uuid = db.row("VDI", vdi)["uuid"]
+        if call.pool.storage.exists(uuid):
+            call.pool.storage.destroy(uuid)
+        forget(db, vdi)
+        call.pool.space.refresh(sr)
+    call.pool.collector.kick()
+
+
+def forget(db: "Database", vdi: str) -> None:
+    """Delete the record and those of its VBDs."""
+    with db.lock:
+        for vbd in db.field("VDI", vdi, "VBDs"):
+            if db.exists("VBD", vbd):
+                db.delete("VBD", vbd)
+        db.delete("VDI", vdi)
+
+
+def _split(call: "Call", vdi: str, **fields: Any) -> str:
+    """Give the image of a disk a sibling, with a hidden parent for what both have. Gives the sibling's record."""
+    pool, db = call.pool, call.pool.db
+    row = db.row("VDI", vdi)
+    uuid, sibling = row["uuid"], db.new_uuid()
+    if pool.storage.depth(uuid) >= MOST_DEPTH:
+        raise XapiFailure("SR_BACKEND_FAILURE_109", "", "The snapshot chain is too long", "")
+    former = pool.storage.parent(uuid)
+    base = pool.storage.snapshot(uuid, sibling, db.new_uuid())
+    with db.lock:
+        if base is not None:
+            _base_copy(pool, vdi, base, former)
+        parent = pool.storage.parent(sibling)
+        chained = {} if parent is None else {"vhd-parent": parent}
+        db.update_map("VDI", vdi, "sm_config", **{"vhd-parent": parent})
+        kept = {name: row[name] for name in _KEPT}
+        ref = record(pool, row["SR"], sibling, **(kept | {"sm_config": chained} | fields))
+        refresh_around(db, "VDI", vdi)
+    return ref
+
+
+def _base_copy(pool: "SimPool", vdi: str, base: str, former: str | None) -> None:
+    """The record of the hidden parent that a snapshot leaves."""
+    row = pool.db.row("VDI", vdi)
+    fields = {"name_label": "base copy", "managed": False, "read_only": True, "type": row["type"], "parent": NULL}
+    pool.db.create(
+        "VDI",
+        uuid=base,
+        location=base,
+        SR=row["SR"],
+        sm_config={} if former is None else {"vhd-parent": former},
+        **fields,
+        **_sizes(pool, base),
+    )
+
+
+def _sizes(pool: "SimPool", uuid: str) -> dict[str, int]:
+    storage = pool.storage
+    return {"virtual_size": storage.virtual_size_bytes(uuid), "physical_utilisation": storage.physical_bytes(uuid)}
