@@ -114,9 +114,9 @@ class Connection:
                 raise
         return self._once(self.address, self._session, method, arguments)
 
-    async def leave(self) -> None:
-        """Log out, and refuse all calls until it is opened again; those that wait for their answer fail."""
-        if self._session and not self._away:
+    async def leave(self, *, log_out: bool) -> None:
+        """Refuse all calls until it is opened again; those that wait for their answer fail."""
+        if log_out and self._session:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(self.in_thread(self._log_out), _LOG_OUT_SECONDS)
         self._away = True

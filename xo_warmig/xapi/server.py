@@ -71,7 +71,7 @@ class Server:
             with contextlib.suppress(asyncio.CancelledError):
                 await keeper
         if self._connection is not None:
-            await self._connection.leave()
+            await self._connection.leave(log_out=self.status is ServerStatus.CONNECTED)
         self.status = ServerStatus.DISCONNECTED
         self._settle(PoolError("the connection was given up", code="DISCONNECTED"))
 

@@ -1,0 +1,215 @@
+"""A pool small enough to read: records in dictionaries behind the calls that the adapters make. No wire, no rules of XAPI's own."""
+
+import copy
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from xo_warmig.xapi import failures
+from xo_warmig.xapi.objects import NULL
+
+Record = dict[str, Any]
+
+
+class FakePool:
+    """Fits ``xo_warmig.xapi.connection.Calls``. ``handlers`` answer calls by name, before the generic answers."""
+
+    pool_name = "fake"
+
+    def __init__(self) -> None:
+        self.records: dict[str, dict[str, Record]] = {}
+        self.handlers: dict[str, Callable[..., Any]] = {}
+        self.log: list[str] = []
+
+    def add(self, cls: str, /, **fields: Any) -> str:
+        """A new object; its reference."""
+        ref = f"OpaqueRef:{uuid.uuid4()}"
+        self.records.setdefault(cls, {})[ref] = {"uuid": str(uuid.uuid4()), "other_config": {}, **fields}
+        return ref
+
+    def get(self, cls: str, ref: str) -> Record:
+        try:
+            return self.records[cls][ref]
+        except KeyError:
+            raise self.failure("HANDLE_INVALID", cls, ref) from None
+
+    def failure(self, *details: str) -> Exception:
+        return failures.from_details(details, call="test", pool=self.pool_name)
+
+    async def call(self, method: str, *arguments: Any) -> Any:
+        """One call, answered at once; ``Async.`` ones by a task that has ended."""
+        self.log.append(method)
+        if method.startswith("Async."):
+            return self._task(method.removeprefix("Async."), arguments)
+        return self._answer(method, copy.deepcopy(arguments))
+
+    def calls(self, *methods: str) -> list[str]:
+        """Those of the calls made so far that are named, in their order."""
+        return [method for method in self.log if method.removeprefix("Async.") in methods]
+
+    def _task(self, method: str, arguments: tuple[Any, ...]) -> str:
+        try:
+            result = self._answer(method, arguments)
+        except Exception as error:
+            details = [failures.code_of(error), *getattr(error, "evidence", {}).get("xapi", [""])[1:]]
+            return self.add("task", status="failure", result="", error_info=details)
+        return self.add("task", status="success", result=f"<value>{result or ''}</value>", error_info=[])
+
+    def _answer(self, method: str, arguments: tuple[Any, ...]) -> Any:
+        if method in self.handlers:
+            return self.handlers[method](*arguments)
+        cls, _, name = method.partition(".")
+        match name:
+            case "get_all_records":
+                return copy.deepcopy(self.records.get(cls, {}))
+            case "get_record":
+                return copy.deepcopy(self.get(cls, arguments[0]))
+            case "get_by_uuid":
+                return self._by_uuid(cls, arguments[0])
+            case "create":
+                return self._create(cls, arguments[0])
+            case "destroy":
+                self.get(cls, arguments[0])
+                del self.records[cls][arguments[0]]
+                return ""
+        return self._field(cls, name, arguments)
+
+    def _create(self, cls: str, record: Record) -> str:
+        ref = self.add(cls, **record)
+        if cls == "VM":
+            self.get(cls, ref).update(blocked_operations={}, VBDs=[], VIFs=[], VTPMs=[], power_state="Halted")
+        elif "VM" in record:
+            self.get("VM", record["VM"])[f"{cls}s"].append(ref)
+        return ref
+
+    def _by_uuid(self, cls: str, wanted: str) -> str:
+        for ref, record in self.records.get(cls, {}).items():
+            if record["uuid"] == wanted:
+                return ref
+        raise self.failure("UUID_INVALID", cls, wanted)
+
+    def _field(self, cls: str, name: str, arguments: tuple[Any, ...]) -> Any:
+        record = self.get(cls, arguments[0])
+        for prefix in ("add_to_", "remove_from_", "get_", "set_"):
+            if not name.startswith(prefix):
+                continue
+            field = name.removeprefix(prefix)
+            match prefix:
+                case "get_":
+                    return copy.deepcopy(record[field])
+                case "set_":
+                    record[field] = arguments[1]
+                case "add_to_":
+                    record[field][arguments[1]] = arguments[2]
+                case "remove_from_":
+                    record[field].pop(arguments[1], None)
+            return ""
+        raise self.failure("MESSAGE_METHOD_UNKNOWN", f"{cls}.{name}")
+
+
+@pytest.fixture
+def pool() -> FakePool:
+    return FakePool()
+
+
+def vm_fields(**fields: Any) -> Record:
+    """The record of a VM as XML-RPC brings it: integers are text."""
+    return {
+        "name_label": "web-1",
+        "name_description": "the web",
+        "power_state": "Running",
+        "is_a_template": False,
+        "is_a_snapshot": False,
+        "is_control_domain": False,
+        "current_operations": {},
+        "blocked_operations": {},
+        "ha_restart_priority": "",
+        "memory_static_max": "536870912",
+        "memory_static_min": "536870912",
+        "memory_dynamic_max": "536870912",
+        "memory_dynamic_min": "536870912",
+        "snapshot_of": NULL,
+        "suspend_VDI": NULL,
+        "guest_metrics": NULL,
+        "platform": {},
+        "VCPUs_max": "2",
+        "VCPUs_at_startup": "2",
+        "VBDs": [],
+        "VIFs": [],
+        "VTPMs": [],
+        "NVRAM": {},
+        **fields,
+    }
+
+
+@pytest.fixture
+def make_vm(pool: FakePool) -> Callable[..., str]:
+    """Add a VM to the pool; its reference."""
+
+    def make(**fields: Any) -> str:
+        return pool.add("VM", **vm_fields(**fields))
+
+    return make
+
+
+@pytest.fixture
+def make_vdi(pool: FakePool) -> Callable[..., str]:
+    """Add a VDI to the pool; its reference."""
+
+    def make(**fields: Any) -> str:
+        return pool.add(
+            "VDI",
+            **{
+                "SR": NULL,
+                "VBDs": [],
+                "name_label": "root",
+                "name_description": "",
+                "virtual_size": "2097152",
+                "physical_utilisation": "4096",
+                "type": "user",
+                "sharable": False,
+                "read_only": False,
+                "on_boot": "persist",
+                "tags": [],
+                "snapshots": [],
+                "is_a_snapshot": False,
+                "snapshot_of": NULL,
+                "sm_config": {},
+                **fields,
+            },
+        )
+
+    return make
+
+
+@pytest.fixture
+def make_vbd(pool: FakePool) -> Callable[..., str]:
+    """Put a VDI and a VM together; the reference of the VBD."""
+
+    def make(vm: str, vdi: str, **fields: Any) -> str:
+        ref = pool.add(
+            "VBD",
+            **{
+                "VM": vm,
+                "VDI": vdi,
+                "userdevice": "0",
+                "bootable": True,
+                "mode": "RW",
+                "type": "Disk",
+                "unpluggable": True,
+                "empty": False,
+                "currently_attached": False,
+                "current_operations": {},
+                "qos_algorithm_type": "",
+                "qos_algorithm_params": {},
+                **fields,
+            },
+        )
+        pool.get("VM", vm)["VBDs"].append(ref)
+        if vdi in pool.records.get("VDI", {}):
+            pool.get("VDI", vdi)["VBDs"].append(ref)
+        return ref
+
+    return make

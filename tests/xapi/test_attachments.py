@@ -1,0 +1,57 @@
+"""Who has a VBD on a disk."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from xo_warmig.xapi.attachments import read_attachments, wait_until_let_go
+
+
+async def test_every_user_of_a_disk_is_listed_but_snapshots(
+    pool: Any, make_vm: Callable[..., str], make_vdi: Callable[..., str], make_vbd: Callable[..., str]
+) -> None:
+    """Control domains are marked."""
+    disk = make_vdi()
+    guest, dom0 = make_vm(), make_vm(is_control_domain=True)
+    make_vbd(guest, disk, currently_attached=True)
+    make_vbd(dom0, disk, mode="RO")
+    make_vbd(make_vm(is_a_snapshot=True), disk)
+    vdi = pool.get("VDI", disk)["uuid"]
+    found = {each.vm: each for each in await read_attachments(pool, [vdi, "gone"])}
+    assert set(found) == {pool.get("VM", guest)["uuid"], pool.get("VM", dom0)["uuid"]}
+    assert found[pool.get("VM", guest)["uuid"]].plugged
+    control = found[pool.get("VM", dom0)["uuid"]]
+    assert (control.is_control_domain, control.mode, control.plugged, control.vdi) == (True, "RO", False, vdi)
+
+
+async def test_a_disk_that_is_being_attached_counts_as_plugged(
+    pool: Any, make_vm: Callable[..., str], make_vdi: Callable[..., str], make_vbd: Callable[..., str]
+) -> None:
+    """XAPI reserves it before it is attached."""
+    disk = make_vdi()
+    make_vbd(make_vm(), disk, current_operations={"OpaqueRef:t": "attach"})
+    (found,) = await read_attachments(pool, [pool.get("VDI", disk)["uuid"]])
+    assert found.plugged
+
+
+async def test_waiting_ends_when_the_control_domain_lets_go(
+    pool: Any, make_vm: Callable[..., str], make_vdi: Callable[..., str], make_vbd: Callable[..., str]
+) -> None:
+    """A guest's own VBD is none of its business."""
+    disk = make_vdi()
+    make_vbd(make_vm(), disk)
+    vbd = make_vbd(make_vm(is_control_domain=True), disk)
+    waiting = asyncio.ensure_future(wait_until_let_go(pool, [disk], most_seconds=5, first_wait_seconds=0.001))
+    await asyncio.sleep(0.02)
+    assert not waiting.done()
+    pool.get("VDI", disk)["VBDs"].remove(vbd)
+    assert await waiting
+
+
+async def test_waiting_has_a_bound(
+    pool: Any, make_vm: Callable[..., str], make_vdi: Callable[..., str], make_vbd: Callable[..., str]
+) -> None:
+    """The caller is told."""
+    disk = make_vdi()
+    make_vbd(make_vm(is_control_domain=True), disk)
+    assert not await wait_until_let_go(pool, [disk], most_seconds=0.02, first_wait_seconds=0.001)

@@ -1,0 +1,171 @@
+"""Making a target, once and again."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from xo_warmig.errors import NoSuchObject, SafetyError
+from xo_warmig.model.vm import Disk, Vif, Vm
+from xo_warmig.xapi import creation
+from xo_warmig.xapi.disposal import discard_vm
+from xo_warmig.xapi.reading import read_vm
+from xo_warmig.xapi.records import Origin
+
+BLOCKED = {"start": "xo_warmig: not yet", "destroy": "xo_warmig: not yet"}
+
+
+@pytest.fixture
+async def source(pool: Any, make_vm: Callable[..., str]) -> Vm:
+    for cls in ("network", "PIF", "SR", "VIF", "VBD", "VDI"):
+        pool.records.setdefault(cls, {})
+    ref = make_vm(other_config={"mac_seed": "s", "auto_poweron": "true"}, ha_restart_priority="restart")
+    return await read_vm(pool, Origin("p", "lab", (2, 21)), pool.get("VM", ref)["uuid"])
+
+
+@pytest.fixture
+def disk() -> Disk:
+    return Disk(
+        vdi="vdi-1",
+        sr="sr-1",
+        device="0",
+        mode="RO",
+        bootable=True,
+        unpluggable=False,
+        virtual_size_bytes=8 << 30,
+        physical_bytes=0,
+        name_label="root",
+        name_description="d",
+        read_only=True,
+        tags=["t"],
+        vdi_other_config={"content_id": "c", "xo_warmig:self": "vdi-1", "kept": "k"},
+        vbd_other_config={"owner": ""},
+    )
+
+
+async def create(pool: Any, source: Vm) -> str:
+    return await creation.create_vm(pool, source, migration="m-1", blocked=BLOCKED, api_version=(2, 21))
+
+
+async def test_a_target_is_a_template_until_it_is_blocked(pool: Any, source: Vm) -> None:
+    """So that there is no moment in which it could be started (R1)."""
+    blocked_when_freed: list[dict[str, str]] = []
+
+    def free(ref: str, value: bool) -> str:
+        blocked_when_freed.append(dict(pool.get("VM", ref)["blocked_operations"]))
+        pool.get("VM", ref)["is_a_template"] = value
+        return ""
+
+    pool.handlers["VM.set_is_a_template"] = free
+    await create(pool, source)
+    assert blocked_when_freed == [BLOCKED]
+
+
+async def test_a_second_try_finds_the_first_target(pool: Any, source: Vm) -> None:
+    """And finishes what the first left undone."""
+    first = await create(pool, source)
+    ref = pool._by_uuid("VM", first)
+    pool.get("VM", ref).update(is_a_template=True, blocked_operations={})
+    assert await create(pool, source) == first
+    assert pool.get("VM", ref)["is_a_template"] is False
+    assert pool.get("VM", ref)["blocked_operations"] == BLOCKED
+
+
+async def test_a_clone_of_a_target_is_not_taken_for_it(pool: Any, source: Vm) -> None:
+    """XAPI copies our tags along (R11)."""
+    first = await create(pool, source)
+    ref = pool._by_uuid("VM", first)
+    pool.get("VM", ref)["uuid"] = "somebody's clone"
+    assert await create(pool, source) not in (first, "somebody's clone")
+
+
+async def test_a_disk_is_created_writable_and_attached_as_it_was(pool: Any, source: Vm, disk: Disk) -> None:
+    """An import writes it; the guest may only read it still."""
+    sr = pool.add("SR")
+    vm = await create(pool, source)
+    vdi = await creation.create_disk(pool, disk, sr=pool.get("SR", sr)["uuid"], migration="m-1")
+    await creation.attach_disk(pool, vm, vdi, disk)
+    record = pool.get("VDI", pool._by_uuid("VDI", vdi))
+    assert (record["read_only"], record["virtual_size"], record["SR"]) == (False, str(8 << 30), sr)
+    assert record["other_config"] == {
+        "kept": "k",
+        "xo_warmig:migration": "m-1",
+        "xo_warmig:role": "disk:vdi-1",
+        "xo_warmig:self": vdi,
+    }
+    (vbd,) = pool.records["VBD"].values()
+    assert (vbd["mode"], vbd["userdevice"], vbd["bootable"], vbd["unpluggable"]) == ("RO", "0", True, False)
+    assert vbd["other_config"] == {"owner": ""}
+
+
+async def test_disks_and_devices_are_made_once(pool: Any, source: Vm, disk: Disk) -> None:
+    """However often it is asked."""
+    sr, network = pool.add("SR"), pool.add("network")
+    vif = Vif(uuid="v", device="0", mac="aa:bb:cc:00:00:01", mtu=1500, network="n", locking_mode="locked")
+    for _ in range(2):
+        vm = await create(pool, source)
+        vdi = await creation.create_disk(pool, disk, sr=pool.get("SR", sr)["uuid"], migration="m-1")
+        await creation.attach_disk(pool, vm, vdi, disk)
+        await creation.create_cd_drive(pool, vm, "3")
+        await creation.create_vif(pool, vm, vif, network=pool.get("network", network)["uuid"])
+    assert {cls: len(pool.records[cls]) for cls in ("VDI", "VBD", "VIF")} == {"VDI": 1, "VBD": 2, "VIF": 1}
+    (made,) = pool.records["VIF"].values()
+    assert (made["MAC"], made["MTU"], made["locking_mode"]) == ("aa:bb:cc:00:00:01", "1500", "locked")
+
+
+async def test_locking_is_only_named_where_the_source_has_it(pool: Any, source: Vm) -> None:
+    """Old editions ask a licence for it."""
+    network = pool.add("network")
+    vif = Vif(uuid="v", device="0", mac="aa:bb:cc:00:00:01", mtu=1500, network="n")
+    await creation.create_vif(pool, await create(pool, source), vif, network=pool.get("network", network)["uuid"])
+    (made,) = pool.records["VIF"].values()
+    assert "locking_mode" not in made
+
+
+async def test_an_unknown_sr_is_refused_before_anything_is_made(pool: Any, source: Vm, disk: Disk) -> None:
+    """As an object that does not exist."""
+    with pytest.raises(NoSuchObject):
+        await creation.create_disk(pool, disk, sr="nowhere", migration="m-1")
+    assert pool.records["VDI"] == {}
+
+
+async def test_ha_and_auto_power_on_come_back_as_they_were(pool: Any, source: Vm) -> None:
+    """Twice is as good as once (R13)."""
+    vm = await create(pool, source)
+    for _ in range(2):
+        await creation.restore_ha(pool, vm, source)
+    record = pool.get("VM", pool._by_uuid("VM", vm))
+    assert (record["ha_restart_priority"], record["other_config"]["auto_poweron"]) == ("restart", "true")
+
+
+async def test_a_vtpm_is_made_where_the_source_has_one(pool: Any, source: Vm) -> None:
+    """Empty, until the source is halted."""
+    pool.handlers["VTPM.create"] = lambda vm, _: pool.get("VM", vm)["VTPMs"].append(pool.add("VTPM")) or "OpaqueRef:v"
+    for _ in range(2):
+        await create(pool, msgspec.structs.replace(source, vtpms=1))
+    assert len(pool.records["VTPM"]) == 1
+
+
+async def test_a_discarded_target_is_gone_and_stays_gone(pool: Any, source: Vm) -> None:
+    """Its own block does not stand in the way."""
+    vm = await create(pool, source)
+    await discard_vm(pool, vm)
+    await discard_vm(pool, vm)
+    assert len(pool.records["VM"]) == 1
+
+
+async def test_a_vm_that_we_did_not_make_is_never_discarded(pool: Any, source: Vm) -> None:
+    """Whatever it looks like (R8)."""
+    with pytest.raises(SafetyError) as caught:
+        await discard_vm(pool, source.uuid)
+    assert caught.value.code == "NOT_OURS"
+
+
+async def test_a_running_target_is_not_discarded(pool: Any, source: Vm) -> None:
+    """It may hold what the source does not."""
+    vm = await create(pool, source)
+    pool.get("VM", pool._by_uuid("VM", vm))["power_state"] = "Running"
+    with pytest.raises(SafetyError) as caught:
+        await discard_vm(pool, vm)
+    assert caught.value.code == "NOT_HALTED"

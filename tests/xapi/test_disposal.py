@@ -1,0 +1,96 @@
+"""Destroying what was named, and nothing else."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from xo_warmig.errors import PoolError, SafetyError
+from xo_warmig.xapi.disposal import destroy_disk, destroy_vm
+
+
+@pytest.fixture
+def halted(pool: Any, make_vm: Callable[..., str]) -> str:
+    """A halted VM, blocked by us and by another; its uuid."""
+    ref = make_vm(power_state="Halted", blocked_operations={"destroy": "xo_warmig: moved", "start": "xo_warmig: moved"})
+    return str(pool.get("VM", ref)["uuid"])
+
+
+def uuid_of(pool: Any, cls: str, ref: str) -> str:
+    return str(pool.get(cls, ref)["uuid"])
+
+
+async def test_a_vm_goes_with_just_the_disks_that_were_named(
+    pool: Any, halted: str, make_vdi: Callable[..., str], make_vbd: Callable[..., str]
+) -> None:
+    """The others stay (R2)."""
+    named, other = make_vdi(), make_vdi()
+    make_vbd(pool._by_uuid("VM", halted), named)
+    await destroy_vm(pool, halted, [uuid_of(pool, "VDI", named)])
+    assert pool.records["VM"] == {}
+    assert list(pool.records["VDI"]) == [other]
+
+
+async def test_destroying_twice_is_as_good_as_once(pool: Any, halted: str, make_vdi: Callable[..., str]) -> None:
+    """A crash between the VM and its disks is made good by the second try."""
+    vdi = uuid_of(pool, "VDI", make_vdi())
+    await destroy_vm(pool, halted, [])
+    await destroy_vm(pool, halted, [vdi])
+    await destroy_vm(pool, halted, [vdi])
+    assert pool.records["VDI"] == {}
+
+
+async def test_a_running_vm_is_never_destroyed(pool: Any, make_vm: Callable[..., str]) -> None:
+    """Somebody started it."""
+    vm = make_vm()
+    with pytest.raises(SafetyError) as caught:
+        await destroy_vm(pool, uuid_of(pool, "VM", vm), [])
+    assert caught.value.code == "NOT_HALTED"
+    assert vm in pool.records["VM"]
+
+
+async def test_a_disk_of_another_vm_stops_everything(
+    pool: Any, halted: str, make_vm: Callable[..., str], make_vdi: Callable[..., str], make_vbd: Callable[..., str]
+) -> None:
+    """Before anything is gone: XAPI would take the other VM's VBD away."""
+    vdi = make_vdi()
+    make_vbd(make_vm(), vdi)
+    with pytest.raises(SafetyError) as caught:
+        await destroy_vm(pool, halted, [uuid_of(pool, "VDI", vdi)])
+    assert caught.value.code == "DISK_SHARED"
+    assert len(pool.records["VM"]) == 2
+
+
+async def test_somebody_s_own_protection_is_not_lifted(pool: Any, make_vm: Callable[..., str]) -> None:
+    """Only an entry of ours is."""
+    vm = make_vm(power_state="Halted", blocked_operations={"destroy": "keep"})
+
+    def destroy(ref: str) -> None:
+        raise pool.failure("OPERATION_BLOCKED", ref, pool.get("VM", ref)["blocked_operations"]["destroy"])
+
+    pool.handlers["VM.destroy"] = destroy
+    with pytest.raises(PoolError) as caught:
+        await destroy_vm(pool, uuid_of(pool, "VM", vm), [])
+    assert caught.value.code == "OPERATION_BLOCKED"
+
+
+async def test_a_disk_that_is_still_held_is_waited_for(pool: Any, make_vdi: Callable[..., str]) -> None:
+    """An export's end is seen before its disk is detached."""
+    vdi = make_vdi()
+    held = iter([True])
+
+    def destroy(ref: str) -> str:
+        for _ in held:
+            raise pool.failure("VDI_IN_USE", ref, "destroy")
+        del pool.records["VDI"][ref]
+        return ""
+
+    pool.handlers["VDI.destroy"] = destroy
+    await destroy_disk(pool, uuid_of(pool, "VDI", vdi))
+    assert len(pool.calls("VDI.destroy")) == 2
+
+
+async def test_a_disk_that_is_gone_is_destroyed(pool: Any) -> None:
+    """Nothing is asked of the pool but whether it has it."""
+    await destroy_disk(pool, "nowhere")
+    assert pool.log == ["VDI.get_by_uuid"]

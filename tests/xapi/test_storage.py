@@ -1,0 +1,65 @@
+"""Storage repositories, by their records."""
+
+from typing import Any
+
+import pytest
+
+from xo_warmig.xapi.storage import read_sr, sr_from
+
+
+def record(**fields: Any) -> dict[str, Any]:
+    return {
+        "uuid": "sr-1",
+        "name_label": "local",
+        "type": "ext",
+        "content_type": "user",
+        "physical_size": "1000",
+        "physical_utilisation": "400",
+        "shared": False,
+        "sm_config": {},
+        **fields,
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "thin", "reads_as_zero"),
+    [
+        ({"type": "ext"}, True, True),
+        ({"type": "lvm", "sm_config": {"allocation": "thick", "use_vhd": "true"}}, False, True),
+        ({"type": "lvmoiscsi"}, False, False),
+        ({"type": "rawhba"}, False, False),
+    ],
+)
+def test_a_driver_s_kind_says_how_its_disks_behave(fields: dict[str, Any], thin: bool, reads_as_zero: bool) -> None:
+    """A bare volume on LVM holds what its last owner left in it."""
+    sr = sr_from(record(**fields), plugged=True, features=None)
+    assert (sr.thin, sr.reads_as_zero) == (thin, reads_as_zero)
+
+
+@pytest.mark.parametrize(
+    ("fields", "features", "allowed"),
+    [
+        ({}, {"VDI_CREATE": "1"}, True),
+        ({}, {"VDI_ATTACH": "1"}, False),
+        ({}, None, True),
+        ({"content_type": "iso", "type": "nfs"}, {"VDI_CREATE": "1"}, False),
+        ({"type": "udev"}, {}, False),
+    ],
+)
+def test_not_every_sr_takes_new_disks(fields: dict[str, Any], features: Any, allowed: bool) -> None:
+    """By its driver's features and by its content."""
+    assert sr_from(record(**fields), plugged=True, features=features).allows_create is allowed
+
+
+async def test_an_sr_is_plugged_when_a_live_host_has_it(pool: Any) -> None:
+    """A host that died may still look attached."""
+    metrics = pool.add("host_metrics", live=False)
+    host = pool.add("host", metrics=metrics, address="10.0.0.1")
+    pbd = pool.add("PBD", host=host, currently_attached=True)
+    pool.records["SM"] = {}
+    sr = pool.add("SR", **{key: value for key, value in record().items() if key != "uuid"}, PBDs=[pbd])
+    uuid = pool.get("SR", sr)["uuid"]
+    assert (await read_sr(pool, uuid)).plugged is False
+    pool.get("host_metrics", metrics)["live"] = True
+    found = await read_sr(pool, uuid)
+    assert (found.plugged, found.free_bytes) == (True, 600)
