@@ -47,12 +47,12 @@ class MigrationProgress:
             expand=True,
         )
         self._status = Text("")
-        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=8, transient=True)
         self._tasks: dict[str, TaskID] = {}
         self._pass = 0
         self._phase: Phase | None = None
         self._finished = 0
         self._warned = 0
+        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=8, transient=True)
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:

@@ -11,15 +11,14 @@ import msgspec
 
 from xo_warmig.cli.options import json_option
 from xo_warmig.cli.sizes import size
-from xo_warmig.cli.terminal import print_json
 from xo_warmig.cli.vm_spec import vm
 from xo_warmig.errors import InvalidRequest
+from xo_warmig.simulator import host_facts
 from xo_warmig.simulator.delays import NAMES, Delays
 from xo_warmig.simulator.launch import start_site
 from xo_warmig.simulator.site import PoolConfig, SiteConfig, VmConfig, default_vm
 
 VENDORS = ("GenuineIntel", "AuthenticAMD")
-RELEASES = ("8.3",)
 
 
 def delays(text: str) -> dict[str, float]:
@@ -44,7 +43,7 @@ def delays(text: str) -> dict[str, float]:
     default="",
     help="'real', or as attach=0.4,snapshot=0.55: seconds that operations take.",
 )
-@click.option("--release", type=click.Choice(RELEASES), default="8.3", show_default=True)
+@click.option("--release", type=click.Choice(host_facts.releases()), default="8.3", show_default=True)
 @click.option("--sr-size", type=size, default="200G", show_default=True, help="Of each storage repository.")
 @click.option(
     "--vm", "vms", type=vm, multiple=True, help="A VM of the first pool, instead of web-1: name=db,disk=8G:1G,..."
@@ -69,7 +68,7 @@ def simulate(seconds: float | None, as_json: bool, **asked: Any) -> None:
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with start_site(site_config(**asked)) as site:
-            print_json(site.ready())
+            print(site.ready_line(), flush=True)
             stopped.wait(seconds)
     finally:
         for number, handler in before.items():

@@ -1,0 +1,61 @@
+"""list, show, watch and cancel: what they call and print."""
+
+import json
+from typing import Any
+
+
+def test_list_shows_a_row_per_migration(canned: Any, run: Any, report: Any) -> None:
+    """Names are data: brackets in a VM's name are printed, not interpreted."""
+    canned.answers["warmMigration.list"] = [report(), report(id="m-2", phase="failed")]
+    result = run("list")
+    assert result.exit_code == 0
+    assert "web-1 [red]" in result.stdout
+    assert "m-2" in result.stdout
+    assert "failed" in result.stdout
+
+
+def test_list_without_migrations_says_so(canned: Any, run: Any) -> None:
+    """An empty table would look like a mistake."""
+    canned.answers["warmMigration.list"] = []
+    assert "No migrations" in run("list").stdout
+
+
+def test_list_as_json_is_the_api_s_answer(canned: Any, run: Any, report: Any) -> None:
+    """One JSON value, nothing else."""
+    canned.answers["warmMigration.list"] = [report()]
+    assert json.loads(run("list", "--json").stdout) == [report()]
+
+
+def test_show_has_passes_downtime_warnings_and_error(canned: Any, run: Any, report: Any) -> None:
+    """All that a report holds."""
+    warning = {"code": "SNAPSHOTS_STAY", "message": "two snapshots stay", "evidence": {}, "remedy": "Export them."}
+    error = {"code": "POOL_UNREACHABLE", "message": "amd is away", "remedy": "Start it."}
+    canned.answers["warmMigration.get"] = report(warnings=[warning], error=error)
+    result = run("show", "m-1")
+    assert canned.calls == [("warmMigration.get", {"id": "m-1"})]
+    for part in ("100.0 MiB", "2.50 s", "shutdown 1.00", "SNAPSHOTS_STAY", "Export them.", "amd is away", "Start it."):
+        assert part in result.stdout, part
+
+
+def test_cancel_calls_and_confirms(canned: Any, run: Any) -> None:
+    """It returns when the server says so."""
+    canned.answers["warmMigration.cancel"] = True
+    assert "Cancelled m-1" in run("cancel", "m-1").stdout
+    assert canned.calls == [("warmMigration.cancel", {"id": "m-1"})]
+
+
+def test_watch_one_as_json_prints_a_line_per_change(canned: Any, run: Any, report: Any) -> None:
+    """From the report now to the end; another migration's are left out."""
+    canned.answers["warmMigration.get"] = report(phase="copying", progress=0.5)
+    other = {"report": report(id="other"), "event": None}
+    canned.notifications["warmMigration.get"] = [other, {"report": report(), "event": None}]
+    result = run("watch", "m-1", "--json")
+    assert [json.loads(line)["progress"] for line in result.stdout.splitlines()] == [0.5, 1.0]
+
+
+def test_watch_without_an_id_ends_with_the_server(canned: Any, run: Any) -> None:
+    """The connection's end is a failure with a code."""
+    canned.url = "http://127.0.0.1:1"
+    result = run("watch", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["error"]["code"] == "SERVER_UNREACHABLE"

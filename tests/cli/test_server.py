@@ -1,0 +1,69 @@
+"""server add, list and remove."""
+
+import json
+from typing import Any
+
+import pytest
+
+CONNECTED = {
+    "id": "s-1",
+    "host": "https://pool",
+    "username": "root",
+    "enabled": True,
+    "status": "connected",
+    "poolNameLabel": "intel [bold]",
+}
+
+
+def test_add_takes_the_password_from_a_variable_and_waits(canned: Any, run: Any) -> None:
+    """The connection is attempted in background: the command waits for it."""
+    states = iter([CONNECTED | {"status": "connecting"}, CONNECTED])
+    canned.answers |= {"server.add": "s-1", "server.getAll": lambda _: [next(states)]}
+    result = run("server", "add", "https://pool", "root", "--label", "one", env={"XO_WARMIG_POOL_PASSWORD": "secret"})
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "connected: intel [bold]  s-1\n"
+    parameters = {"host": "https://pool", "username": "root", "password": "secret", "allowUnauthorized": False}
+    assert canned.calls[0] == ("server.add", parameters | {"label": "one"})
+
+
+@pytest.mark.parametrize(("arguments", "text"), [((), "typed\n"), (("--password-file", "-"), "typed\nmore\n")])
+def test_add_asks_for_the_password_or_reads_it(canned: Any, run: Any, arguments: tuple[str, ...], text: str) -> None:
+    """Never from the command line, which others can see."""
+    canned.answers |= {"server.add": "s-1", "server.getAll": [CONNECTED]}
+    result = run("server", "add", "pool", "root", *arguments, input=text)
+    assert result.exit_code == 0, result.output
+    assert canned.calls[0][1]["password"] == "typed"
+    assert "typed" not in result.output.replace("Password: typed", "")
+
+
+def test_add_tells_why_there_is_no_connection(canned: Any, run: Any) -> None:
+    """The pool stays added: the error has its id."""
+    error = {
+        "code": "SESSION_AUTHENTICATION_FAILED",
+        "message": "wrong password",
+        "remedy": "Remove it and add it anew.",
+    }
+    canned.answers |= {"server.add": "s-1", "server.getAll": [CONNECTED | {"status": "disconnected", "error": error}]}
+    result = run("server", "add", "pool", "root", "--json", input="x\n")
+    assert result.exit_code == 1
+    failure = json.loads(result.stdout.splitlines()[-1])["error"]
+    assert failure["code"] == "SESSION_AUTHENTICATION_FAILED"
+    assert failure["evidence"]["id"] == "s-1"
+
+
+def test_list_shows_states_and_errors(canned: Any, run: Any) -> None:
+    """A pool's name is data."""
+    canned.answers["server.getAll"] = [
+        CONNECTED,
+        CONNECTED | {"status": "connecting", "error": {"message": "no route"}},
+    ]
+    text = run("server", "list").stdout
+    assert "intel [bold]" in text
+    assert "no route" in text
+
+
+def test_remove_names_the_server(canned: Any, run: Any) -> None:
+    """By id."""
+    canned.answers["server.remove"] = True
+    assert run("server", "remove", "s-1").exit_code == 0
+    assert canned.calls == [("server.remove", {"id": "s-1"})]

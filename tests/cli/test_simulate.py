@@ -1,0 +1,80 @@
+"""simulate: its options become a site."""
+
+import pytest
+from click.testing import CliRunner
+
+from xo_warmig.cli import main
+from xo_warmig.cli.simulate import site_config
+from xo_warmig.cli.sizes import parse_size
+from xo_warmig.cli.vm_spec import parse_vm
+from xo_warmig.simulator.site import DiskConfig, GuestConfig
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("0", 0), ("512", 512), ("64K", 64 << 10), ("100m", 100 * MIB), ("1.5G", 3 * GIB // 2), ("2GiB", 2 * GIB)],
+)
+def test_sizes(text: str, size: int) -> None:
+    """Units are powers of 1024."""
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1X", "G", "1 0"])
+def test_no_sizes(text: str) -> None:
+    """Anything else is refused."""
+    with pytest.raises(ValueError, match="is no size"):
+        parse_size(text)
+
+
+def test_a_vm_in_a_line() -> None:
+    """Every key has its member."""
+    vm = parse_vm(
+        "name=db,memory=2G,vcpus=4,vifs=2,disk=20G:2G,disk=8G,power=halted,firmware=uefi,tools=no,"
+        "guest=blocks,rate=20M,cluster=128K,span=1G,disks=0+1,seed=7"
+    )
+    assert (vm.name_label, vm.memory_bytes, vm.vcpus, vm.vifs) == ("db", 2 * GIB, 4, 2)
+    assert (vm.power_state, vm.firmware, vm.tools) == ("Halted", "uefi", False)
+    assert vm.disks == [DiskConfig(size_bytes=20 * GIB, allocated_bytes=2 * GIB), DiskConfig(size_bytes=8 * GIB)]
+    assert vm.guest == GuestConfig(kind="blocks", rate=20 * MIB, cluster=128 << 10, span=GIB, disks=[0, 1], seed=7)
+
+
+@pytest.mark.parametrize(
+    "text", ["db", "colour=red", "power=on", "disk=x", "vcpus=two", "image=/no/such/file", "tools=maybe"]
+)
+def test_a_wrong_vm_names_the_key(text: str) -> None:
+    """So that it can be found in a long line."""
+    with pytest.raises(ValueError, match=text.split("=")[0]):
+        parse_vm(text)
+
+
+def test_pools_are_intel_and_amd_in_turn() -> None:
+    """So that no running VM can move between neighbours."""
+    site = site_config(
+        pools=3,
+        hosts=1,
+        directory=None,
+        seed=5,
+        https=True,
+        bandwidth=7,
+        delays={"attach": 0.4},
+        release="8.3",
+        sr_size=GIB,
+        vms=(parse_vm("name=db"),),
+    )
+    assert [pool.cpu_vendor for pool in site.pools] == ["GenuineIntel", "AuthenticAMD", "GenuineIntel"]
+    assert [[vm.name_label for vm in pool.vms] for pool in site.pools] == [["db"], [], []]
+    assert len({pool.seed for pool in site.pools}) == 3
+    assert all((pool.https, pool.bandwidth, pool.sr_size_bytes) == (True, 7, GIB) for pool in site.pools)
+
+
+@pytest.mark.parametrize(
+    "option", ["--delays=attch=1", "--bandwidth=fast", "--vm=colour=red", "--release=5.0", "--pools=0"]
+)
+def test_a_wrong_option_is_a_usage_error(option: str) -> None:
+    """Exit code 2, naming the option; nothing is started."""
+    result = CliRunner().invoke(main, ["simulate", option])
+    assert result.exit_code == 2
+    assert option.split("=")[0] in result.stderr
