@@ -19,6 +19,7 @@ NAMES = (
     "resize",
     "plug",
     "scan",
+    "login_failed",
 )
 
 # Measured on a running xapi 26.17 with a file SR on two cores; linger is the moment between the end of a
@@ -37,6 +38,7 @@ REAL = {
     "resize": 0.2,
     "plug": 0.4,
     "scan": 0.3,
+    "login_failed": 5.0,
 }
 
 

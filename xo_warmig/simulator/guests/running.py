@@ -1,5 +1,6 @@
 """Which guests run: started, stopped, paused and cut off as their VMs are."""
 
+import shutil
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,13 +23,14 @@ KEY = "sim:guest"  # of VM.other_config: a GuestConfig as JSON
 
 
 class Guests:
-    """The guests of a pool by the reference of their VM. ``directory`` is for their temporary files."""
+    """The guests of a pool by the reference of their VM. Their temporary files are in ``directory``, under ``guests``."""
 
     def __init__(self, db: Database, storage: ChainStore, delays: Delays, directory: Path) -> None:
         self._db = db
         self._storage = storage
         self._delays = delays
-        self._directory = directory
+        self._directory = directory / "guests"
+        shutil.rmtree(self._directory, ignore_errors=True)  # what a killed process left
         self._lock = threading.Lock()
         self._guests: dict[str, Guest] = {}
         self._last: dict[str, dict[str, Any]] = {}  # what guests that have ended had written

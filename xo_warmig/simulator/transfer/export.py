@@ -1,0 +1,100 @@
+"""``GET /export_raw_vdi`` (ocaml/xapi/export_raw_vdi.ml): a disk, or its difference to another, as raw bytes or as VHD."""
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from xo_warmig.simulator.attach import attached
+from xo_warmig.simulator.failure import XapiFailure
+from xo_warmig.simulator.storage import BLOCK, Disk
+from xo_warmig.simulator.transfer import answers
+from xo_warmig.simulator.transfer.handling import Refusal, Transfer, handled, logged_in, require_here, vdi_named
+from xo_warmig.simulator.transfer.vhd_layout import delta_layout, full_layout
+from xo_warmig.simulator.transfer.wire import Outlet, hang_up
+
+if TYPE_CHECKING:
+    from xo_warmig.simulator.server import HttpRequest
+
+_MOST_VHD_BYTES = 2040 << 30
+_ZEROS = bytes(BLOCK)
+
+
+def serve_export(request: "HttpRequest") -> None:
+    """Write the whole answer, head and body."""
+    if not logged_in(request, "export_raw_vdi", "get"):
+        return
+    with handled(request, "export_raw_vdi", "Exporting raw VDI") as transfer:
+        if "vdi" not in request.args:
+            text = 'Failure("Missing vdi query parameter")'
+            raise Refusal(answers.internal_error(text), ["INTERNAL_ERROR", text])
+        vdi = vdi_named(transfer, "vdi")
+        base = vdi_named(transfer, "base") if "base" in request.args else None
+        transfer.vdi = transfer.uuid(vdi)
+        transfer.base = transfer.uuid(base) if base else None
+        if transfer.format not in answers.CONTENT_TYPES:
+            raise Refusal(answers.not_found(), ["INTERNAL_ERROR", f"Unknown format {transfer.format}"])
+        require_here(transfer, transfer.pool.db.field("VDI", vdi, "SR"))
+        transfer.answer(answers.export_head(transfer.task, transfer.format, transfer.vdi))
+        _export(transfer, vdi, base)
+        transfer.pool.tasks.succeed(transfer.task)
+
+
+def _export(transfer: Transfer, vdi: str, base: str | None) -> None:
+    """The body. Its end is seen before the disks are let go, and those are let go before the task ends."""
+    pool, host = transfer.pool, transfer.request.host
+    if transfer.format == "vhd" and pool.db.field("VDI", vdi, "virtual_size") > _MOST_VHD_BYTES:
+        raise XapiFailure("VDI_TOO_LARGE", vdi, str(_MOST_VHD_BYTES))
+    with ExitStack() as stack:
+        if base is not None:
+            stack.enter_context(attached(pool, base, host, "RO"))
+        stack.enter_context(attached(pool, vdi, host, "RO", linger_seconds=pool.delays.seconds("linger")))
+        disk = stack.enter_context(pool.storage.open(transfer.vdi))
+        if transfer.format == "vhd":
+            _send_vhd(transfer, disk, base)
+        else:
+            _send_raw(transfer, disk)
+        hang_up(transfer.request.connection)
+
+
+def _send_raw(transfer: Transfer, disk: Disk) -> None:
+    outlet = _outlet(transfer, disk.size_bytes)
+    for block in range(disk.size_bytes // BLOCK):
+        _send_block(outlet, disk, block)
+    outlet.finish()
+
+
+def _send_vhd(transfer: Transfer, disk: Disk, base: str | None) -> None:
+    storage = transfer.pool.storage
+    if base is not None and transfer.base is not None:
+        blocks = storage.changed_blocks(transfer.vdi, transfer.base)
+        sr_uuid = transfer.pool.db.field("SR", transfer.pool.db.field("VDI", base, "SR"), "uuid")
+        layout = delta_layout(disk.size_bytes, blocks, transfer.base, f"/run/sr-mount/{sr_uuid}/{transfer.base}.vhd")
+    else:
+        blocks = storage.allocated_blocks(transfer.vdi)
+        layout = full_layout(disk.size_bytes, blocks)
+    outlet = _outlet(transfer, layout.length_bytes)
+    outlet.send(layout.head, more=True)
+    for block in blocks:
+        outlet.send(layout.bitmap, more=True)
+        _send_block(outlet, disk, block)
+    outlet.send(layout.tail)
+    outlet.finish()
+
+
+def _send_block(outlet: Outlet, disk: Disk, block: int) -> None:
+    segment = disk.segment(block)
+    if segment is None:
+        outlet.send(_ZEROS)
+    else:
+        outlet.send_file(*segment, BLOCK)
+
+
+def _outlet(transfer: Transfer, total_bytes: int) -> Outlet:
+    pool = transfer.pool
+    faults = pool.faults.for_transfer(transfer.name, [transfer.vdi, *([transfer.base] if transfer.base else [])])
+
+    def progress(sent_bytes: int) -> None:
+        pool.tasks.set_progress(transfer.task, min(1.0, sent_bytes / total_bytes))
+
+    outlet = Outlet(transfer.request.connection, pool.bandwidth, faults, progress)
+    transfer.count = lambda: (outlet.sent_bytes, 0)
+    return outlet

@@ -1,0 +1,102 @@
+"""``PUT /import_raw_vdi`` (ocaml/xapi/import_raw_vdi.ml): raw, sparse or VHD data onto a disk that exists, or raw data onto a new one."""
+
+from typing import TYPE_CHECKING
+
+from xo_warmig.simulator.attach import attached
+from xo_warmig.simulator.calls import disks
+from xo_warmig.simulator.dispatch import Call
+from xo_warmig.simulator.transfer import answers
+from xo_warmig.simulator.transfer.handling import (
+    Refusal,
+    Transfer,
+    handled,
+    logged_in,
+    missing,
+    require_here,
+    vdi_named,
+)
+from xo_warmig.simulator.transfer.receivers import Target, receive_raw, receive_sparse
+from xo_warmig.simulator.transfer.vhd_intake import receive_vhd
+from xo_warmig.simulator.transfer.wire import Inlet
+
+if TYPE_CHECKING:
+    from xo_warmig.simulator.server import HttpRequest
+
+
+def serve_import(request: "HttpRequest") -> None:
+    """Write the whole answer. Success is an answer without a body; the connection ends after the task."""
+    if not logged_in(request, "import_raw_vdi", "put"):
+        return
+    with handled(request, "import_raw_vdi", "Importing raw VDI") as transfer:
+        _refuse_what_cannot_be(transfer)
+        vdi = _target(transfer)
+        transfer.vdi = transfer.uuid(vdi)
+        sr = transfer.pool.db.field("VDI", vdi, "SR")
+        require_here(transfer, sr)
+        transfer.answer(answers.import_head(transfer.task))
+        try:
+            _import(transfer, vdi)
+        finally:
+            transfer.pool.space.refresh(sr)
+        transfer.pool.tasks.succeed(transfer.task, f"<value>{vdi}</value>")
+
+
+def _refuse_what_cannot_be(transfer: Transfer) -> None:
+    headers, args = transfer.request.headers, transfer.request.args
+    if encoding := headers.get("transfer-encoding"):
+        raise Refusal(answers.not_found(), ["INTERNAL_ERROR", f"Cannot handle encoding: {encoding}"])
+    if transfer.format not in answers.CONTENT_TYPES:
+        raise Refusal(answers.not_found(), ["INTERNAL_ERROR", f"Unknown format {transfer.format}"])
+    if "chunked" in args and transfer.format != "raw":
+        raise Refusal(answers.not_found(), ["INTERNAL_ERROR", f"Cannot handle chunked {transfer.format.upper()}"])
+    if "vdi" in args:
+        return
+    if "sr_id" not in args and "sr_uuid" not in args:
+        raise Refusal(answers.bad_request(), ["VDI_MISSING"])
+    if transfer.format != "raw" or _length(transfer) is None:
+        raise Refusal(answers.bad_request(), ["INTERNAL_ERROR", "a new VDI needs raw data and its Content-Length"])
+
+
+def _target(transfer: Transfer) -> str:
+    """The disk that is meant, or a new one of the length of the body."""
+    args, pool = transfer.request.args, transfer.pool
+    if "vdi" in args:
+        return vdi_named(transfer, "vdi")
+    named = args.get("sr_id") or args.get("sr_uuid") or ""
+    sr = pool.db.resolve("SR", named)
+    if sr is None:
+        raise missing("SR", named)
+    require_here(transfer, sr)
+    call = Call(
+        pool=pool,
+        method=transfer.name,
+        session=transfer.request.session or "",
+        task=transfer.task,
+        host=transfer.request.host,
+    )
+    return disks.create(call, sr, _length(transfer) or 0, name_label="Imported VDI", type="user")
+
+
+def _import(transfer: Transfer, vdi: str) -> None:
+    pool = transfer.pool
+    linger = pool.delays.seconds("linger")
+    with (
+        attached(pool, vdi, transfer.request.host, "RW", linger_seconds=linger),
+        pool.storage.open(transfer.vdi, writable=True) as disk,
+    ):
+        faults = pool.faults.for_transfer(transfer.name, [transfer.vdi])
+        inlet = Inlet(transfer.request.rfile, pool.bandwidth, faults, lambda received: None)
+        target = Target(inlet, disk)
+        transfer.count = lambda: (inlet.received_bytes, target.written_bytes)
+        if transfer.format == "vhd":
+            receive_vhd(target, _length(transfer))
+        elif "chunked" in transfer.request.args:
+            transfer.format = "sparse"
+            receive_sparse(target)
+        else:
+            receive_raw(target, _length(transfer))
+
+
+def _length(transfer: Transfer) -> int | None:
+    text = transfer.request.headers.get("content-length", "")
+    return int(text) if text.isdigit() else None
