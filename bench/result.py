@@ -49,9 +49,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 def figure(values: Sequence[float], unit: str) -> Figure:
     """Median and range of ``values``."""
-    return Figure(
-        median=statistics.median(values), least=min(values), most=max(values), unit=unit, runs=len(values)
-    )
+    return Figure(median=statistics.median(values), least=min(values), most=max(values), unit=unit, runs=len(values))
 
 
 def tell(result: Result, *, as_json: bool) -> int:
