@@ -71,6 +71,13 @@ class EffectIntended(_Fact, frozen=True, kw_only=True):
     tag: str
 
 
+class EffectFailed(_Fact, frozen=True, kw_only=True):
+    """What was intended was refused, and nothing was made."""
+
+    effect: Effect
+    subject: str
+
+
 class CopyAdopted(_Fact, frozen=True, kw_only=True):
     """An earlier attempt's disks serve this one, those with a base from that base on."""
 
@@ -235,6 +242,7 @@ class Failed(_Fact, frozen=True, kw_only=True):
 CourseFact = Planned | PhaseChanged | WaitingChanged | Warned | CancelAsked | Failed | Decided | LateHaltWatched
 CopyFact = (
     EffectIntended
+    | EffectFailed
     | CopyAdopted
     | TargetVmCreated
     | TargetDiskCreated

@@ -1,0 +1,156 @@
+"""What earlier attempts at the same VM left: taken over where it is still good, else removed. Nothing of ours piles up (R6).
+
+A kept disk is good when its base still stands on the source and belongs to the same VDI of the same size (R18), and when nobody
+used the target meanwhile: halted, blocked with our own texts, no foreign VBD, its start never asked for (R17). The pass that broke
+needs no list of pending blocks here: a VHD delta is all that was written since its base, the broken pass's part included, and stays
+so when the snapshots between are gone.
+"""
+
+import logging
+from enum import StrEnum
+
+from xo_warmig.engine.blocks import target_blocks
+from xo_warmig.engine.journal import Journal
+from xo_warmig.engine.leftovers import remove_left, remove_snapshot, remove_target_disk
+from xo_warmig.engine.work import Work
+from xo_warmig.errors import NoSuchObject, WarmigError
+from xo_warmig.model.events import CopyAdopted, CopyReleased, TargetDiscarded
+from xo_warmig.model.plans import KeptDisk
+from xo_warmig.model.vm import PowerState, Vm
+from xo_warmig.replication.ports import TargetPool
+
+log = logging.getLogger("xo_warmig.engine")
+
+
+class Found(StrEnum):
+    """What became of a kept target."""
+
+    UNTOUCHED = "untouched"
+    IN_USE = "inUse"
+    GONE = "gone"
+
+
+async def settle_earlier(work: Work) -> None:
+    """Take over or remove what earlier attempts left, the newest first."""
+    for journal in work.earlier:
+        await remove_left(work, journal, work.target)
+        same_way = (
+            journal.state.plan.target_pool == work.state.plan.target_pool
+            and journal.state.request.sr == work.state.request.sr
+        )
+        if journal.state.kept and same_way:
+            await take_over(work, journal)
+
+
+async def take_over(work: Work, journal: Journal) -> None:
+    """Adopt what is good of a kept copy and remove the rest."""
+    kept = journal.state.kept
+    found = await look_at_kept(journal, work.target)
+    if found is Found.IN_USE:
+        await leave_alone(work, journal)
+        return
+    vm = await work.source.read_vm(work.vm)
+    good = [each for each in kept if found is Found.UNTOUCHED and is_good(work, vm, each)]
+    # The old shell goes first: the new one gets today's metadata, and a disk belongs to one of them only.
+    await discard_shell(work, journal, work.target)
+    if good:
+        await work.journal.record(CopyAdopted(earlier=journal.id, disks=good))
+    await journal.record(CopyReleased(to=work.id))
+    for each in kept:
+        if each not in good:
+            await remove_kept(work, each)
+    if len(good) < len(kept):
+        await work.journal.warn(
+            "COPY_NOT_REUSED",
+            "disks of an earlier attempt cannot be gone on with and are copied anew",
+            disks=[each.disk for each in kept if each not in good],
+            earlier=journal.id,
+        )
+
+
+def is_good(work: Work, vm: Vm, kept: KeptDisk) -> bool:
+    """Whether the next pass of this disk may be a delta from the kept base (R18)."""
+    disk = next((disk for disk in vm.disks if disk.vdi == kept.disk), None)
+    return (
+        disk is not None
+        and kept.disk not in work.state.target_disks
+        and kept.target.base is not None
+        and kept.target.base in disk.snapshots
+        and kept.virtual_size_bytes == disk.virtual_size_bytes
+        and kept.target.sr == work.state.plan.srs.get(kept.disk)
+    )
+
+
+async def look_at_kept(journal: Journal, target: TargetPool) -> Found:
+    """Whether the kept target is as we left it (R17)."""
+    state = journal.state
+    try:
+        used = await target.attachments([each.target.vdi for each in state.kept])
+        if any(each.plugged or not (each.is_control_domain or each.vm == state.target_vm) for each in used):
+            return Found.IN_USE
+        if state.target_vm is None:
+            return Found.UNTOUCHED
+        power = await target.power_state(state.target_vm)
+        blocked = await target.blocked_operations(state.target_vm)
+    except NoSuchObject:
+        # Somebody removed it; whether it ran before that nobody can say.
+        return Found.GONE
+    ours = target_blocks(state.id)
+    still_ours = all(blocked.get(operation) == text for operation, text in ours.items())
+    return Found.UNTOUCHED if power is PowerState.HALTED and still_ours else Found.IN_USE
+
+
+async def leave_alone(work: Work, journal: Journal) -> None:
+    """Somebody took the kept target into use: it is theirs now. Only our snapshots on the source go."""
+    state = journal.state
+    bases = [each.target.base for each in state.kept if each.target.base is not None]
+    await journal.record(CopyReleased(to=None))
+    for base in bases:
+        await remove_snapshot(work, base)
+    await work.journal.warn(
+        "KEPT_COPY_IN_USE",
+        "the copy of an earlier attempt was taken into use by somebody; it is left alone and the disks are copied anew",
+        vm=state.target_vm,
+        disks=[each.target.vdi for each in state.kept],
+        earlier=state.id,
+    )
+
+
+async def discard_shell(work: Work, journal: Journal, target: TargetPool) -> None:
+    """Remove the earlier attempt's VM, not its disks."""
+    uuid = journal.state.target_vm
+    if uuid is not None:
+        await work.tried(lambda: target.discard_vm(uuid))
+        await journal.record(TargetDiscarded())
+
+
+async def remove_kept(work: Work, kept: KeptDisk) -> None:
+    """Remove one disk of an earlier attempt and its base."""
+    await remove_target_disk(work, work.target, kept.target.vdi)
+    if kept.target.base is not None:
+        await remove_snapshot(work, kept.target.base)
+
+
+async def release_all(work: Work) -> None:
+    """After success no kept copy is of use any more: those of other targets go too, as far as their pools answer."""
+    for journal in work.earlier:
+        if journal.state.kept:
+            try:
+                await release(work, journal)
+            except WarmigError as error:
+                log.warning("migration %s: the copy kept by %s stays for now: %s", work.id, journal.id, error)
+
+
+async def release(work: Work, journal: Journal) -> None:
+    """Remove a kept copy whole, unless somebody uses it."""
+    target = await work.pools.pool_of_sr(journal.state.request.sr)
+    if await look_at_kept(journal, target) is Found.IN_USE:
+        await leave_alone(work, journal)
+        return
+    await discard_shell(work, journal, target)
+    kept = journal.state.kept
+    await journal.record(CopyReleased(to=None))
+    for each in kept:
+        await remove_target_disk(work, target, each.target.vdi)
+        if each.target.base is not None:
+            await remove_snapshot(work, each.target.base)

@@ -1,0 +1,143 @@
+"""Looks at both sides before something depends on them. Each raises SafetyError naming its rule, and changes nothing."""
+
+from xo_warmig.engine.blocks import demand_blocks
+from xo_warmig.engine.work import Work
+from xo_warmig.errors import SafetyError
+from xo_warmig.model.vm import Attachment, PowerState, Vm
+from xo_warmig.replication.preflight import MOST_CHAIN_DEPTH, lack_of_space, snapshot_bytes
+
+# Our passes add a level each; SM refuses at 30.
+_LAST_CHAIN_DEPTH = MOST_CHAIN_DEPTH + 3
+
+
+async def running_source(work: Work) -> Vm:
+    """The source, seen Running with the disks of the plan."""
+    vm = await work.source.read_vm(work.vm)
+    demand_same_disks(work, vm)
+    if vm.power_state is not PowerState.RUNNING:
+        raise SafetyError(
+            f"the source VM became {vm.power_state} without our asking",
+            code="SOURCE_HALTED_UNASKED",
+            evidence={"rule": "R7", "vm": vm.uuid, "actual": str(vm.power_state), "expected": str(PowerState.RUNNING)},
+            remedy="start it, or migrate it halted",
+        )
+    return vm
+
+
+async def halted_source(work: Work) -> Vm:
+    """The source, seen Halted with the disks of the plan and nobody writing to them (R3)."""
+    vm = await work.source.read_vm(work.vm)
+    if vm.power_state is not PowerState.HALTED:
+        raise SafetyError(
+            f"the source VM is {vm.power_state} where it must be halted",
+            code="SOURCE_NOT_HALTED",
+            evidence={"rule": "R3", "vm": vm.uuid, "actual": str(vm.power_state), "expected": str(PowerState.HALTED)},
+        )
+    demand_same_disks(work, vm)
+    await _no_writer(work)
+    return vm
+
+
+async def _no_writer(work: Work) -> None:
+    disks = [disk.vdi for disk in work.state.plan.vm.disks]
+    writers: list[Attachment] = []
+
+    async def seen_free() -> bool:
+        writers[:] = [each for each in await work.source.attachments(disks) if each.plugged and each.mode != "RO"]
+        return not writers
+
+    times = work.settings
+    if not await work.until(seen_free, seconds=times.detach_seconds, poll_seconds=times.detach_poll_seconds):
+        raise SafetyError(
+            "a disk of the halted source VM is attached for writing",
+            code="SOURCE_DISK_ATTACHED",
+            evidence={"rule": "R3", "disks": sorted({each.vdi for each in writers})},
+            remedy="find out what holds it",
+        )
+
+
+def demand_same_disks(work: Work, vm: Vm) -> None:
+    """R14: the set and the sizes of the disks are those of the plan."""
+    planned = {disk.vdi: disk.virtual_size_bytes for disk in work.state.plan.vm.disks}
+    found = {disk.vdi: disk.virtual_size_bytes for disk in vm.disks}
+    if planned == found:
+        return
+    raise SafetyError(
+        "the disks of the source VM changed since the migration was planned",
+        code="DISKS_CHANGED",
+        evidence={
+            "rule": "R14",
+            "vm": vm.uuid,
+            "added": sorted(found.keys() - planned.keys()),
+            "removed": sorted(planned.keys() - found.keys()),
+            "resized": sorted(vdi for vdi in found.keys() & planned.keys() if found[vdi] != planned[vdi]),
+        },
+        remedy="start the migration again",
+    )
+
+
+async def source_blocked(work: Work) -> None:
+    """R1: our blocks stand on the source."""
+    blocking = work.state.blocking
+    found = await work.source.blocked_operations(work.vm)
+    demand_blocks(blocking.operations if blocking is not None else {"start": ""}, found, side="source", vm=work.vm)
+
+
+async def target_untouched(work: Work) -> None:
+    """R1, R17: the target is halted and blocked as we left it, and nobody but it and our own imports has a VBD on its disks."""
+    power = await work.target.power_state(work.target_vm)
+    if power is not PowerState.HALTED:
+        raise _touched(work, f"is {power}", actual=str(power))
+    found = await work.target.blocked_operations(work.target_vm)
+    demand_blocks(work.state.target_blocked, found, side="target", vm=work.target_vm)
+    await _target_disks_free(work)
+
+
+async def _target_disks_free(work: Work) -> None:
+    vdis = [disk.vdi for disk in work.state.target_disks.values()]
+    held = {work.state.target_disks[disk].vdi for disk in work.held}
+    others: list[Attachment] = []
+
+    async def seen_free() -> bool:
+        others[:] = [
+            each for each in await work.target.attachments(vdis) if _is_foreign(each, work.target_vm, each.vdi in held)
+        ]
+        return not any(each.plugged for each in others)
+
+    times = work.settings
+    free = await work.until(seen_free, seconds=times.detach_seconds, poll_seconds=times.detach_poll_seconds)
+    foreign = [each for each in others if not each.is_control_domain]
+    if not free or foreign:
+        raise _touched(work, "has a disk that something else uses", disks=sorted({each.vdi for each in others}))
+
+
+def _is_foreign(each: Attachment, target_vm: str, held: bool) -> bool:
+    if each.is_control_domain:
+        return each.plugged and not held
+    return each.vm != target_vm or each.plugged
+
+
+def _touched(work: Work, how: str, **evidence: object) -> SafetyError:
+    return SafetyError(
+        f"the target VM {how}; somebody else uses it",
+        code="TARGET_TOUCHED",
+        evidence={"rule": "R17", "vm": work.target_vm, **evidence},
+        remedy="start the migration again: it makes new disks",
+    )
+
+
+async def room_for_snapshots(work: Work, vm: Vm) -> None:
+    """R19: free space on the source's SRs and the depth of the chains allow another snapshot of each disk."""
+    deep = [disk for disk in vm.disks if disk.chain_depth > _LAST_CHAIN_DEPTH]
+    if deep:
+        raise SafetyError(
+            f"disk {deep[0].name_label!r} has a snapshot chain of {deep[0].chain_depth}: no more snapshots are taken",
+            code="CHAIN_TOO_LONG",
+            evidence={"rule": "R19", "disks": [disk.vdi for disk in deep], "actual": deep[0].chain_depth},
+            remedy="wait until the storage has coalesced",
+        )
+    for uuid in sorted({disk.sr for disk in vm.disks}):
+        sr = await work.source.read_sr(uuid)
+        lack = lack_of_space(sr, snapshot_bytes(sr, [disk for disk in vm.disks if disk.sr == uuid]))
+        if lack is not None:
+            raise lack

@@ -1,0 +1,66 @@
+"""The target before the first byte: the VM, blocked, then its disks, drives and interfaces. Every step finds what it made before."""
+
+from xo_warmig.engine.adoption import settle_earlier
+from xo_warmig.engine.blocks import target_blocks
+from xo_warmig.engine.checks import target_untouched
+from xo_warmig.engine.work import Work
+from xo_warmig.errors import PoolError, PoolUnreachable
+from xo_warmig.model.events import (
+    Effect,
+    EffectFailed,
+    EffectIntended,
+    TargetDiskCreated,
+    TargetPrepared,
+    TargetVmCreated,
+)
+from xo_warmig.model.vm import Disk
+from xo_warmig.replication.tasks import together, unbroken
+
+
+async def prepare(work: Work) -> None:
+    """Make all of the target that can be made ahead."""
+    await settle_earlier(work)
+    await unbroken(make_vm(work))
+    await together(*(unbroken(make_disk(work, disk)) for disk in work.state.plan.vm.disks))
+    await unbroken(equip(work))
+    await target_untouched(work)
+
+
+async def make_vm(work: Work) -> None:
+    """The target, without disks."""
+    if work.state.target_vm is not None:
+        return
+    vm = work.state.plan.vm
+    blocked = target_blocks(work.id)
+    await work.journal.record(EffectIntended(effect=Effect.TARGET_VM, subject=vm.uuid, tag=work.id))
+    uuid = await work.target.create_vm(vm, migration=work.id, blocked=blocked)
+    await work.journal.record(TargetVmCreated(vm=uuid, blocked=blocked))
+
+
+async def make_disk(work: Work, disk: Disk) -> None:
+    """An empty disk, where none was adopted."""
+    if disk.vdi in work.state.target_disks:
+        return
+    sr = work.state.plan.srs[disk.vdi]
+    await work.journal.record(EffectIntended(effect=Effect.TARGET_DISK, subject=disk.vdi, tag=work.id))
+    try:
+        vdi = await work.target.create_disk(disk, sr=sr, migration=work.id)
+    except PoolError as refusal:
+        if not isinstance(refusal, PoolUnreachable):
+            await work.journal.record(EffectFailed(effect=Effect.TARGET_DISK, subject=disk.vdi))
+        raise
+    await work.journal.record(TargetDiskCreated(disk=disk.vdi, vdi=vdi, sr=sr))
+
+
+async def equip(work: Work) -> None:
+    """VBDs, CD drives and VIFs, in the source's order."""
+    if work.state.target_prepared:
+        return
+    plan = work.state.plan
+    for disk in plan.vm.disks:
+        await work.target.attach_disk(work.target_vm, work.state.target_disks[disk.vdi].vdi, disk)
+    for drive in plan.vm.cd_drives:
+        await work.target.create_cd_drive(work.target_vm, drive.device)
+    for vif in plan.vm.vifs:
+        await work.target.create_vif(work.target_vm, vif, network=plan.networks[vif.uuid])
+    await work.journal.record(TargetPrepared())

@@ -1,0 +1,33 @@
+"""Times that rule a migration and that no caller sets."""
+
+import msgspec
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All in seconds."""
+
+    # An import may stand open before its first byte, but a shutdown that drags on would hold the target's disk for nothing.
+    held_import_seconds: float = 600.0
+    # R7: a guest may act on a shutdown long after the asking was given up.
+    late_halt_seconds: float = 3600.0
+    late_halt_poll_seconds: float = 5.0
+    # After a cancel in the middle of a shutdown, the guest is usually on its way down.
+    halting_seconds: float = 120.0
+    boot_seconds: float = 600.0
+    boot_poll_seconds: float = 0.5
+    # VBDs of a VM seen Halted, or of a transfer just ended, take a moment to go.
+    detach_seconds: float = 20.0
+    detach_poll_seconds: float = 0.1
+    # Before the cutover, operations of others on the VM are waited for.
+    operations_seconds: float = 60.0
+    operations_poll_seconds: float = 2.0
+    progress_seconds: float = 0.3
+    # What is tried again: how often and how far apart; a pool that is away is asked again at the second interval.
+    tries: int = 4
+    retry_seconds: float = 2.0
+    pool_poll_seconds: float = 3.0
+    # What clean-up may wait for a pool that is away before it gives the object up as left behind.
+    cleanup_seconds: float = 15.0
+    # Without an earlier migration to learn from.
+    shutdown_seconds: float = 1.0
+    start_seconds: float = 0.5

@@ -1,0 +1,63 @@
+"""Reading all that the preflight looks at. Nothing is changed: a refused request leaves no trace on any pool."""
+
+from typing import NamedTuple
+
+from xo_warmig.engine.state import MigrationState
+from xo_warmig.errors import NoSuchObject
+from xo_warmig.model.requests import WarmMigrationRequest
+from xo_warmig.model.vm import Network, StorageRepository, Vm
+from xo_warmig.replication.ports import Pool, Pools, SourcePool, TargetPool
+from xo_warmig.replication.preflight import Preflight, Surroundings, preflight
+
+
+class Survey(NamedTuple):
+    """Both pools, and what the preflight says."""
+
+    source: SourcePool
+    target: TargetPool
+    preflight: Preflight
+
+
+async def survey(request: WarmMigrationRequest, pools: Pools, earlier: list[MigrationState]) -> Survey:
+    """Look at the VM first, then at the SR, then at the rest.
+
+    Raises:
+        NoSuchObject: the VM or the SR is not known. PoolUnreachable: a pool does not answer.
+    """
+    source = await pools.pool_of_vm(request.vm)
+    vm = await source.read_vm(request.vm)
+    target = await pools.pool_of_sr(request.sr)
+    networks: list[Network] = await target.networks() if vm.vifs else []
+    around = Surroundings(
+        target_pool=target.uuid,
+        target_pool_name=target.name,
+        srs=await _target_srs(request, target, pools),
+        source_srs=await _source_srs(source, vm),
+        networks=networks,
+        there_already=_there_already(request, earlier),
+    )
+    return Survey(source, target, preflight(request, vm, around))
+
+
+async def _target_srs(request: WarmMigrationRequest, target: TargetPool, pools: Pools) -> dict[str, StorageRepository]:
+    """Those of the target pool; one that is on another pool is left out, and refused for that; an unknown one raises."""
+    found = {}
+    for uuid in dict.fromkeys([request.sr, *request.map_vdis_srs.values()]):
+        pool = target if uuid == request.sr else await pools.pool_of_sr(uuid)
+        if pool.uuid == target.uuid:
+            found[uuid] = await pool.read_sr(uuid)
+    return found
+
+
+async def _source_srs(source: Pool, vm: Vm) -> dict[str, StorageRepository]:
+    found = {}
+    for uuid in sorted({disk.sr for disk in vm.disks}):
+        try:
+            found[uuid] = await source.read_sr(uuid)
+        except NoSuchObject:
+            continue  # told by the disk's own reading, when it comes to that
+    return found
+
+
+def _there_already(request: WarmMigrationRequest, earlier: list[MigrationState]) -> frozenset[str]:
+    return frozenset(each.disk for state in earlier if state.request.sr == request.sr for each in state.kept)
