@@ -91,5 +91,7 @@ def _resume(pool: SimPool) -> None:
         db.set("host", host, address=address)
     operations.forget_all(db)
     for ref, vm in db.rows("VM").items():
-        if vm["power_state"] == "Running" and not vm["is_control_domain"]:
+        if vm["power_state"] in ("Running", "Paused") and not vm["is_control_domain"]:
             pool.guests.start(ref)
+            if vm["power_state"] == "Paused":
+                pool.guests.pause(ref)

@@ -9,12 +9,13 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from xo_warmig.simulator import calls, datamodel, protocol_calls
 from xo_warmig.simulator.database import NULL
-from xo_warmig.simulator.datamodel import Message
-from xo_warmig.simulator.datatype import Basic, DataType, Ref, SetOf
+from xo_warmig.simulator.datamodel import Message, Param
+from xo_warmig.simulator.datatype import Basic, DataType, Ref, SetOf, parse
 from xo_warmig.simulator.decoding import decode
 from xo_warmig.simulator.dispatch import Call, Handler
 from xo_warmig.simulator.encoding import xml
@@ -89,12 +90,24 @@ def _split(method: str) -> tuple[str, str]:
 def _message(request: Request, name: str) -> Message:
     """The message that is called. A session that is no good is told before that the method is none."""
     model = datamodel.load()
-    method = model.spellings.get(name)
-    if method is not None:
-        return model.methods[method]
+    method = model.spellings.get(name, name)
+    message = model.methods.get(method) or _hidden().get(method)
+    if message is not None:
+        return message
     if request.params:
         _require_session(request, request.params[0])
     raise XapiFailure("MESSAGE_METHOD_UNKNOWN", request.method)
+
+
+@cache
+def _hidden() -> dict[str, Message]:
+    """Calls that the published datamodel leaves out, but that pools answer."""
+    messages = {}
+    for method, (params, result) in calls.HIDDEN.items():
+        cls, name = method.split(".")
+        given = tuple(Param(f"arg{n}", parse(kind), True) for n, kind in enumerate(params))
+        messages[method] = Message(cls, name, parse(result), False, "Published", "", "", True, given)
+    return messages
 
 
 def _session(request: Request, message: Message) -> str:
