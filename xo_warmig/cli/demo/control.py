@@ -83,13 +83,15 @@ def refusal_of_live_migration(source: SimulatedPool, target: SimulatedPool, vm: 
     """What XAPI says to ``VM.migrate_send`` of the running VM; None when it would move it."""
     there = target.log_in()
     host = target.call("host.get_all", there)[0]
-    network = target.call("host.get_management_interface", there, host)
-    network = target.call("PIF.get_network", there, network)
+    network = target.call("PIF.get_network", there, target.call("host.get_management_interface", there, host))
+    sr = target.call("pool.get_default_SR", there, target.call("pool.get_all", there)[0])
     destination = target.call("host.migrate_receive", there, host, network, {})
     here = source.log_in()
     reference = source.call("VM.get_by_uuid", here, vm)
+    vifs = dict.fromkeys(source.call("VM.get_VIFs", here, reference), network)
+    vdis = dict.fromkeys((source.call("VDI.get_by_uuid", here, disk) for disk in source.disks(vm)), sr)
     try:
-        source.call("VM.assert_can_migrate", here, reference, destination, True, {}, {}, {})
+        source.call("VM.assert_can_migrate", here, reference, destination, True, vdis, vifs, {})
     except PoolError as error:
         return error
     finally:
