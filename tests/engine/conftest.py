@@ -287,6 +287,12 @@ class FakeEnd:
         since = -1 if base is None else base.taken
         self.blocks = [(index, value) for index, (value, when) in sorted(vdi.blocks.items()) if when > since]
         pool.ends.append(self)
+        # Were the answer to get lost, the pool would notice after a while that nobody is there.
+        self.lost = asyncio.get_running_loop().call_later(2.0, self.gone)
+
+    def taken_over(self) -> "FakeEnd":
+        self.lost.cancel()
+        return self
 
     @property
     def stream(self) -> Any:
@@ -458,8 +464,8 @@ class FakePool:
                 raise self.world.refusal("HANDLE_INVALID")
             if vdi in self.world.vm.vdis and self.world.vm.power is not PowerState.HALTED:
                 self.world.violations.append("R3: the disk of a VM that is not halted is read")
-            return FakeEnd(self, self.vdis[vdi], "source", None if base is None else self.vdis[base])
-        raise AssertionError
+            end = FakeEnd(self, self.vdis[vdi], "source", None if base is None else self.vdis[base])
+        return end.taken_over()
 
     async def shut_down(self, vm: str, policy: ShutdownPolicy) -> bool:
         async with self.world.call(self._name, "shut_down"):
@@ -530,8 +536,8 @@ class FakePool:
         async with self.world.call(self._name, "open_import"):
             if any(vm.power is not PowerState.HALTED for vm in self.vms.values()):
                 self.world.violations.append("R17: an import into a target that is not halted")
-            return FakeEnd(self, self.vdis[vdi], "target")
-        raise AssertionError
+            end = FakeEnd(self, self.vdis[vdi], "target")
+        return end.taken_over()
 
     async def is_booted(self, vm: str, *, expect_tools: bool) -> bool:
         async with self.world.call(self._name, "is_booted"):
@@ -593,6 +599,10 @@ class Scene:
     async def ended(self, migration: str) -> None:
         while self.engine.report(migration).finished is None:  # noqa: ASYNC110 (virtual time costs nothing)
             await asyncio.sleep(0.1)
+
+    async def ended_well(self, migration: str) -> None:
+        await self.engine.outcome(migration)
+        await self.ended(migration)
 
     def named(self, migration: str) -> list[str]:
         """The names of the facts, phases by their own."""

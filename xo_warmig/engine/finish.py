@@ -39,10 +39,11 @@ async def start_target(work: Work, watch: Stopwatch) -> None:
         try:
             await work.target.unblock_operations(work.target_vm, work.state.target_blocked, {})
             await work.target.start_vm(work.target_vm)
-            uncertain = True  # if it does not run now, it ran
-            watch.lap("start")
+            break
         except PoolUnreachable:
             uncertain = True  # it may have been accepted
+            if await target_runs(work):
+                break
         except PoolError as refusal:
             if await target_runs(work):
                 break
@@ -52,10 +53,9 @@ async def start_target(work: Work, watch: Stopwatch) -> None:
             if uncertain:
                 raise _uncertain(work, refusal) from refusal
             raise StartFailed(refusal) from refusal
-        if await target_runs(work):
-            break
     else:
         raise _uncertain(work, None)
+    watch.lap("start")
     await work.journal.record(TargetStarted())
     await work.journal.record(DowntimeMeasured(downtime=watch.downtime()))
 

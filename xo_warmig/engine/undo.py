@@ -23,6 +23,7 @@ from xo_warmig.model.events import (
 from xo_warmig.model.plans import KeptDisk, TargetDisk
 from xo_warmig.model.requests import OnFailure
 from xo_warmig.model.vm import PowerState
+from xo_warmig.replication.ports import Pool
 
 log = logging.getLogger("xo_warmig.engine")
 
@@ -43,6 +44,8 @@ async def undo(work: Work) -> None:
         log.error("migration %s: the source could not be given back: %s", work.id, error)
         failure = error
     await settle_intents(work)
+    await see_detached(work, work.target, [disk.vdi for disk in work.state.target_disks.values()])
+    await see_detached(work, work.source, list(work.state.snapshots))
     if work.state.request.on_failure is OnFailure.KEEP and work.state.moved_data:
         await keep_copy(work)
     else:
@@ -74,6 +77,7 @@ async def restore_power(work: Work) -> None:
     power = await final_power(work)
     if power is PowerState.HALTED:
         await target_is_off(work)
+        await see_detached(work, work.source, [disk.vdi for disk in work.state.plan.vm.disks])
         await work.once_back(lambda: work.tried(lambda: start_source(work)))
         await work.journal.record(SourceStarted())
     elif power is PowerState.RUNNING:
@@ -96,6 +100,28 @@ async def final_power(work: Work) -> PowerState:
         if not going_down or work.clock.monotonic() >= deadline:
             return vm.power_state
         await work.clock.sleep(work.settings.detach_poll_seconds)
+
+
+async def see_detached(work: Work, pool: Pool, vdis: list[str]) -> None:
+    """R10: no control domain holds these disks any more. Our own connections are closed; one whose answer was lost may linger."""
+
+    async def free() -> bool:
+        return not any(each.plugged and each.is_control_domain for each in await pool.attachments(vdis))
+
+    times = work.settings
+    try:
+        seen = await work.until(free, seconds=times.detach_seconds, poll_seconds=times.detach_poll_seconds)
+    except WarmigError as failure:
+        log.info("migration %s: detachment was not seen on pool %s: %s", work.id, pool.name, failure)
+        return
+    if not seen:
+        await work.journal.warn(
+            "DISK_STILL_ATTACHED",
+            f"a control domain of pool {pool.name} still holds a disk of the migration",
+            rule="R10",
+            disks=vdis,
+            remedy="unplug and destroy its VBD there",
+        )
 
 
 async def target_is_off(work: Work) -> None:
