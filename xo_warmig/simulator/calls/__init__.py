@@ -5,7 +5,7 @@
 
 from collections.abc import Callable
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from xo_warmig.simulator.calls import (
     bios,
@@ -28,10 +28,6 @@ from xo_warmig.simulator.calls import (
     vm_suspend,
     vtpm,
 )
-from xo_warmig.simulator.calls.operations import forget_all, refresh_all
-
-if TYPE_CHECKING:
-    from xo_warmig.simulator.pool import SimPool
 
 _MODULES: tuple[ModuleType, ...] = (
     *(bios, host, network, pbd, pool, sr, vbd, vdi, vdi_copy, vif, vm, vm_clone),
@@ -47,18 +43,3 @@ HANDLERS: dict[str, Callable[..., Any]] = {
     **{name: handler for name, (_, _, handler) in _HIDDEN.items()},
 }
 """Handlers by method: ``handler(call, *args)``."""
-
-
-def settle(pool: "SimPool") -> None:
-    """After a pool's records have been made by hand: what every object allows."""
-    refresh_all(pool.db)
-
-
-def settle_after_restart(pool: "SimPool") -> None:
-    """After a restart from a directory: nothing is in progress any more, and the guests of running VMs go on."""
-    forget_all(pool.db)
-    for ref, row in pool.db.rows("VM").items():
-        if row["power_state"] in ("Running", "Paused") and not row["is_control_domain"]:
-            pool.guests.start(ref)
-            if row["power_state"] == "Paused":
-                pool.guests.pause(ref)

@@ -97,6 +97,8 @@ def _make_live(db: "Database", vm: str, host: str, *, paused: bool, resumed: boo
     db.set("VM", vm, **fields)
     if not db.exists("VM_metrics", row["metrics"]):
         db.set("VM", vm, metrics=db.create("VM_metrics"))
+    if not resumed:
+        db.set("VM_metrics", db.row("VM", vm)["metrics"], start_time=now())
     _note_state(db, vm)
 
 
@@ -109,7 +111,7 @@ def _note_state(db: "Database", vm: str) -> None:
     fields: dict[str, Any] = {"state": [row["power_state"].lower()], "last_updated": now()}
     if live:
         kind = row["domain_type"]
-        fields |= {"start_time": now(), "hvm": kind == "hvm", "current_domain_type": kind}
+        fields |= {"hvm": kind == "hvm", "current_domain_type": kind}
         fields |= {"VCPUs_number": row["VCPUs_at_startup"], "memory_actual": row["memory_dynamic_max"]}
     else:
         fields |= {"memory_actual": 0, "VCPUs_number": 0}

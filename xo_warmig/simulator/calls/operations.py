@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 2 * 3600.0
 """How long a call waits for an object that is busy."""
-AT_ONCE = 0.0
 _LOOK_SECONDS = 0.25  # how often a waiting call looks whether it was cancelled
 
 RULES: Mapping[str, Rules] = {
@@ -42,17 +41,17 @@ class Hold(NamedTuple):
 
 
 @contextmanager
-def doing(call: "Call", *holds: Hold, patience_seconds: float = PATIENCE_SECONDS) -> Iterator[None]:
+def doing(call: "Call", *holds: Hold) -> Iterator[None]:
     """Mark operations of a call for as long as it lasts, all of them or none."""
-    with marked(call.pool, call.task, *holds, patience_seconds=patience_seconds):
+    with marked(call.pool, call.task, *holds):
         yield
 
 
 @contextmanager
-def marked(pool: "SimPool", task: str, *holds: Hold, patience_seconds: float = PATIENCE_SECONDS) -> Iterator[None]:
+def marked(pool: "SimPool", task: str, *holds: Hold) -> Iterator[None]:
     """The same in the name of any task reference; a call without a task gets a key that is nobody's."""
     task = task if task != NULL else f"OpaqueRef:{pool.db.new_uuid()}"
-    _begin(pool, task, holds, patience_seconds)
+    _begin(pool, task, holds)
     try:
         yield
     finally:
@@ -104,8 +103,8 @@ def forget_all(db: "Database") -> None:
         refresh_all(db)
 
 
-def _begin(pool: "SimPool", task: str, holds: tuple[Hold, ...], patience_seconds: float) -> None:
-    deadline = time.monotonic() + patience_seconds
+def _begin(pool: "SimPool", task: str, holds: tuple[Hold, ...]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
     db = pool.db
     with db.lock:
         while (failure := _first_refusal(db, holds)) is not None:

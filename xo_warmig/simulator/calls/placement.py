@@ -27,9 +27,8 @@ def free_memory_bytes(db: "Database", host: str, *, squeezed: bool = False) -> i
         return 0
     total = db.row("host_metrics", row["metrics"])["memory_total"] - row["memory_overhead"]
     field = "memory_dynamic_min" if squeezed else "memory_dynamic_max"
-    residents = [db.row("VM", vm) for vm in row["resident_VMs"] if db.exists("VM", vm)]
-    coming = [vm for vm in db.rows("VM").values() if vm["scheduled_to_be_resident_on"] == host and vm not in residents]
-    return int(total - sum(vm[field] + vm["memory_overhead"] for vm in (*residents, *coming)))
+    here = [vm for vm in db.rows("VM").values() if host in (vm["resident_on"], vm["scheduled_to_be_resident_on"])]
+    return int(total - sum(vm[field] + vm["memory_overhead"] for vm in here))
 
 
 def note_free_memory(db: "Database", host: str) -> None:

@@ -23,7 +23,13 @@ def create(call: "Call", args: dict[str, Any]) -> str:
         raise XapiFailure("VDI_INCOMPATIBLE_TYPE", "", "cbt_metadata")
     assert_plugged(call.pool.db, sr)
     fields = {name: args[name] for name in (*_TEXT, *_OPTIONAL) if name in args}
+    fields["sm_config"] = {key: text for key, text in args.get("sm_config", {}).items() if not _is_state(key)}
     return disks.create(call, sr, args["virtual_size"], **fields)
+
+
+def _is_state(key: str) -> bool:
+    """Keys of ``sm_config`` that say how an image is; a client that copies them from another disk is not believed."""
+    return key == "vhd-parent" or key.startswith("host_OpaqueRef:")
 
 
 def snapshot(call: "Call", vdi: str, driver_params: dict[str, str] | None = None) -> str:
@@ -96,6 +102,7 @@ def introduce(
 ) -> str:
     """A record for an image that the SR has at ``location``."""
     pool = call.pool
+    pool.db.row("SR", sr)
     image = location or uuid
     if not pool.storage.exists(image) or pool.db.resolve("VDI", image) is not None:
         raise XapiFailure("VDI_LOCATION_MISSING", sr, location)

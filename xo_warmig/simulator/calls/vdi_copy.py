@@ -11,6 +11,7 @@ from xo_warmig.simulator.failure import XapiFailure
 from xo_warmig.simulator.storage import BLOCK
 
 if TYPE_CHECKING:
+    from xo_warmig.simulator.database import Database
     from xo_warmig.simulator.dispatch import Call
 
 _KEPT = ("name_label", "name_description", "type", "sharable", "read_only", "other_config", "xenstore_data", "tags")
@@ -46,11 +47,19 @@ def _assert_writable(call: "Call", vdi: str, needed_bytes: int) -> None:
         raise XapiFailure("VDI_TOO_SMALL", vdi, str(needed_bytes))
 
 
+def _reaching(db: "Database", sr: str) -> str:
+    """A host that has the SR."""
+    assert_plugged(db, sr)
+    pbd = db.find("PBD", SR=sr, currently_attached=True)[0]
+    return str(db.row("PBD", pbd)["host"])
+
+
 def _fill(call: "Call", source: str, base: str, target: str) -> None:
-    """Copy block by block, both disks attached to the master's control domain meanwhile."""
+    """Copy block by block, both disks attached to control domains meanwhile."""
     pool, db = call.pool, call.pool.db
     uuid, into = db.row("VDI", source)["uuid"], db.row("VDI", target)["uuid"]
-    with attach.attached(pool, source, pool.master, "RO"), attach.attached(pool, target, pool.master, "RW"):
+    here, there = (_reaching(db, db.row("VDI", vdi)["SR"]) for vdi in (source, target))
+    with attach.attached(pool, source, here, "RO"), attach.attached(pool, target, there, "RW"):
         if db.exists("VDI", base):
             blocks = pool.storage.changed_blocks(uuid, db.row("VDI", base)["uuid"])
         else:

@@ -50,12 +50,10 @@ def clean_shutdown(call: "Call", vm: str) -> None:
 
 def hard_shutdown(call: "Call", vm: str) -> None:
     """Cut the power, whatever else is going on; a suspended VM loses what it had in memory."""
-    pool, db = call.pool, call.pool.db
     with doing(call, Hold("VM", vm, "hard_shutdown")):
-        db.set("VM", vm, ha_always_run=False)
+        call.pool.db.set("VM", vm, ha_always_run=False)
         _cancel_others(call, vm)
         power_off(call, vm)
-    pool.collector.kick()
 
 
 def power_off(call: "Call", vm: str) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from xo_warmig.simulator.calls import lifecycle
 from xo_warmig.simulator.calls.operations import Hold, doing, refresh_around
-from xo_warmig.simulator.calls.vm_identity import assert_vcpus, domain_type
+from xo_warmig.simulator.calls.vm_identity import domain_type
 from xo_warmig.simulator.clock import now
 from xo_warmig.simulator.database import NULL
 from xo_warmig.simulator.failure import XapiFailure
@@ -13,6 +13,7 @@ from xo_warmig.simulator.failure import XapiFailure
 if TYPE_CHECKING:
     from xo_warmig.simulator.dispatch import Call
 
+_VCPU_ORDER = "VCPU values must satisfy: 0 < VCPUs_at_startup ≤ VCPUs_max"
 _PRIORITIES = ("", "best-effort", "restart")
 
 
@@ -55,9 +56,8 @@ def set_is_a_template(call: "Call", vm: str, value: bool) -> None:
 def set_vcpus_max(call: "Call", vm: str, value: int) -> None:
     db = call.pool.db
     with doing(call, Hold("VM", vm, "changing_VCPUs")):
-        assert_vcpus(value, min(value, db.row("VM", vm)["VCPUs_at_startup"]))
-        if value < db.row("VM", vm)["VCPUs_at_startup"]:
-            raise XapiFailure("INVALID_VALUE", "VCPU values must satisfy: 0 < VCPUs_at_startup ≤ VCPUs_max", str(value))
+        if not 0 < db.row("VM", vm)["VCPUs_at_startup"] <= value:
+            raise XapiFailure("INVALID_VALUE", _VCPU_ORDER, str(value))
         db.set("VM", vm, VCPUs_max=value)
 
 
@@ -65,8 +65,19 @@ def set_vcpus_at_startup(call: "Call", vm: str, value: int) -> None:
     db = call.pool.db
     with doing(call, Hold("VM", vm, "changing_VCPUs")):
         if not 0 < value <= db.row("VM", vm)["VCPUs_max"]:
-            raise XapiFailure("INVALID_VALUE", "VCPU values must satisfy: 0 < VCPUs_at_startup ≤ VCPUs_max", str(value))
+            raise XapiFailure("INVALID_VALUE", _VCPU_ORDER, str(value))
         db.set("VM", vm, VCPUs_at_startup=value)
+
+
+def set_vcpus_number_live(call: "Call", vm: str, value: int) -> None:
+    """Of a running VM, up to its maximum."""
+    db = call.pool.db
+    with doing(call, Hold("VM", vm, "changing_VCPUs_live")):
+        row = db.row("VM", vm)
+        if not 0 < value <= row["VCPUs_max"]:
+            raise XapiFailure("INVALID_VALUE", _VCPU_ORDER, str(value))
+        db.set("VM", vm, VCPUs_at_startup=value)
+        db.set("VM_metrics", row["metrics"], VCPUs_number=value)
 
 
 def set_nvram(call: "Call", vm: str, value: dict[str, str]) -> None:
@@ -179,6 +190,7 @@ CALLS: dict[str, Callable[..., Any]] = {
     "VM.set_is_a_template": set_is_a_template,
     "VM.set_VCPUs_max": set_vcpus_max,
     "VM.set_VCPUs_at_startup": set_vcpus_at_startup,
+    "VM.set_VCPUs_number_live": set_vcpus_number_live,
     "VM.set_NVRAM": set_nvram,
     "VM.add_to_NVRAM": add_to_nvram,
     "VM.remove_from_NVRAM": remove_from_nvram,

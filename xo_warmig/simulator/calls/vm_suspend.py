@@ -56,7 +56,7 @@ def _suspend_sr(call: "Call", vm: str) -> str:
 
 
 def _resume(call: "Call", vm: str, host: str | None, op: str, *, paused: bool) -> None:
-    pool, db = call.pool, call.pool.db
+    db = call.pool.db
     with doing(call, Hold("VM", vm, op)):
         image = db.row("VM", vm)["suspend_VDI"]
         if not db.exists("VDI", image):
@@ -66,7 +66,6 @@ def _resume(call: "Call", vm: str, host: str | None, op: str, *, paused: bool) -
         _reattach(call, db, vm, place, paused=paused)
         db.set("VM", vm, suspend_VDI=NULL)
         disks.destroy(call, image)
-    pool.collector.kick()
 
 
 def _reattach(call: "Call", db: "Database", vm: str, place: str, *, paused: bool) -> None:
