@@ -1,11 +1,14 @@
 """The sending side of one websocket: sends a text, waits until it is taken, and gives up on a peer that takes nothing.
 
-ASGI does not tell whether a peer reads, so this looks at how full the connection's own buffer is. The connection is reached through
-``receive``, which under uvicorn is a method of the protocol object that owns the transport; under a server where that is not so, only a
-``send`` that blocks is noticed.
+ASGI does not tell whether a peer reads, so this looks at how full the connection's own buffer is, and at what the peer's kernel has
+acknowledged. The connection is reached through ``receive``, which under uvicorn is a method of the protocol object that owns the
+transport; under a server where that is not so, only a ``send`` that blocks is noticed.
 """
 
+import array
 import asyncio
+import fcntl
+import termios
 from typing import Final
 
 from starlette.types import Receive, Send
@@ -46,22 +49,37 @@ class Line:
 
     async def _taken(self) -> None:
         clock = asyncio.get_running_loop().time
-        left, pause = self._pending_bytes(), _FIRST_LOOK_SECONDS
+        left, pause = self._left_bytes(), _FIRST_LOOK_SECONDS
         deadline = clock() + self._patience_seconds
-        while left:
+        while self._buffered_bytes():
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LATER_LOOK_SECONDS, self._patience_seconds / 4)
-            now_left = self._pending_bytes()
+            now_left = self._left_bytes()
             if now_left < left:
                 deadline = clock() + self._patience_seconds
             elif clock() > deadline:
                 raise self._dropped()
             left = now_left
 
-    def _pending_bytes(self) -> int:
+    def _buffered_bytes(self) -> int:
         if self._transport is None or self._transport.is_closing():
             return 0
         return self._transport.get_write_buffer_size()
+
+    def _left_bytes(self) -> int:
+        """What the peer has yet to take, in our buffer and the kernel's. The kernel asks for more only when much of its own is free."""
+        return self._buffered_bytes() + self._unacknowledged_bytes()
+
+    def _unacknowledged_bytes(self) -> int:
+        connection = None if self._transport is None else self._transport.get_extra_info("socket")
+        if connection is None or connection.fileno() < 0:
+            return 0
+        count = array.array("i", [0])
+        try:
+            fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, count)
+        except OSError:  # not a TCP socket
+            return 0
+        return count[0]
 
     def _dropped(self) -> LineDead:
         if self._transport is not None:
