@@ -20,7 +20,7 @@ class World:
     """A VM with one disk of 16 blocks and one of 4."""
 
     def __init__(self, directory: Path) -> None:
-        self.db = Database(seed=1)
+        self.db = Database()
         self.storage = ChainStore(directory / "storage")
         self.guests = Guests(self.db, self.storage, Delays(), directory / "guests")
         self.vm = self.db.create("VM", name_label="vm")

@@ -63,7 +63,7 @@ def test_a_delta_has_what_changed_since_its_base(client: Any) -> None:
     client.write(0, b"a" * 4096)
     client.write(4 * BLOCK, b"a" * 4096)
     client.pool.storage.snapshot(client.uuid, "5d2c57b6-0000-4000-8000-000000000001", "base")
-    base = client.pool.db.create("VDI", uuid="5d2c57b6-0000-4000-8000-000000000001", SR=client.sr)
+    base = client.pool.db.create("VDI", uuid="5d2c57b6-0000-4000-8000-000000000001", SR=client.sr, managed=True)
     client.write(4 * BLOCK + 4096, b"b" * 4096)
     body = client.get(base=base).body
     assert {block: data[:8192] for block, data in blocks_of(body).items()} == {4: b"a" * 4096 + b"b" * 4096}

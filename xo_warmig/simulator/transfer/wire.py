@@ -85,19 +85,21 @@ class Outlet:
         end = offset + count
         while offset < end:
             allowed = self._flow.allowed(end - offset)
-            if self._plain and not self._flow.corrupting():
+            if self._flow.corrupting():
+                self._put(bytes([os.pread(fd, 1, offset)[0] ^ 0xFF]))
+                offset += 1
+            elif self._plain:
                 sent = os.sendfile(self._connection.fileno(), fd, offset, allowed)
                 self._flow.count(sent)
                 offset += sent
             else:
-                offset += self._send_read(fd, offset, min(allowed, _PIECE))
+                offset += self._put(os.pread(fd, min(allowed, _PIECE), offset))
 
     def finish(self) -> None:
         """The body is complete."""
         self._flow.strike()
 
-    def _send_read(self, fd: int, offset: int, count: int) -> int:
-        data = os.pread(fd, count, offset)
+    def _put(self, data: bytes) -> int:
         self._connection.sendall(data)
         self._flow.count(len(data))
         return len(data)

@@ -1,0 +1,77 @@
+"""What disks take of a repository."""
+
+import errno
+from collections.abc import Callable
+
+import pytest
+
+from xo_warmig.simulator.calls import disks
+from xo_warmig.simulator.dispatch import Call
+from xo_warmig.simulator.failure import XapiFailure
+from xo_warmig.simulator.pool import SimPool
+from xo_warmig.simulator.storage import BLOCK
+
+
+@pytest.fixture
+def pool(new_pool: Callable[..., SimPool]) -> SimPool:
+    return new_pool(sr_size_bytes=1 << 30)
+
+
+@pytest.fixture
+def sr(pool: SimPool) -> str:
+    return str(pool.db.row("pool", pool.pool_ref)["default_SR"])
+
+
+def make(pool: SimPool, sr: str, blocks: int) -> str:
+    """uuid of a new disk."""
+    vdi = disks.create(Call(pool=pool, method="VDI.create", host=pool.master), sr, blocks * BLOCK, type="user")
+    return str(pool.db.field("VDI", vdi, "uuid"))
+
+
+def write(pool: SimPool, uuid: str, blocks: int) -> None:
+    with pool.storage.open(uuid, writable=True) as disk:
+        for block in range(blocks):
+            disk.pwrite(block * BLOCK, b"x")
+
+
+def test_blocks_count_when_they_are_written(pool: SimPool, sr: str) -> None:
+    """An empty disk takes a page."""
+    before = pool.space.used_bytes(sr)
+    uuid = make(pool, sr, 16)
+    assert pool.space.used_bytes(sr) == before + 4096
+    write(pool, uuid, 3)
+    assert pool.space.used_bytes(sr) == before + 4096 + 3 * (BLOCK + 4096)
+
+
+def test_the_records_follow_at_a_refresh(pool: SimPool, sr: str) -> None:
+    """The SR's; those of the disks at a rescan."""
+    uuid = make(pool, sr, 16)
+    write(pool, uuid, 3)
+    vdi = pool.db.by_uuid("VDI", uuid)
+    pool.space.refresh(sr)
+    assert pool.db.field("SR", sr, "physical_utilisation") == pool.space.used_bytes(sr)
+    assert pool.db.field("VDI", vdi, "physical_utilisation") == 4096
+    pool.space.rescan(sr)
+    assert pool.db.field("VDI", vdi, "physical_utilisation") == pool.storage.physical_bytes(uuid)
+    assert pool.db.field("SR", sr, "virtual_allocation") == 16 * BLOCK
+
+
+def test_a_full_repository_refuses_blocks(pool: SimPool, sr: str) -> None:
+    """With ENOSPC, and what else takes room counts too."""
+    uuid = make(pool, sr, 16)
+    pool.space.fill(sr, pool.space.free_bytes(sr) - 2 * BLOCK - 2 * 4096)
+    with pytest.raises(OSError, match="No space") as caught:
+        write(pool, uuid, 3)
+    assert caught.value.errno == errno.ENOSPC
+    assert pool.storage.allocated_blocks(uuid) == [0, 1]
+    with pytest.raises(XapiFailure, match="SR_BACKEND_FAILURE_44"):
+        pool.space.require(sr, BLOCK)
+
+
+def test_removed_disks_give_their_room_back(pool: SimPool, sr: str) -> None:
+    """At the refresh that follows."""
+    before = pool.space.used_bytes(sr)
+    uuid = make(pool, sr, 16)
+    write(pool, uuid, 3)
+    disks.destroy(Call(pool=pool, method="VDI.destroy", host=pool.master), pool.db.by_uuid("VDI", uuid))
+    assert pool.space.used_bytes(sr) == before
