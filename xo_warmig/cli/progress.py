@@ -14,8 +14,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.text import Text
 
 from xo_warmig.cli.tables import rate, seconds
-from xo_warmig.model.passes import PassReport, Verdict
-from xo_warmig.model.phases import Phase, WaitingFor, is_end
+from xo_warmig.model.passes import PassKind, PassReport, Verdict
+from xo_warmig.model.phases import Phase, Stage, WaitingFor, is_end
 from xo_warmig.model.reports import CurrentPass, DiskProgress, MigrationReport
 from xo_warmig.model.units import format_bytes, format_seconds
 
@@ -68,8 +68,10 @@ class MigrationProgress:
         """Bring everything up to this report."""
         self._tell_phase(report.phase)
         for one in report.passes[self._finished :]:
+            if not _is_settled(one, report):
+                break
             self._console.print(_pass_line(one), highlight=False)
-        self._finished = len(report.passes)
+            self._finished += 1
         for warning in report.warnings[self._warned :]:
             self._console.print(Text(f"! {warning.code}: {warning.message}", style="yellow"))
         self._warned = len(report.warnings)
@@ -107,6 +109,14 @@ class MigrationProgress:
 
     def _render(self) -> RenderableType:
         return Group(self._bars, self._status) if self._tasks else self._status
+
+
+def _is_settled(one: PassReport, report: MigrationReport) -> bool:
+    """Whether no more will be known of it: what it predicts is known a moment after its last byte."""
+    predicts = one.kind is not PassKind.FINAL and one.verdict is Verdict.COMPLETE
+    current = report.current_pass
+    moved_on = (current is not None and current.number > one.number) or report.stage not in (Stage.COPY, Stage.SYNC)
+    return not predicts or one.predicted_downtime_seconds is not None or moved_on
 
 
 def _pass_line(one: PassReport) -> str:
