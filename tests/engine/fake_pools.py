@@ -1,0 +1,343 @@
+"""A pool in memory behind the ports of ``replication``: VMs as records, disks as blocks with the moment of their last write."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from xo_warmig.errors import NoSuchObject, PoolError, PoolUnreachable, TransferError
+from xo_warmig.model.requests import ShutdownPolicy
+from xo_warmig.model.vm import Attachment, Disk, Network, PowerState, StorageRepository, Vif, Vm, VolatileState
+
+if TYPE_CHECKING:
+    from tests.engine.world import World
+
+BLOCK = 2 * 1024 * 1024
+
+
+class FakeVdi:
+    """Blocks with the moment of their last write; a snapshot remembers the moment it was taken."""
+
+    def __init__(self, uuid: str, size: int, sr: str) -> None:
+        self.uuid, self.size, self.sr = uuid, size, sr
+        self.blocks: dict[int, tuple[int, int]] = {}  # index -> value, when written
+        self.snapshot_of: str | None = None
+        self.tag: str | None = None
+        self.taken = 0
+
+    def content(self) -> dict[int, int]:
+        return {index: value for index, (value, _) in self.blocks.items() if value}
+
+
+class FakeVm:
+    """A VM's record as far as the ports see it."""
+
+    def __init__(self, uuid: str, power: PowerState) -> None:
+        self.uuid, self.power = uuid, power
+        self.blocked: dict[str, str] = {}
+        self.vdis: list[str] = []
+        self.operations: list[str] = []
+        self.snapshots: list[str] = []
+        self.tag: str | None = None
+        self.cd: list[str] = []
+        self.vifs: dict[str, str] = {}
+        self.volatile: VolatileState | None = None
+        self.tools = True
+        self.ha = ""
+        self.extra: dict[str, Any] = {}
+
+
+class FakeEnd:
+    """An open transfer: both stream and connection."""
+
+    def __init__(self, pool: "FakePool", vdi: FakeVdi, side: str, base: FakeVdi | None = None) -> None:
+        self.pool, self.vdi, self.side, self.base = pool, vdi, side, base
+        self.dead = False
+        since = -1 if base is None else base.taken
+        self.blocks = [(index, value) for index, (value, when) in sorted(vdi.blocks.items()) if when > since]
+        pool.ends.append(self)
+        # Were the answer to get lost, the pool would notice after a while that nobody is there.
+        self.lost = asyncio.get_running_loop().call_later(2.0, self.gone)
+
+    def taken_over(self) -> "FakeEnd":
+        self.lost.cancel()
+        return self
+
+    @property
+    def stream(self) -> Any:
+        return self
+
+    def close(self) -> None:
+        self.dead = True
+
+    def write(self, index: int, value: int) -> None:
+        self.vdi.blocks[index] = (value, next(self.pool.world.moment))
+
+    async def finish(self) -> None:
+        async with self.pool.world.call(self.pool.name, f"finish_{'export' if self.side == 'source' else 'import'}"):
+            if self.dead:
+                raise TransferError("it broke before its end", evidence={"side": self.side})
+        self.gone()
+
+    async def abort(self) -> None:
+        self.dead = True
+        await asyncio.sleep(0.05)  # the control domain takes a moment to let go
+        self.gone()
+
+    def gone(self) -> None:
+        if self in self.pool.ends:
+            self.pool.ends.remove(self)
+
+
+class FakePool:
+    """One pool; fits both ``SourcePool`` and ``TargetPool``."""
+
+    def __init__(self, world: "World", name: str) -> None:
+        self.world, self._name = world, name
+        self.vms: dict[str, FakeVm] = {}
+        self.vdis: dict[str, FakeVdi] = {}
+        self.ends: list[FakeEnd] = []
+        self.foreign: list[Attachment] = []
+        self.srs = {
+            f"sr-{name}": StorageRepository(
+                uuid=f"sr-{name}", name_label=f"disks of {name}", type="ext", content_type="user",
+                physical_size_bytes=10_000 * BLOCK, free_bytes=5_000 * BLOCK, plugged=True, shared=False, thin=True,
+            )
+        }  # fmt: skip
+
+    @property
+    def uuid(self) -> str:
+        return f"pool-{self._name}"
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def known(self, vm: str) -> FakeVm:
+        if vm not in self.vms:
+            raise NoSuchObject(f"no VM {vm}", evidence={"id": vm, "type": "VM"})
+        return self.vms[vm]
+
+    async def read_vm(self, vm: str) -> Vm:
+        async with self.world.call(self._name, "read_vm"):
+            return self.record(self.known(vm))
+        raise AssertionError
+
+    def record(self, vm: FakeVm) -> Vm:
+        fields: dict[str, Any] = {
+            "uuid": vm.uuid, "pool": self.uuid, "pool_name": self.name, "name_label": "web", "power_state": vm.power,
+            "is_a_template": False, "is_a_snapshot": False, "is_control_domain": False,
+            "current_operations": list(vm.operations), "blocked_operations": dict(vm.blocked), "tools": vm.tools,
+            "ha_restart_priority": "restart", "auto_poweron": True, "memory_static_max_bytes": 1 << 30,
+            "other_config": {}, "disks": [self.disk(vdi, number) for number, vdi in enumerate(vm.vdis)],
+            "cd_drives": [], "networks": {"net-1": Network(uuid="net-1", name_label="lan", vlan=-1)},
+            "vifs": [Vif(uuid="vif-1", device="0", mac="00:16:3e:00:00:01", mtu=1500, network="net-1")],
+            "snapshots": list(vm.snapshots),
+        }  # fmt: skip
+        return Vm(**(fields | vm.extra))
+
+    def disk(self, uuid: str, number: int) -> Disk:
+        vdi = self.vdis[uuid]
+        return Disk(
+            vdi=uuid, sr=vdi.sr, device=str(number), mode="RW", bootable=number == 0, unpluggable=True,
+            virtual_size_bytes=vdi.size, physical_bytes=len(vdi.blocks) * BLOCK, name_label=f"disk {number}",
+            name_description="", snapshots=[each.uuid for each in self.vdis.values() if each.snapshot_of == uuid],
+        )  # fmt: skip
+
+    async def read_sr(self, sr: str) -> StorageRepository:
+        async with self.world.call(self._name, "read_sr"):
+            if sr not in self.srs:
+                raise NoSuchObject(f"no SR {sr}", evidence={"id": sr, "type": "SR"})
+            return self.srs[sr]
+        raise AssertionError
+
+    async def networks(self) -> list[Network]:
+        async with self.world.call(self._name, "networks"):
+            return [Network(uuid=f"net-{self._name}", name_label="lan", vlan=-1)]
+        raise AssertionError
+
+    async def power_state(self, vm: str) -> PowerState:
+        async with self.world.call(self._name, "power_state"):
+            return self.known(vm).power
+        raise AssertionError
+
+    async def blocked_operations(self, vm: str) -> dict[str, str]:
+        async with self.world.call(self._name, "blocked_operations"):
+            return dict(self.known(vm).blocked)
+        raise AssertionError
+
+    async def block_operations(self, vm: str, operations: Mapping[str, str]) -> dict[str, str]:
+        async with self.world.call(self._name, "block_operations"):
+            record = self.known(vm)
+            before = {k: v for k, v in record.blocked.items() if k in operations and operations[k] != v}
+            record.blocked |= operations
+            return before
+        raise AssertionError
+
+    async def unblock_operations(self, vm: str, ours: Mapping[str, str], before: Mapping[str, str]) -> None:
+        async with self.world.call(self._name, "unblock_operations"):
+            record = self.known(vm)
+            for operation, text in ours.items():
+                if record.blocked.get(operation) == text:
+                    del record.blocked[operation]
+                    if operation in before:
+                        record.blocked[operation] = before[operation]
+
+    async def attachments(self, vdis: list[str]) -> list[Attachment]:
+        async with self.world.call(self._name, "attachments"):
+            own = [
+                Attachment(vdi=vdi, vm=vm.uuid, is_control_domain=False, mode="RW",
+                           plugged=vm.power is PowerState.RUNNING)
+                for vm in self.vms.values() for vdi in vm.vdis if vdi in vdis
+            ]  # fmt: skip
+            dom0 = [
+                Attachment(vdi=end.vdi.uuid, vm="dom0", is_control_domain=True, plugged=True,
+                           mode="RO" if end.side == "source" else "RW")
+                for end in self.ends if end.vdi.uuid in vdis
+            ]  # fmt: skip
+            return own + dom0 + [each for each in self.foreign if each.vdi in vdis]
+        raise AssertionError
+
+    async def start_vm(self, vm: str) -> None:
+        async with self.world.call(self._name, "start_vm"):
+            record = self.known(vm)
+            if "start" in record.blocked:
+                raise PoolError("blocked", code="OPERATION_BLOCKED", evidence={"xapi": ["OPERATION_BLOCKED"]})
+            if record.power is not PowerState.HALTED:
+                raise PoolError("it runs", code="VM_BAD_POWER_STATE", evidence={"xapi": ["VM_BAD_POWER_STATE"]})
+            if any(end.vdi.uuid in record.vdis for end in self.ends):
+                self.world.violations.append("R10: started while a transfer is open")
+            record.power = PowerState.RUNNING
+
+    async def destroy_disk(self, vdi: str) -> None:
+        async with self.world.call(self._name, "destroy_disk"):
+            if any(end.vdi.uuid == vdi for end in self.ends):
+                raise self.world.refusal("VDI_IN_USE")
+            self.vdis.pop(vdi, None)
+
+    async def snapshot_disk(self, vdi: str, *, tag: str) -> str:
+        async with self.world.call(self._name, "snapshot_disk"):
+            for each in self.vdis.values():
+                if each.tag == tag and each.snapshot_of == vdi:
+                    return each.uuid
+            snapshot = FakeVdi(f"snap-{next(self.world.ids)}", self.vdis[vdi].size, self.vdis[vdi].sr)
+            snapshot.blocks = dict(self.vdis[vdi].blocks)
+            snapshot.snapshot_of, snapshot.tag, snapshot.taken = vdi, tag, next(self.world.moment)
+            self.vdis[snapshot.uuid] = snapshot
+            return snapshot.uuid
+        raise AssertionError
+
+    async def open_export(self, vdi: str, *, base: str | None) -> Any:
+        async with self.world.call(self._name, "open_export"):
+            if base is not None and base not in self.vdis:
+                raise self.world.refusal("HANDLE_INVALID")
+            if vdi in self.world.vm.vdis and self.world.vm.power is not PowerState.HALTED:
+                self.world.violations.append("R3: the disk of a VM that is not halted is read")
+            end = FakeEnd(self, self.vdis[vdi], "source", None if base is None else self.vdis[base])
+        return end.taken_over()
+
+    async def shut_down(self, vm: str, policy: ShutdownPolicy) -> bool:
+        async with self.world.call(self._name, "shut_down"):
+            record = self.known(vm)
+            record.operations.append("clean_shutdown")
+            try:
+                await asyncio.sleep(self.world.shutdown_seconds)
+                record.power = PowerState.HALTED
+            finally:
+                record.operations.remove("clean_shutdown")
+            return True
+        raise AssertionError
+
+    async def read_volatile_state(self, vm: str) -> VolatileState:
+        async with self.world.call(self._name, "read_volatile_state"):
+            return VolatileState(time_offset="42")
+        raise AssertionError
+
+    async def destroy_vm(self, vm: str, vdis: list[str]) -> None:
+        async with self.world.call(self._name, "destroy_vm"):
+            if "destroy" in self.known(vm).blocked:
+                raise self.world.refusal("OPERATION_BLOCKED")
+            self.vms.pop(vm, None)
+            for vdi in vdis:
+                self.vdis.pop(vdi, None)
+
+    async def create_vm(self, source: Vm, *, migration: str, blocked: Mapping[str, str]) -> str:
+        async with self.world.call(self._name, "create_vm"):
+            for vm in self.vms.values():
+                if vm.tag == migration:
+                    return vm.uuid
+            made = FakeVm(f"target-{next(self.world.ids)}", PowerState.HALTED)
+            made.tag, made.blocked = migration, dict(blocked)
+            self.vms[made.uuid] = made
+            return made.uuid
+        raise AssertionError
+
+    async def create_disk(self, source: Disk, *, sr: str, migration: str) -> str:
+        async with self.world.call(self._name, "create_disk"):
+            tag = f"{migration}/{source.vdi}"
+            for vdi in self.vdis.values():
+                if vdi.tag == tag:
+                    return vdi.uuid
+            made = FakeVdi(f"copy-{next(self.world.ids)}", source.virtual_size_bytes, sr)
+            made.tag = tag
+            self.vdis[made.uuid] = made
+            return made.uuid
+        raise AssertionError
+
+    async def attach_disk(self, vm: str, vdi: str, source: Disk) -> None:
+        async with self.world.call(self._name, "attach_disk"):
+            if vdi not in self.known(vm).vdis:
+                self.known(vm).vdis.append(vdi)
+
+    async def create_cd_drive(self, vm: str, device: str) -> None:
+        async with self.world.call(self._name, "create_cd_drive"):
+            self.known(vm).cd.append(device)
+
+    async def create_vif(self, vm: str, source: Vif, *, network: str) -> None:
+        async with self.world.call(self._name, "create_vif"):
+            self.known(vm).vifs[source.device] = network
+
+    async def apply_volatile_state(self, vm: str, state: VolatileState) -> None:
+        async with self.world.call(self._name, "apply_volatile_state"):
+            self.known(vm).volatile = state
+
+    async def open_import(self, vdi: str) -> Any:
+        async with self.world.call(self._name, "open_import"):
+            if any(vm.power is not PowerState.HALTED for vm in self.vms.values()):
+                self.world.violations.append("R17: an import into a target that is not halted")
+            end = FakeEnd(self, self.vdis[vdi], "target")
+        return end.taken_over()
+
+    async def is_booted(self, vm: str, *, expect_tools: bool) -> bool:
+        async with self.world.call(self._name, "is_booted"):
+            return self.known(vm).power is PowerState.RUNNING and self.world.boots
+        raise AssertionError
+
+    async def restore_ha(self, vm: str, source: Vm) -> None:
+        async with self.world.call(self._name, "restore_ha"):
+            self.known(vm).ha = source.ha_restart_priority
+
+    async def discard_vm(self, vm: str) -> None:
+        async with self.world.call(self._name, "discard_vm"):
+            self.vms.pop(vm, None)
+
+
+class FakePools:
+    """The directory."""
+
+    def __init__(self, world: "World") -> None:
+        self.pools: Sequence[FakePool] = (world.source, world.target)
+        self.world = world
+
+    async def pool_of_vm(self, vm: str) -> FakePool:
+        return self.find("VM", vm, lambda pool: vm in pool.vms)
+
+    async def pool_of_sr(self, sr: str) -> FakePool:
+        return self.find("SR", sr, lambda pool: sr in pool.srs)
+
+    def find(self, kind: str, uuid: str, has: Callable[[FakePool], bool]) -> FakePool:
+        for pool in self.pools:
+            if has(pool):
+                if pool.name in self.world.down:
+                    raise PoolUnreachable(f"pool {pool.name} does not answer", evidence={"pool": pool.name})
+                return pool
+        raise NoSuchObject(f"no {kind} {uuid}", evidence={"id": uuid, "type": kind})

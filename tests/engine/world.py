@@ -1,0 +1,189 @@
+"""Two pools in memory, with every call traced and able to fail, and what must hold after each of them."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from tests.engine.fake_pools import BLOCK, FakePool, FakeVdi, FakeVm
+from xo_warmig.disks.copy import CopyResult
+from xo_warmig.disks.meter import Meter
+from xo_warmig.errors import PoolError, PoolUnreachable, TransferError
+from xo_warmig.model.vm import PowerState
+
+DISK_BYTES = 64 * BLOCK
+
+
+class Fault:
+    """What befalls a call: ``before`` it has its effect or after, once or for good."""
+
+    def __init__(
+        self, error: BaseException | None, *, after: bool, times: int, hook: Callable[[], None] | None
+    ) -> None:
+        self.error, self.after, self.left, self.hook = error, after, times, hook
+
+
+class World:
+    """Both pools and what is done to them."""
+
+    def __init__(self) -> None:
+        self.trace: list[str] = []
+        self.counts: dict[str, int] = {}
+        self.faults: dict[tuple[str, int], Fault] = {}
+        self.always: dict[str, BaseException] = {}
+        self.down: set[str] = set()
+        self.hooks: dict[str, Callable[[], None]] = {}
+        self.ids = itertools.count(1)
+        self.moment = itertools.count(1)
+        self.throughput = 100 * BLOCK
+        self.call_seconds = 0.01
+        self.dirty_per_call = 1
+        self.shutdown_seconds = 1.0
+        self.boots = True
+        self.violations: list[str] = []
+        self.source = FakePool(self, "source")
+        self.target = FakePool(self, "target")
+        self.copies: list[tuple[str, int, bool]] = []
+        self._build()
+
+    def _build(self) -> None:
+        vm = FakeVm("vm-1", PowerState.RUNNING)
+        for number in range(2):
+            vdi = FakeVdi(f"disk-{number}", DISK_BYTES, "sr-source")
+            for index in range(0, 40, 2):
+                vdi.blocks[index] = (index + 1, next(self.moment))
+            vdi.blocks[41] = (0, next(self.moment))  # allocated zeros
+            self.source.vdis[vdi.uuid] = vdi
+            vm.vdis.append(vdi.uuid)
+        self.source.vms[vm.uuid] = vm
+        self.vm = vm
+
+    def fail(
+        self,
+        call: str,
+        nth: int = 1,
+        *,
+        error: BaseException | None = None,
+        after: bool = False,
+        times: int = 1,
+        hook: Callable[[], None] | None = None,
+    ) -> None:
+        """Let the ``nth`` call (and ``times - 1`` more) fail, or run a hook there."""
+        self.faults[call, nth] = Fault(error, after=after, times=times, hook=hook)
+
+    def refusal(self, code: str = "SR_BACKEND_FAILURE_44") -> PoolError:
+        return PoolError(f"the pool said {code}", code=code, evidence={"xapi": [code]})
+
+    @asynccontextmanager
+    async def call(self, side: str, name: str) -> AsyncIterator[None]:
+        full = f"{side}.{name}"
+        self.counts[full] = nth = self.counts.get(full, 0) + 1
+        self.trace.append(full)
+        await asyncio.sleep(self.call_seconds)
+        if side in self.down:
+            raise PoolUnreachable(f"pool {side} does not answer", evidence={"pool": side, "host": f"{side}.example"})
+        if full in self.always:
+            raise self.always[full]
+        fault = next((each for (c, n), each in self.faults.items() if c == full and n <= nth < n + each.left), None)
+        if fault is not None and not fault.after:
+            self._befall(fault)
+        yield
+        self.guest_writes()
+        self.look()
+        if fault is not None and fault.after:
+            self._befall(fault)
+        hook = self.hooks.get(full)
+        if hook is not None:
+            hook()
+
+    def _befall(self, fault: Fault) -> None:
+        if fault.hook is not None:
+            fault.hook()
+        if fault.error is not None:
+            raise fault.error
+
+    def guest_writes(self) -> None:
+        if self.vm.power is PowerState.RUNNING:
+            for _ in range(self.dirty_per_call):
+                moment = next(self.moment)
+                vdi = self.source.vdis.get(self.vm.vdis[moment % len(self.vm.vdis)]) if self.vm.vdis else None
+                if vdi is not None:
+                    vdi.blocks[moment * 7 % 48] = (moment % 5 * moment, moment)
+
+    def look(self) -> None:
+        """What must hold after every call."""
+        running = [vm.uuid for pool in (self.source, self.target) for vm in pool.vms.values()
+                   if vm.power is PowerState.RUNNING]  # fmt: skip
+        if len(running) > 1:
+            self.violations.append(f"R1: two live copies: {running}")
+
+    async def copy(
+        self,
+        source: Any,
+        sink: Any,
+        *,
+        virtual_size_bytes: int,
+        differencing: bool,
+        skip_zeros: bool,
+        meter: Meter,
+    ) -> CopyResult:
+        """Stands in for ``copy_vhd``: block by block, in virtual time."""
+        begin = asyncio.get_running_loop().time()
+        assert differencing is (source.base is not None)
+        self.copies.append((source.vdi.uuid, len(source.blocks), skip_zeros))
+        try:
+            async with self.call("copy", "begin"):
+                pass
+            meter.total_bytes = len(source.blocks) * BLOCK
+            for index, value in source.blocks:
+                await asyncio.sleep(BLOCK / self.throughput)
+                for end in (source, sink):
+                    if end.dead or end.pool.name in self.down:
+                        raise TransferError(
+                            f"the {end.side} broke", evidence={"side": end.side, "bytes": meter.done_bytes}
+                        )
+                meter.read(BLOCK)
+                if value or not skip_zeros:
+                    sink.write(index, value)
+                    meter.wrote(BLOCK)
+            async with self.call("copy", "end"):
+                pass
+        except BaseException:
+            source.close()
+            sink.close()
+            raise
+        return CopyResult(meter.done_bytes, meter.written_bytes, asyncio.get_running_loop().time() - begin)
+
+    # What tests look at.
+
+    def the_target(self) -> FakeVm:
+        (target,) = self.target.vms.values()
+        return target
+
+    def disks_of(self, pool: "FakePool", vm: FakeVm) -> list[dict[int, int]]:
+        return [pool.vdis[vdi].content() for vdi in vm.vdis]
+
+    def assert_equal(self) -> None:
+        assert self.disks_of(self.target, self.the_target()) == self.disks_of(self.source, self.vm)
+
+    def our_snapshots(self) -> list[FakeVdi]:
+        return [vdi for vdi in self.source.vdis.values() if vdi.tag is not None]
+
+    def assert_quiet(self) -> None:
+        """No transfer is open, no disk attached to a control domain, and no rule was broken on the way."""
+        assert self.violations == []
+        assert self.source.ends == []
+        assert self.target.ends == []
+
+    def assert_as_found(self, *, blocked: Mapping[str, str] | None = None) -> None:
+        """The source is as it was before, and the target does not run."""
+        self.assert_quiet()
+        assert self.vm.power is PowerState.RUNNING
+        assert self.vm.blocked == dict(blocked or {})
+        assert all(vm.power is PowerState.HALTED for vm in self.target.vms.values())
+
+    def assert_nothing_left(self) -> None:
+        assert self.our_snapshots() == []
+        assert self.target.vms == {}
+        assert self.target.vdis == {}
