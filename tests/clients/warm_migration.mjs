@@ -1,10 +1,10 @@
 // npm's jsonrpc-websocket-client (what xo-lib and xo-cli are made of) against the server: sign in, vm.warmMigration, notifications until
 // the result. Prints one JSON line. Usage: node warm_migration.mjs URL EMAIL PASSWORD VM SR
 import assert from 'node:assert/strict'
-import jsonRpcWebsocketClient from 'jsonrpc-websocket-client'
+import jsonRpc from 'jsonrpc-websocket-client'
 
 const [url, email, password, vm, sr] = process.argv.slice(2)
-const Client = jsonRpcWebsocketClient.default ?? jsonRpcWebsocketClient
+const { JsonRpcWebSocketClient: Client } = jsonRpc
 
 const client = new Client(url)
 const tasks = []
