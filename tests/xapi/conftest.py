@@ -1,14 +1,25 @@
-"""A pool small enough to read: records in dictionaries behind the calls that the adapters make. No wire, no rules of XAPI's own."""
+"""What the tests share: a pool of dictionaries behind the calls that the adapters make, and simulated pools on the real wire."""
 
+import asyncio
 import copy
+import inspect
+import json
+import time
+import urllib.request
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
 
+from xo_warmig.model.servers import ServerCredentials
+from xo_warmig.simulator.launch import Pool as SimulatedPool
+from xo_warmig.simulator.launch import Site, start_site
+from xo_warmig.simulator.site import DiskConfig, GuestConfig, PoolConfig, SiteConfig, VmConfig
 from xo_warmig.xapi import failures
+from xo_warmig.xapi.directory import Directory
 from xo_warmig.xapi.objects import NULL
+from xo_warmig.xapi.pool import Pool
 
 Record = dict[str, Any]
 
@@ -213,3 +224,110 @@ def make_vbd(pool: FakePool) -> Callable[..., str]:
         return ref
 
     return make
+
+
+GIB = 1 << 30
+
+
+def disk(allocated_bytes: int = 0) -> DiskConfig:
+    return DiskConfig(size_bytes=1 * GIB, allocated_bytes=allocated_bytes, name_label="system", tags=["t"])
+
+
+def source_pool() -> PoolConfig:
+    """Pool 0: VMs that listen, that have no tools, that ignore a shutdown, and that boot by UEFI."""
+    uefi = VmConfig(
+        name_label="uefi",
+        disks=[disk(2 << 20)],
+        platform={"timeoffset": "3600"},
+        firmware="uefi",
+        NVRAM={"EFI-variables": "QUFBQQ=="},
+        power_state="Halted",
+    )
+    return PoolConfig(
+        name="pool-0",
+        hosts=2,
+        vms=[
+            VmConfig(
+                name_label="web-1", disks=[disk(8 << 20), disk(4 << 20)], guest=GuestConfig(kind="blocks", rate=0)
+            ),
+            VmConfig(name_label="no-tools", disks=[disk()], tools=False),
+            VmConfig(name_label="stubborn", disks=[disk()], guest=GuestConfig(kind="blocks", ignores_shutdown=True)),
+            uefi,
+        ],
+    )
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    """Two simulated pools, shared by the tests of a module; the second one is empty."""
+    pools = [source_pool(), PoolConfig(name="pool-1", cpu_vendor="AuthenticAMD", seed=2)]
+    with start_site(SiteConfig(pools=pools)) as running:
+        yield running
+
+
+def credentials(pool: SimulatedPool, **fields: Any) -> ServerCredentials:
+    given = {"id": pool.name, "host": pool.url, "username": pool.username, "password": pool.password}
+    return ServerCredentials(**{**given, **fields})
+
+
+@pytest.fixture
+def server_of() -> Callable[..., ServerCredentials]:
+    """What is needed to connect to a simulated pool."""
+    return credentials
+
+
+@pytest.fixture
+async def directory(site: Site) -> AsyncIterator[Directory]:
+    """Both pools of the site, connected."""
+    found = Directory()
+    for simulated in site.pools:
+        await found.add(credentials(simulated))
+        await found.connect(simulated.name)
+    yield found
+    await found.close()
+
+
+@pytest.fixture
+async def source(site: Site, directory: Directory) -> Pool:
+    return await directory.pool_of_sr(site.pools[0].srs[0].uuid)
+
+
+@pytest.fixture
+async def target(site: Site, directory: Directory) -> Pool:
+    return await directory.pool_of_sr(site.pools[1].srs[0].uuid)
+
+
+def named(site: Site, name_label: str) -> str:
+    return next(vm.uuid for vm in site.pools[0].vms if vm.name_label == name_label)
+
+
+@pytest.fixture
+def vm_named(site: Site) -> Callable[[str], str]:
+    """The uuid of a VM of pool 0."""
+    return lambda name_label: named(site, name_label)
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Any]:
+    """Wait until a condition holds, asked again and again; TimeoutError after some seconds."""
+
+    async def wait(holds: Callable[[], Any], seconds: float = 10) -> None:
+        deadline = time.monotonic() + seconds
+        while not (await found if inspect.isawaitable(found := holds()) else found):
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            await asyncio.sleep(0.02)
+
+    return wait
+
+
+@pytest.fixture
+def ask() -> Callable[..., Any]:
+    """What the simulator itself says of a pool, or is told to do: ``/_sim/<path>``."""
+
+    def request(pool: SimulatedPool, path: str, **order: Any) -> Any:
+        body = json.dumps(order).encode() if order else None
+        with urllib.request.urlopen(f"{pool.url}/_sim/{path}", data=body, timeout=30) as answer:
+            return json.loads(answer.read())
+
+    return request

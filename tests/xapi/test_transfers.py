@@ -1,0 +1,173 @@
+"""Transfers against the simulator: how they end when nothing goes as it should."""
+
+import asyncio
+import hashlib
+import struct
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from xo_warmig.errors import NoSuchObject, TransferError
+from xo_warmig.model.vm import Disk
+from xo_warmig.simulator.launch import Site
+from xo_warmig.xapi.pool import Pool
+from xo_warmig.xapi.streams import SocketSink, SocketSource
+from xo_warmig.xapi.transfers import Transfer
+
+END = bytes(12)
+Named = Callable[[str], str]
+
+
+@pytest.fixture
+async def disk(source: Pool, vm_named: Named) -> Disk:
+    """A disk of a halted VM, with data."""
+    return (await source.read_vm(vm_named("uefi"))).disks[0]
+
+
+@pytest.fixture
+async def vdi(site: Site, target: Pool, disk: Disk, request: pytest.FixtureRequest) -> str:
+    """An empty disk on the target."""
+    return await target.create_disk(disk, sr=site.pools[1].srs[0].uuid, migration=request.node.name)
+
+
+@pytest.fixture
+async def no_faults(site: Site, ask: Any) -> AsyncIterator[None]:
+    yield
+    for pool in site.pools:
+        ask(pool, "faults", clear=True)
+
+
+def held(state: Any) -> list[Any]:
+    return [vbd for vbd in state["dom0_vbds"] if vbd.get("currently_attached", True)]
+
+
+def tasks_of(state: Any) -> list[str]:
+    return [task["name_label"] for task in state["tasks"] if task["name_label"].startswith("xo_warmig")]
+
+
+async def feed(imported: Transfer[SocketSink], pieces: list[list[bytes]]) -> None:
+    for piece in [*pieces, [END]]:
+        await asyncio.to_thread(imported.stream.writev, piece)
+    await imported.finish()
+
+
+async def drain(exported: Transfer[SocketSource]) -> None:
+    buffer = memoryview(bytearray(1 << 20))
+    while await asyncio.to_thread(exported.stream.readinto, buffer) == len(buffer):
+        pass
+    await exported.finish()
+
+
+async def test_a_finished_export_leaves_nothing_behind(site: Site, source: Pool, disk: Disk, ask: Any) -> None:
+    """No VBD, no task; the disk could be started or destroyed at once."""
+    exported = await source.open_export(disk.vdi, base=None)
+    buffer = memoryview(bytearray(1 << 20))
+    first = await asyncio.to_thread(exported.stream.readinto, buffer)
+    assert bytes(buffer[:8]) == b"conectix"
+    await drain(exported)
+    state = ask(site.pools[0], "state")
+    assert first == len(buffer)
+    assert (held(state), tasks_of(state)) == ([], [])
+
+
+async def test_an_import_is_confirmed_by_its_task(site: Site, target: Pool, disk: Disk, vdi: str, ask: Any) -> None:
+    """The bytes are on the disk then, and the disk is free."""
+    imported = await target.open_import(vdi)
+    data = bytes(range(256)) * 256
+    await feed(imported, [[struct.pack("<QI", 1 << 20, len(data)), data]])
+    state = ask(site.pools[1], f"state?hash=1&vdi={vdi}")
+    assert (held(state), tasks_of(state)) == ([], [])
+    expected = hashlib.sha256(struct.pack("<QQ", disk.virtual_size_bytes, 1 << 20) + data).hexdigest()
+    assert [each["hash"] for each in state["vdis"] if each["uuid"] == vdi] == [expected]
+
+
+async def test_an_import_stands_open_until_it_is_fed(site: Site, target: Pool, vdi: str) -> None:
+    """It is opened before the downtime."""
+    imported = await target.open_import(vdi)
+    await asyncio.sleep(0.5)
+    imported.stream.writev([END])
+    await imported.finish()
+
+
+@pytest.mark.parametrize("read_bytes", [0, 1 << 20])
+async def test_an_aborted_export_frees_its_disk(
+    site: Site, source: Pool, disk: Disk, ask: Any, read_bytes: int
+) -> None:
+    """Even one that was only just opened, whose disk may not be attached yet (R10)."""
+    exported = await source.open_export(disk.vdi, base=None)
+    if read_bytes:
+        await asyncio.to_thread(exported.stream.readinto, memoryview(bytearray(read_bytes)))
+    await exported.abort()
+    state = ask(site.pools[0], "state")
+    assert (held(state), tasks_of(state)) == ([], [])
+    await exported.abort()
+
+
+async def test_an_aborted_import_frees_its_disk(site: Site, target: Pool, vdi: str, ask: Any) -> None:
+    """So the next one can be opened at once."""
+    imported = await target.open_import(vdi)
+    imported.stream.writev([struct.pack("<QI", 0, 65536), bytes(100)])
+    await imported.abort()
+    assert held(ask(site.pools[1], "state")) == []
+    again = await target.open_import(vdi)
+    again.stream.writev([END])
+    await again.finish()
+
+
+async def test_cancelling_an_opening_leaves_nothing_behind(
+    site: Site, source: Pool, disk: Disk, ask: Any, eventually: Any
+) -> None:
+    """Whichever moment it comes in."""
+    for milliseconds in range(0, 16, 3):
+        opening = asyncio.ensure_future(source.open_export(disk.vdi, base=None))
+        await asyncio.sleep(milliseconds / 1000)
+        opening.cancel()
+        done = await asyncio.gather(opening, return_exceptions=True)
+        if not isinstance(done[0], BaseException):
+            await done[0].abort()
+        elif not isinstance(done[0], asyncio.CancelledError):
+            raise done[0]
+    await eventually(lambda: not held(ask(site.pools[0], "state")))
+
+
+async def test_bytes_beyond_the_disk_fail_with_the_pool_s_reason(target: Pool, vdi: str, disk: Disk) -> None:
+    """By the task, as the head of the answer was a success."""
+    imported = await target.open_import(vdi)
+    beyond = struct.pack("<QI", disk.virtual_size_bytes + (2 << 20), 65536)
+    with pytest.raises(TransferError) as caught:
+        await feed(imported, [[beyond, bytes(65536)]])
+    assert caught.value.code == "VDI_IO_ERROR"
+    assert caught.value.evidence["disk"] == vdi
+    await imported.abort()
+
+
+async def test_a_cut_import_is_an_error_and_can_be_aborted(
+    site: Site, target: Pool, vdi: str, ask: Any, no_faults: None
+) -> None:
+    """Never a success without the end marker (R22)."""
+    ask(site.pools[1], "faults", kind="cut", match="import_raw_vdi", at=1 << 20)
+    imported = await target.open_import(vdi)
+    with pytest.raises(TransferError):
+        await feed(imported, [[struct.pack("<QI", number << 20, 1 << 20), bytes(1 << 20)] for number in range(64)])
+    await imported.abort()
+    assert held(ask(site.pools[1], "state")) == []
+
+
+async def test_a_failed_export_is_not_finished(site: Site, source: Pool, disk: Disk, ask: Any, no_faults: None) -> None:
+    """The task says so, or the text in the place of the disk does."""
+    ask(site.pools[0], "faults", kind="fail", match="export_raw_vdi", at=0, error=["VDI_IO_ERROR", "Device I/O errors"])
+    exported = await source.open_export(disk.vdi, base=None)
+    with pytest.raises(TransferError) as caught:
+        await drain(exported)
+    assert caught.value.code == "VDI_IO_ERROR"
+    await exported.abort()
+    assert held(ask(site.pools[0], "state")) == []
+
+
+async def test_a_disk_that_is_not_there_is_named(source: Pool) -> None:
+    """Before anything is opened."""
+    with pytest.raises(NoSuchObject):
+        await source.open_export("nowhere", base=None)
+    with pytest.raises(NoSuchObject):
+        await source.open_import("nowhere")
