@@ -10,7 +10,7 @@ from typing import Self
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from xo_warmig.cli.tables import rate, seconds
@@ -40,7 +40,7 @@ class MigrationProgress:
         self._bars = Progress(
             TextColumn("  {task.description}"),
             BarColumn(bar_width=None),
-            DownloadColumn(binary_units=True),
+            TextColumn("{task.fields[amount]:>22}", style="green"),
             TextColumn("{task.fields[rate]:>12}"),
             TextColumn("{task.fields[left]:>10}"),
             console=console,
@@ -96,13 +96,14 @@ class MigrationProgress:
         if disk.disk not in self._tasks:
             name = escape(disk.name_label or disk.disk)
             description = f"pass {number} · disk {escape(disk.device)} [bold]{name}[/]"
-            self._tasks[disk.disk] = self._bars.add_task(description, total=None, rate="", left="")
+            self._tasks[disk.disk] = self._bars.add_task(description, total=1, amount="", rate="", left="")
         left = max(0, disk.total_bytes - disk.done_bytes)
         speed = disk.bytes_per_second
         self._bars.update(
             self._tasks[disk.disk],
             completed=disk.done_bytes,
-            total=disk.total_bytes or None,
+            total=disk.total_bytes or 1,
+            amount=f"{format_bytes(disk.done_bytes)} of {format_bytes(disk.total_bytes)}" if disk.total_bytes else "",
             rate=rate(speed),
             left=f"{format_seconds(left / speed)} left" if left and speed else "",
         )

@@ -11,7 +11,7 @@ FILE_SYSTEM_BYTES = 128 * MIB
 GUEST_RATE = 4 * MIB
 FIRST_FILES_BYTES = 24 * MIB
 BANDWIDTH = 60 * MIB
-TARGET_DOWNTIME_SECONDS = 5.0
+TARGET_DOWNTIME_SECONDS = 4.0
 TOOLS = ("mke2fs", "debugfs", "e2fsck")
 SYSTEM_PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
 
