@@ -55,7 +55,10 @@ def test_two_at_once_on_one_host(pool: Any, vdi: str, first: str, second: str, c
 
 def test_what_cannot_be_attached(pool: Any, vdi: str) -> None:
     """Hidden images, disks of other kinds, read-only ones for writing."""
-    cases = [({"managed": False}, "RO", "VDI_NOT_MANAGED"), ({"type": "cbt_metadata"}, "RO", "VDI_INCOMPATIBLE_TYPE")]
+    cases: list[tuple[dict[str, Any], str, str]] = [
+        ({"managed": False}, "RO", "VDI_NOT_MANAGED"),
+        ({"type": "cbt_metadata"}, "RO", "VDI_INCOMPATIBLE_TYPE"),
+    ]
     for fields, mode, code in [*cases, ({"read_only": True}, "RW", "VDI_READONLY")]:
         before = {name: pool.db.row("VDI", vdi)[name] for name in fields}
         pool.db.set("VDI", vdi, **fields)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from xo_warmig.simulator.calls.devices import free_device, linux_device
 from xo_warmig.simulator.calls.operations import Hold, marked, refresh, refresh_around
+from xo_warmig.simulator.datamodel import NULL
 from xo_warmig.simulator.failure import XapiFailure
 
 if TYPE_CHECKING:
@@ -54,14 +55,18 @@ def claim(db: "Database", vbd: str) -> None:
 def claim_on(db: "Database", vdi: str, host: str, mode: str, *, ignoring: str = "") -> None:
     """Whether ``mode`` goes with what hosts have already.
 
-    Raises INTERNAL_ERROR for an illegal transition on the same host, SR_BACKEND_FAILURE_46 for another host's claim.
+    Raises VDI_IN_USE for a second writer and INTERNAL_ERROR for an illegal transition on the same host, SR_BACKEND_FAILURE_46 for
+    another host's claim.
     """
     with db.lock:
-        here = {mode for where, mode in _datapaths(db, vdi, ignoring) if where == host}
-        there = {mode for where, mode in _datapaths(db, vdi, ignoring) if where != host}
+        datapaths = _datapaths(db, vdi, ignoring)
+        here = {had for where, had in datapaths if where == host}
+        there = {had for where, had in datapaths if where != host}
         if "RW" in there or (there and mode == "RW"):
             text = f"The VDI is not available [opterr=VDI {db.row('VDI', vdi)['uuid']} not detached cleanly]"
             raise XapiFailure("SR_BACKEND_FAILURE_46", "", text, "")
+        if "RW" in here and mode == "RW" and not db.row("VDI", vdi)["sharable"]:
+            raise XapiFailure("VDI_IN_USE", vdi)
         if here == {"RO"} and mode == "RW":
             raise XapiFailure("INTERNAL_ERROR", "Storage_interface.Illegal_transition([Activated RO,Activated RW])")
 
@@ -97,7 +102,10 @@ def note_hosts(db: "Database", vdi: str) -> None:
 
 
 def _datapaths(db: "Database", vdi: str, ignoring: str, *, plugged_only: bool = False) -> list[tuple[str, str]]:
-    """Host and mode of each VBD that has the disk or is about to have it. A suspended VM has let go of its disks."""
+    """Host and mode of each VBD that has the disk or is about to have it.
+
+    A suspended VM has let go of its disks; one that starts counts as soon as its host is chosen.
+    """
     found = []
     for ref in db.row("VDI", vdi)["VBDs"]:
         if ref == ignoring or not db.exists("VBD", ref):
@@ -106,8 +114,9 @@ def _datapaths(db: "Database", vdi: str, ignoring: str, *, plugged_only: bool = 
         coming = not plugged_only and any(op in ("attach", "plug") for op in vbd["current_operations"].values())
         if (vbd["currently_attached"] or coming) and db.exists("VM", vbd["VM"]):
             vm = db.row("VM", vbd["VM"])
-            if vm["power_state"] != "Suspended":
-                found.append((vm["resident_on"], vbd["mode"]))
+            host = vm["resident_on"] if vm["resident_on"] != NULL else vm["scheduled_to_be_resident_on"]
+            if vm["power_state"] != "Suspended" and host != NULL:
+                found.append((host, vbd["mode"]))
     return found
 
 

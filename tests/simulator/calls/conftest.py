@@ -67,7 +67,7 @@ class Make:
 
     def drive(self, vm: str, **fields: Any) -> str:
         """An empty CD drive."""
-        return self.vbd(vm, "OpaqueRef:NULL", **{"type": "CD", "mode": "RO", "empty": True} | fields)
+        return self.vbd(vm, "OpaqueRef:NULL", type="CD", mode="RO", empty=True, **fields)
 
     def vif(self, vm: str, device: str = "0", mac: str = "", **fields: Any) -> str:
         record = {"VM": vm, "network": self.network, "device": device, "MAC": mac, "MTU": "1500"}

@@ -16,7 +16,7 @@ def test_an_sr_is_made_plugged(make: Any, refused: Any) -> None:
     """And takes disks at once; a driver that nobody has is refused."""
     sr = new_sr(make)
     assert make.field("VDI", make.vdi(SR=sr), "SR") == sr
-    args = (make.pool.master, {}, "0", "new", "", "zfs", "", False, {})
+    args: tuple[Any, ...] = (make.pool.master, {}, "0", "new", "", "zfs", "", False, {})
     assert refused(make.client, "SR.create", *args) == ["SR_UNKNOWN_DRIVER", "zfs"]
 
 

@@ -114,7 +114,7 @@ def test_a_forgotten_disk_can_be_introduced_again(make: Any, client: Any, refuse
     make.write(vdi, 0, b"kept")
     uuid = make.field("VDI", vdi, "uuid")
     client("VDI.forget", vdi)
-    args = (uuid, "back", "", make.sr, "user", False, False, {}, uuid)
+    args: tuple[Any, ...] = (uuid, "back", "", make.sr, "user", False, False, {}, uuid)
     again = client("VDI.introduce", *args)
     assert make.field("VDI", again, "uuid") == uuid
     assert make.read(again, 0, 4) == b"kept"

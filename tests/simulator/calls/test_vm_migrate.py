@@ -15,7 +15,7 @@ def test_another_makers_processor_refuses_a_running_vm(
     vif = make.vif(vm)
     network = next(ref for ref, row in pool.db.rows("network").items() if row["PIFs"])
     dest = client("host.migrate_receive", pool.master, network, {})
-    maps = ({vdi: pool.db.row("pool", pool.pool_ref)["default_SR"]}, {vif: network}, {})
+    maps: tuple[dict[str, str], ...] = ({vdi: pool.db.row("pool", pool.pool_ref)["default_SR"]}, {vif: network}, {})
     expected = ["VM_INCOMPATIBLE_WITH_THIS_HOST", vm, pool.master]
     for method in ("VM.assert_can_migrate", "VM.migrate_send"):
         details = refused(make.client, method, vm, dest, True, *maps)
@@ -36,7 +36,7 @@ def test_every_disk_and_interface_needs_a_place(
     dest = client("host.migrate_receive", pool.master, network, {})
     assert refused(make.client, "VM.migrate_send", vm, dest, True, {}, {}, {}) == ["VIF_NOT_IN_MAP", vif]
     assert refused(make.client, "VM.migrate_send", vm, dest, True, {}, {vif: network}, {}) == ["VDI_NOT_IN_MAP", vdi]
-    maps = ({vdi: "OpaqueRef:sr"}, {vif: network}, {})
+    maps: tuple[dict[str, str], ...] = ({vdi: "OpaqueRef:sr"}, {vif: network}, {})
     assert make.client("VM.assert_can_migrate", vm, dest, True, *maps) is None
     assert refused(make.client, "VM.migrate_send", vm, dest, True, *maps)[0] == "NOT_IMPLEMENTED"
 

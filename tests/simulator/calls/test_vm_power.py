@@ -70,6 +70,14 @@ def test_a_disk_that_dom0_reads_cannot_be_started_from(make: Any, client: Any, r
     client("VM.start", vm, False, False)
 
 
+def test_a_disk_that_dom0_writes_cannot_be_started_from(make: Any, client: Any, refused: Any) -> None:
+    """Two writers would ruin it."""
+    vdi = make.vdi()
+    vm = make.vm(vdi)
+    with attach.attached(make.pool, vdi, make.pool.master, "RW"):
+        assert refused(client, "VM.start", vm, False, False) == ["VDI_IN_USE", vdi]
+
+
 def test_memory_must_be_there(make: Any, client: Any, refused: Any) -> None:
     """Needed and available bytes are told."""
     vm = make.vm(
