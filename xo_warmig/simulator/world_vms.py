@@ -39,8 +39,10 @@ def build_vm(pool: SimPool, config: VmConfig) -> str:
     for device in range(config.vifs):
         record = {"VM": vm, "network": _network(pool), "device": str(device), "MAC": "", "MTU": 1500}
         _run(pool, "VIF.create", constructor_record("VIF", _QOS | record))
-    if config.power_state in ("Running", "Paused"):
+    if config.power_state != "Halted":
         _run(pool, "VM.start", vm, config.power_state == "Paused", False)
+    if config.power_state == "Suspended":
+        _run(pool, "VM.suspend", vm)
     for operation, reason in config.blocked_operations.items():
         pool.db.update_map("VM", vm, "blocked_operations", **{operation: reason})
     return vm

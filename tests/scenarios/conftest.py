@@ -1,0 +1,120 @@
+"""A whole system on loopback: two simulated pools, a server that has both, and a client that is signed in."""
+
+import asyncio
+import json
+import urllib.request
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xo_warmig.app import running
+from xo_warmig.client import Client, connect
+from xo_warmig.config import Config
+from xo_warmig.model.units import MIB
+from xo_warmig.simulator.launch import Pool, Site, start_site
+from xo_warmig.simulator.site import DiskConfig, GuestConfig, PoolConfig, SiteConfig, VmConfig
+
+
+def control(pool: Pool, path: str, **order: Any) -> Any:
+    """Ask the pool's ``/_sim/``: a GET without an order, a POST with one."""
+    body = json.dumps(order).encode() if order else None
+    with urllib.request.urlopen(urllib.request.Request(f"{pool.url}/_sim/{path}", data=body), timeout=60) as response:
+        return json.load(response)
+
+
+class World:
+    """What a scenario has in its hands."""
+
+    def __init__(self, site: Site, client: Client, servers: list[str]) -> None:
+        self.site = site
+        self.client = client
+        self.servers = servers
+        self.source, self.target = site.pools[0], site.pools[1]
+        self.vm = self.source.vms[0].uuid
+        self.sr = self.target.srs[0].uuid
+
+    async def migrate(self, **changes: Any) -> str:
+        """``vm.warmMigration``; the target's uuid."""
+        parameters: dict[str, Any] = {
+            "vm": self.vm,
+            "sr": self.sr,
+            "startDestinationVm": True,
+            "deleteSourceVm": False,
+        } | changes
+        answer: str = await self.client.call("vm.warmMigration", **parameters)
+        return answer
+
+    async def control(self, pool: Pool, path: str, **order: Any) -> Any:
+        return await asyncio.to_thread(control, pool, path, **order)
+
+    async def state(self, pool: Pool, **query: str) -> dict[str, Any]:
+        asked = "&".join(f"{key}={value}" for key, value in query.items())
+        told: dict[str, Any] = await self.control(pool, f"state?{asked}" if asked else "state")
+        return told
+
+    async def vm_of(self, pool: Pool, uuid: str) -> dict[str, Any]:
+        (found,) = [vm for vm in (await self.state(pool))["vms"] if vm["uuid"] == uuid]
+        return dict(found)
+
+    async def last_report(self) -> dict[str, Any]:
+        """Of the newest migration."""
+        reports: list[dict[str, Any]] = await self.client.call("warmMigration.list")
+        return max(reports, key=lambda report: report["created"])
+
+    async def changes(self, pool: Pool) -> list[str]:
+        """The calls that changed something on the pool, as its trace has them."""
+        trace = await self.control(pool, "trace")
+        entries = trace["calls"] if isinstance(trace, dict) else trace
+        return [entry["method"] for entry in entries if entry.get("changed")]
+
+
+def small_vm(**changes: Any) -> VmConfig:
+    """Two small disks, and a guest that writes a little."""
+    fields: dict[str, Any] = {
+        "name_label": "web-1",
+        "disks": [DiskConfig(size_bytes=256 * MIB, allocated_bytes=32 * MIB), DiskConfig(size_bytes=128 * MIB)],
+        "guest": GuestConfig(kind="blocks", rate=2 * MIB, span=64 * MIB, disks=[0, 1]),
+    }
+    return VmConfig(**(fields | changes))
+
+
+@asynccontextmanager
+async def world_of(directory: Path, source: PoolConfig, target: PoolConfig) -> AsyncIterator[World]:
+    """Everything up, and down again."""
+    with start_site(SiteConfig(pools=[source, target], directory=directory / "pools")) as site:
+        config = Config(port=0, state_dir=directory / "state")
+        async with running(config) as server, connect(server.url, token=server.token) as client:
+            servers = [
+                await client.call("server.add", host=pool.url, username=pool.username, password=pool.password)
+                for pool in site.pools
+            ]
+            await _connected(client)
+            yield World(site, client, servers)
+
+
+async def _connected(client: Client) -> None:
+    async with asyncio.timeout(20):
+        while any(server["status"] != "connected" for server in await client.call("server.getAll")):
+            await asyncio.sleep(0.02)
+
+
+Worlds = Callable[..., AbstractAsyncContextManager[World]]
+
+
+@pytest.fixture
+def worlds(tmp_path: Path) -> Worlds:
+    """Makes a world; keyword arguments: ``vms`` of the source pool, ``source`` and ``target`` for fields of the pools."""
+
+    def make(
+        vms: list[VmConfig] | None = None, source: dict[str, Any] | None = None, target: dict[str, Any] | None = None
+    ) -> AbstractAsyncContextManager[World]:
+        return world_of(
+            tmp_path,
+            PoolConfig(name="intel-pool", vms=[small_vm()] if vms is None else vms, **(source or {})),
+            PoolConfig(name="amd-pool", cpu_vendor="AuthenticAMD", seed=2, **(target or {})),
+        )
+
+    return make
