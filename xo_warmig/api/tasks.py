@@ -48,7 +48,7 @@ def of_report(report: MigrationReport) -> Task:
         name_description=f"{report.stage}: {report.phase}".replace("_", " "),
         status=status,
         progress=1.0 if status == "success" else report.progress,
-        allowed_operations=["cancel"] if can_cancel(report.phase) else [],
+        allowed_operations=["cancel"] if status == "pending" and can_cancel(report.phase) else [],
         created=int(report.created),
         finished=None if report.finished is None else int(report.finished),
         result=_result(report),

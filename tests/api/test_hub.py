@@ -1,0 +1,106 @@
+"""The task on show for each migration, and who is told."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from xo_warmig.api import tasks
+from xo_warmig.api.hub import Hub
+from xo_warmig.api.outbox import Outbox
+from xo_warmig.api.session import Session
+from xo_warmig.api.state_file import to_json
+from xo_warmig.model.phases import Phase
+from xo_warmig.model.requests import WarmMigrationRequest
+
+
+@dataclass(eq=False)
+class Listener:
+    """A connection that is signed in."""
+
+    session: Session = field(default_factory=lambda: Session("a", user_id="u"))
+    outbox: Outbox = field(default_factory=Outbox)
+
+    async def items(self) -> dict[str, Any]:
+        """Those of the next ``all`` notification."""
+        async with asyncio.timeout(5):
+            while True:
+                message = json.loads(await self.outbox.next())
+                if message["method"] == "all":
+                    items: dict[str, Any] = message["params"]["items"]
+                    return items
+
+
+@pytest.fixture
+async def hub(fake_engine: Any) -> AsyncIterator[Hub]:
+    """One that runs, and shows ended tasks for a moment."""
+    hub = Hub(fake_engine, linger_seconds=0.02)
+    running = asyncio.create_task(hub.run())
+    await asyncio.sleep(0)
+    yield hub
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+REQUEST = WarmMigrationRequest(vm="v", sr="s", start_destination_vm=True, delete_source_vm=False)
+
+
+async def test_a_task_comes_and_goes(hub: Hub, fake_engine: Any) -> None:
+    """Pending, then its end, then gone for good."""
+    listener = Listener()
+    hub.join(listener)
+    id = (await fake_engine.start(REQUEST, user="u")).id
+    assert (await listener.items())[id]["status"] == "pending"
+    fake_engine.finish(id, "target")
+    ended = (await listener.items())[id]
+    assert (ended["status"], ended["progress"], ended["result"]) == ("success", 1, "target")
+    assert await listener.items() == {id: 0}
+    fake_engine.move(id, phase=Phase.DONE)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await listener.items()
+
+
+async def test_nobody_signed_in_nothing_told(hub: Hub, fake_engine: Any) -> None:
+    """Nor after leaving."""
+    stranger, left = Listener(session=Session("a")), Listener()
+    hub.join(stranger)
+    hub.join(left)
+    hub.leave(left)
+    await fake_engine.start(REQUEST, user="u")
+    await asyncio.sleep(0.01)
+    for listener in (stranger, left):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await listener.outbox.next()
+
+
+@pytest.mark.parametrize(
+    ("phase", "status", "operations"),
+    [
+        (Phase.PREPARING, "pending", ["cancel"]),
+        (Phase.STARTING, "pending", []),
+        (Phase.ROLLING_BACK, "pending", []),
+        (Phase.CANCELLING, "cancelling", []),
+        (Phase.CANCELLED, "cancelled", []),
+        (Phase.FAILED, "failure", []),
+        (Phase.DONE, "success", []),
+    ],
+)
+def test_phases_as_task_states(report: Callable[..., Any], phase: Phase, status: str, operations: list[str]) -> None:
+    """A task may be cancelled exactly while its migration may."""
+    task = tasks.of_report(report(phase=phase))
+    assert (task.status, task.allowed_operations) == (status, operations)
+
+
+def test_members_of_a_task(report: Callable[..., Any]) -> None:
+    """All that XO's clients read without a guard."""
+    failed = report(phase=Phase.FAILED, error={"code": "X"}, created=5.7, finished=9.2)
+    task = json.loads(to_json(tasks.of_report(failed)))
+    assert task["$pool"] == task["$poolId"] == "pool-1"
+    assert task["_xapiRef"] == task["xapiRef"] == "OpaqueRef:m1"
+    assert (task["created"], task["finished"], task["current_operations"]) == (5, 9, {})
+    assert json.loads(task["result"]) == {"code": "X"}
