@@ -72,13 +72,17 @@ async def test_a_wrong_password_is_told_and_not_tried_again(site: Site, empty: D
     assert state.error["code"] == "SESSION_AUTHENTICATION_FAILED"
 
 
-async def test_one_pool_is_connected_by_one_server(site: Site, directory: Directory, server_of: ServerOf) -> None:
-    """The second is told which one has it."""
+async def test_one_pool_is_connected_by_one_server(
+    site: Site, directory: Directory, server_of: ServerOf, ask: Any
+) -> None:
+    """The second is told which one has it, and leaves no session behind."""
+    before = ask(site.pools[0], "state")["sessions"]
     await directory.add(server_of(site.pools[0], id="again", enabled=False))
     with pytest.raises(PoolError) as caught:
         await directory.connect("again")
     assert caught.value.code == "POOL_ALREADY_CONNECTED"
     assert caught.value.evidence["server"] == "pool-0"
+    assert ask(site.pools[0], "state")["sessions"] == before
 
 
 async def test_objects_are_found_wherever_they_are(site: Site, directory: Directory) -> None:

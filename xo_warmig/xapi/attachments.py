@@ -35,7 +35,7 @@ async def wait_until_let_go(
         passed = time.monotonic() - started
         if passed >= most_seconds:
             return False
-        await asyncio.sleep(min(max(first_wait_seconds, passed / 10), 0.5))
+        await asyncio.sleep(min(max(first_wait_seconds, passed / 20), 0.5))
 
 
 async def _attachments(calls: Calls, vdi: str) -> list[Attachment]:

@@ -127,6 +127,8 @@ class Server:
             if self.status is ServerStatus.CONNECTED or self.error is None:
                 log.warning("server %s: %s", self.credentials.id, error)
             self.status, self.error = ServerStatus.DISCONNECTED, error
+            if error.code in _HOPELESS and self._connection is not None:
+                await self._connection.leave(log_out=True)  # of a session that nobody will use
             self._settle(error)
             return error
         if self.status is not ServerStatus.CONNECTED:

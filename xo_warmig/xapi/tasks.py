@@ -23,7 +23,6 @@ async def run(calls: Calls, method: str, *arguments: Any, longest_wait_seconds: 
 
     Raises:
         PoolError: what the task failed with; TASK_LOST when the pool forgot it (its toolstack was restarted), so that nobody knows.
-        TimeoutError: never.
     """
     task = await calls.call(f"Async.{method}", *arguments)
     return await result_of(calls, task, what=method, longest_wait_seconds=longest_wait_seconds)
@@ -67,7 +66,7 @@ async def ended(
         if record["status"] not in _PENDING:
             return record
         passed = time.monotonic() - started
-        await asyncio.sleep(min(max(first_wait_seconds, passed / 10), longest_wait_seconds))
+        await asyncio.sleep(min(max(first_wait_seconds, passed / 20), longest_wait_seconds))
 
 
 async def cancel(calls: Calls, task: str) -> None:
