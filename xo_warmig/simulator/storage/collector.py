@@ -54,10 +54,11 @@ class Collector:
 
     def _allowed(self, uuid: str) -> bool:
         """Not while a call is at work on the SR, nor for an image whose record is still being made."""
-        vdi = self._db.resolve("VDI", uuid)
-        if vdi is None:
-            return False
-        sr = self._db.get("SR", self._db.field("VDI", vdi, "SR"))
+        with self._db.lock:
+            vdi = self._db.resolve("VDI", uuid)
+            if vdi is None:
+                return False
+            sr = self._db.get("SR", self._db.field("VDI", vdi, "SR"))
         settings = sr["other_config"]
         return not sr["current_operations"] and "false" not in (settings.get("gc"), settings.get("coalesce"))
 

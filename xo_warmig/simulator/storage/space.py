@@ -2,8 +2,9 @@
 
 import errno
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from xo_warmig.errors import NoSuchObject
 from xo_warmig.simulator.failure import XapiFailure
 
 if TYPE_CHECKING:
@@ -49,28 +50,40 @@ class Space:
         """Count anew and put the result in the SR's record."""
         with self._lock:
             self._used[sr_ref] = self._measure(sr_ref)
-        vdis = [self._db.get("VDI", ref) for ref in self._db.field("SR", sr_ref, "VDIs") if self._db.exists("VDI", ref)]
+        vdis = self._vdis(sr_ref).values()
         self._db.set("SR", sr_ref, physical_utilisation=self.used_bytes(sr_ref))
         self._db.set("SR", sr_ref, virtual_allocation=sum(int(vdi["virtual_size"]) for vdi in vdis if vdi["managed"]))
 
     def rescan(self, sr_ref: str) -> None:
         """As a scan does: correct the sizes of every VDI, then the SR."""
-        for ref in self._db.field("SR", sr_ref, "VDIs"):
-            uuid = self._db.field("VDI", ref, "uuid")
-            if self._storage.exists(uuid):
-                self._db.set("VDI", ref, physical_utilisation=self._storage.physical_bytes(uuid))
+        for ref, vdi in self._vdis(sr_ref).items():
+            image_bytes = self._image_bytes(vdi["uuid"])
+            with self._db.lock:
+                if image_bytes is not None and self._db.exists("VDI", ref):
+                    self._db.set("VDI", ref, physical_utilisation=image_bytes)
         self.refresh(sr_ref)
 
     def _measure(self, sr_ref: str) -> int:
         total = 0
-        for ref in self._db.field("SR", sr_ref, "VDIs"):
-            if not self._db.exists("VDI", ref):
-                continue
-            uuid = self._db.field("VDI", ref, "uuid")
-            if self._storage.exists(uuid):
-                self._sr_of[uuid] = sr_ref
-                total += self._storage.physical_bytes(uuid)
+        for vdi in self._vdis(sr_ref).values():
+            image_bytes = self._image_bytes(vdi["uuid"])
+            if image_bytes is not None:
+                self._sr_of[vdi["uuid"]] = sr_ref
+                total += image_bytes
         return total
+
+    def _vdis(self, sr_ref: str) -> dict[str, dict[str, Any]]:
+        """The records of one moment: meanwhile the collector, or a client, may destroy any of them."""
+        with self._db.lock:
+            refs = self._db.field("SR", sr_ref, "VDIs")
+            return {ref: self._db.get("VDI", ref) for ref in refs if self._db.exists("VDI", ref)}
+
+    def _image_bytes(self, uuid: str) -> int | None:
+        """None for a record whose image is gone, or not there yet."""
+        try:
+            return self._storage.physical_bytes(uuid)
+        except NoSuchObject:
+            return None
 
     def _grow(self, uuid: str, added_bytes: int) -> None:
         sr_ref = self._sr_of.get(uuid)
