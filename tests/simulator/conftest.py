@@ -1,10 +1,12 @@
 """A pool in the test's own process, without the wire, and calls into it as a logged-in client makes them."""
 
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from xo_warmig.simulator import tls
@@ -12,6 +14,7 @@ from xo_warmig.simulator.assembly import close_pool, open_pool
 from xo_warmig.simulator.database import Database
 from xo_warmig.simulator.dispatcher import Request, answer
 from xo_warmig.simulator.pool import SimPool
+from xo_warmig.simulator.server import PoolServer
 from xo_warmig.simulator.site import PoolConfig
 
 ADDRESS = "127.0.0.1"
@@ -75,3 +78,22 @@ def pool(new_pool: Callable[..., SimPool]) -> SimPool:
 @pytest.fixture
 def client(pool: SimPool) -> Client:
     return Client(pool)
+
+
+@pytest.fixture
+def raw(client: Client) -> Callable[..., Any]:
+    """Calls with just the parameters given: no session is put in front."""
+    return client.raw
+
+
+@pytest.fixture
+def server(pool: SimPool) -> Iterator[tuple[str, int]]:
+    """The pool's HTTP server: address and port."""
+    probe = socket.create_server((ADDRESS, 0))
+    port = probe.getsockname()[1]
+    probe.close()
+    pool.config = msgspec.structs.replace(pool.config, port=port)
+    running = PoolServer(pool)
+    running.start()
+    yield ADDRESS, port
+    running.stop()

@@ -205,14 +205,14 @@ def _invoke(call: Call, handler: Handler, args: list[Any]) -> Any:
         pool.faults.on_call(call.method, args)
         return handler(call, *_filled(handler, args))
     except XapiFailure as failure:
-        error = str(failure)
+        error = failure.code
         raise
     except ConnectionAbortedError:
-        error = "cut"
+        error = "CUT"
         raise
     except Exception as mistake:
         log.exception("%s failed", call.method)
-        error = f"INTERNAL_ERROR: {mistake!r}"
+        error = "INTERNAL_ERROR"
         raise XapiFailure("INTERNAL_ERROR", repr(mistake)) from mistake
     finally:
         if call.method not in LONG_WAITS:
