@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.sync.client import ClientConnection, connect
 
 from xo_warmig.api.accounts import FIRST_ADMINISTRATOR, Accounts
 from xo_warmig.api.app import build_app
+from xo_warmig.api.farewell import Farewell
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.server_store import ServerStore
 from xo_warmig.api.settings import ApiSettings
@@ -247,6 +249,10 @@ class Client:
             self.take()
 
 
+class Protocol(Farewell, WebSocketsSansIOProtocol):
+    """As the real server has it."""
+
+
 class Site:
     """A server that runs in a thread of its own."""
 
@@ -261,7 +267,7 @@ class Site:
         app = build_app(self.engine, book, self.accounts, settings=settings)
         config = uvicorn.Config(
             app,
-            ws="websockets-sansio",
+            ws=Protocol,
             ws_max_size=100 << 20,
             log_config=None,
             proxy_headers=False,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from xo_warmig.api.settings import MOST_FRAME_BYTES, ApiSettings
 
@@ -99,6 +99,15 @@ def test_a_frame_beyond_100_mib_ends_the_connection(raw_peer: RawPeer) -> None:
     head, code = raw_peer.socket.recv(2), raw_peer.socket.recv(2)
     assert head[:1] == b"\x88"
     assert int.from_bytes(code, "big") == 1009
+
+
+def test_a_peer_that_still_sends_learns_why(client: Any) -> None:
+    """It gets to read the close frame though it is in the middle of a frame that nobody wants."""
+    with pytest.raises(ConnectionClosed) as closed:  # noqa: PT012
+        client.socket.send("x" * (MOST_FRAME_BYTES + 1))
+        client.take()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1009
 
 
 def test_connections_per_address_are_bounded(new_client: Callable[..., Any], eventually: Callable[..., Any]) -> None:

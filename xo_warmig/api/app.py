@@ -1,12 +1,14 @@
 """The API as an ASGI application: the websocket at ``/api/``, and what runs beside it while the server is up.
 
-What the HTTP server must be told is the caller's: uvicorn with ``ws="websockets-sansio"``, frames up to ``settings.MOST_FRAME_BYTES``,
-no ping timeout under 300 seconds, and ``proxy_headers=False`` (which proxies to believe is decided here).
+What the HTTP server must be told is the caller's: uvicorn with its sans-I/O websocket protocol and ``Farewell`` mixed into it, frames up
+to ``settings.MOST_FRAME_BYTES``, no ping timeout under 300 seconds, and ``proxy_headers=False`` (which proxies to believe is decided
+here).
 """
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
@@ -24,6 +26,8 @@ from xo_warmig.api.ports import MigrationEngine
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.settings import ApiSettings
 from xo_warmig.config import Config
+
+_REFUSAL_SECONDS: Final = 5.0
 
 
 def build_app(
@@ -79,8 +83,7 @@ class _Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusal = self._admission.refusal(scope)
         if refusal is not None:
-            await receive()
-            await _refuse(refusal, send)
+            await _refuse(refusal, receive, send)
             return
         address = self._admission.address(scope)
         with self._admission.counted(address):
@@ -90,11 +93,17 @@ class _Endpoint:
             await connection.run(receive, send)
 
 
-async def _refuse(refusal: Refusal, send: Send) -> None:
-    """An HTTP answer where the server can give one in place of an upgrade."""
+async def _refuse(refusal: Refusal, receive: Receive, send: Send) -> None:
+    """An HTTP answer in place of an upgrade."""
+    await receive()  # websocket.connect
     headers = [(b"content-type", b"text/plain; charset=utf-8")]
     await send({"type": "websocket.http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": refusal.reason.encode() + b"\n"})
+    # uvicorn logs an error when this returns before the connection is gone, which is the second disconnect that it tells.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_REFUSAL_SECONDS):
+            await receive()
+            await receive()
 
 
 async def _keep_pins(servers: ServerBook, every_seconds: float) -> None:
