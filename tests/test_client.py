@@ -63,7 +63,6 @@ async def test_answers_are_matched_by_id_in_any_order(start: Start) -> None:
     assert held[0]["id"] != held[1]["id"]
 
 
-
 async def test_signing_in_sends_what_was_given(start: Start) -> None:
     """A token, or an email and a password."""
 
@@ -80,15 +79,29 @@ async def test_a_failed_call_has_the_server_s_code_evidence_and_remedy(start: St
     """Our members in ``data`` become the error's own; XO's number stays beside them."""
 
     async def refuse(socket: ServerConnection, request: dict[str, Any]) -> None:
-        data = {"id": "x", "code": "NO_SUCH_OBJECT", "evidence": {"id": "x"}, "remedy": "Look again."}
+        ours = {"code": "NO_SUCH_OBJECT", "message": "no such VM x", "evidence": {"id": "x"}, "remedy": "Look again."}
+        data = {"id": "x"} | ours
         await answer(socket, request, error={"code": 1, "message": "no such object x", "data": data})
 
     async with connect(await start(refuse), token="t") as client:
-        with pytest.raises(CallFailed, match="no such object x") as caught:
+        with pytest.raises(CallFailed, match="no such VM x") as caught:
             await client.call("vm.warmMigration", vm="x")
     error = caught.value
-    assert (error.rpc_code, error.code, error.remedy) == (1, "NO_SUCH_OBJECT", "Look again.")
+    assert (error.rpc_code, error.rpc_message) == (1, "no such object x")
+    assert (error.code, error.remedy) == ("NO_SUCH_OBJECT", "Look again.")
     assert (error.method, error.evidence, error.data["id"]) == ("vm.warmMigration", {"id": "x"}, "x")
+
+
+async def test_wrong_parameters_are_named_in_the_message(start: Start) -> None:
+    """XO keeps them in a list beside a message that says nothing."""
+
+    async def refuse(socket: ServerConnection, request: dict[str, Any]) -> None:
+        wrong = [{"instancePath": "/vm", "message": "must be string"}, {"instancePath": "", "message": "must have sr"}]
+        await answer(socket, request, error={"code": 10, "message": "invalid parameters", "data": {"errors": wrong}})
+
+    async with connect(await start(refuse), token="t") as client:
+        with pytest.raises(CallFailed, match="^invalid parameters: /vm must be string; / must have sr$"):
+            await client.call("m")
 
 
 @pytest.mark.parametrize("data", [None, [], "foo.bar", {"code": 7}])

@@ -32,22 +32,26 @@ def area_of(path: Path) -> str:
     return "" if first == "__init__.py" else first.removesuffix(".py")
 
 
-def imported_areas(path: Path) -> Iterator[tuple[int, str]]:
-    """Line and area of every import of the package in a module, those inside functions included."""
+def imported_modules(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and full name of every import in a module, those inside functions included."""
     for node in ast.walk(ast.parse(path.read_text())):
-        match node:
-            case ast.Import(names=names):
-                targets = [name.name for name in names]
-            case ast.ImportFrom(module=module, level=0, names=names) if module is not None:
-                targets = [module] if module != "xo_warmig" else [f"xo_warmig.{name.name}" for name in names]
-            case ast.ImportFrom(level=level) if level > 0:
-                raise AssertionError(f"{path}:{node.lineno}: a relative import; name the module whole")
-            case _:
-                continue
-        for target in targets:
-            parts = target.split(".")
-            if parts[0] == "xo_warmig":
-                yield node.lineno, "" if len(parts) == 1 or parts[1] == "__version__" else parts[1]
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, name.name) for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: a relative import; name the module whole"
+            assert node.module is not None
+            if node.module == "xo_warmig":
+                yield from ((node.lineno, f"xo_warmig.{name.name}") for name in node.names)
+            else:
+                yield node.lineno, node.module
+
+
+def imported_areas(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and area of every import of the package in a module."""
+    for line, name in imported_modules(path):
+        parts = name.split(".")
+        if parts[0] == "xo_warmig":
+            yield line, "" if len(parts) == 1 or parts[1] == "__version__" else parts[1]
 
 
 def test_every_import_follows_the_table() -> None:
@@ -75,11 +79,8 @@ def test_libraries_stay_in_their_area() -> None:
     owners = {"XenAPI": {"xapi"}, "jsonrpcserver": {"api"}, "uvicorn": {"app"}, "click": {"cli"}, "dbos": {"engine"}}
     wrong = []
     for path in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = [n.name for n in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
-            for name in names:
-                owner = owners.get(name.split(".")[0])
-                if owner is not None and area_of(path) not in owner:
-                    wrong.append(f"{path}:{node.lineno}: {name} belongs to {sorted(owner)}")
+        for line, name in imported_modules(path):
+            owner = owners.get(name.split(".")[0])
+            if owner is not None and area_of(path) not in owner:
+                wrong.append(f"{path}:{line}: {name} belongs to {sorted(owner)}")
     assert not wrong, "\n".join(wrong)

@@ -17,9 +17,7 @@ from xo_warmig.errors import InvalidRequest
 
 PREFIX = "XO_WARMIG_"
 # Read by the command line as a client, or to find the file; not keys of the server's configuration.
-OTHER_VARIABLES = frozenset(
-    f"{PREFIX}{name}" for name in ("URL", "TOKEN", "CA", "CONFIG", "DEBUG", "POOL_PASSWORD")
-)
+OTHER_VARIABLES = frozenset(f"{PREFIX}{name}" for name in ("URL", "TOKEN", "CA", "CONFIG", "DEBUG", "POOL_PASSWORD"))
 
 
 def default_state_dir() -> Path:
