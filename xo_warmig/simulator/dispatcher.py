@@ -102,8 +102,13 @@ def _message(request: Request, name: str) -> Message:
 @cache
 def _hidden() -> dict[str, Message]:
     """Calls that the published datamodel leaves out, but that pools answer."""
+    filters = {f"{cls}.get_all_where": (["string"], f"{cls} ref set") for cls in datamodel.load().stored}
+    records = {
+        f"{cls}.get_all_records_where": (["string"], f"({cls} ref -> {cls} record) map")
+        for cls in datamodel.load().stored
+    }
     messages = {}
-    for method, (params, result) in calls.HIDDEN.items():
+    for method, (params, result) in (calls.HIDDEN | filters | records).items():
         cls, name = method.split(".")
         given = tuple(Param(f"arg{n}", parse(kind), True) for n, kind in enumerate(params))
         messages[method] = Message(cls, name, parse(result), False, "Published", "", "", True, given)

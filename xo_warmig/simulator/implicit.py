@@ -9,6 +9,7 @@ from xo_warmig.simulator import datamodel
 from xo_warmig.simulator.datamodel import Field, Message
 from xo_warmig.simulator.datatype import MapOf, SetOf
 from xo_warmig.simulator.dispatch import Call, Handler
+from xo_warmig.simulator.expression import Row, parse
 from xo_warmig.simulator.failure import XapiFailure
 
 CREATABLE = frozenset({"secret", "VM_group", "VM_appliance", "user", "Observer", "Rate_limit", "Caller"})
@@ -52,6 +53,19 @@ def _get_all_records(cls: str) -> Handler:
     return lambda call: call.pool.db.rows(cls)
 
 
+def _get_all_where(cls: str) -> Handler:
+    return lambda call, text: list(_where(call, cls, text))
+
+
+def _get_all_records_where(cls: str) -> Handler:
+    return lambda call, text: _where(call, cls, text)
+
+
+def _where(call: Call, cls: str, text: str) -> dict[str, Row]:
+    test = parse(text)
+    return {ref: row for ref, row in call.pool.db.rows(cls).items() if test(row)}
+
+
 def _get_record(cls: str) -> Handler:
     return lambda call, ref: call.pool.db.row(cls, ref)
 
@@ -75,6 +89,8 @@ def _destroy(cls: str) -> Handler:
 _WHOLE = {
     "get_all": _get_all,
     "get_all_records": _get_all_records,
+    "get_all_where": _get_all_where,
+    "get_all_records_where": _get_all_records_where,
     "get_record": _get_record,
     "get_by_uuid": _get_by_uuid,
     "get_by_name_label": _get_by_name_label,

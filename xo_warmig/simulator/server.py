@@ -75,19 +75,19 @@ class _Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
         self.context: ssl.SSLContext | None = None
         if pool.config.https:
             self.context = tls.server_context(tls.certificate_file(pool.directory, address))
-        self._open: set[socket.socket] = set()
+        self.connections: set[socket.socket] = set()
         super().__init__((address, pool.config.port), _Exchange)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        self._open.add(request)
+        self.connections.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        self._open.discard(request)
+        self.connections.discard(request)
         self.close_request(request)
 
     def drop_connections(self) -> None:
-        for connection in list(self._open):
+        for connection in list(self.connections):
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
@@ -120,7 +120,11 @@ class _Exchange(socketserver.BaseRequestHandler):
         self.request.settimeout(10)
         with self.server.context.wrap_socket(self.request, server_side=True) as connection:
             connection.settimeout(None)
-            yield connection
+            self.server.connections.add(connection)
+            try:
+                yield connection
+            finally:
+                self.server.connections.discard(connection)
 
     def _one(self, connection: Connection, rfile: BufferedReader) -> bool:
         """Answers one request. Gives whether another may follow."""
