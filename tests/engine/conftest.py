@@ -36,7 +36,7 @@ class Scene:
         return (await self.engine.start(request, user="admin")).id
 
     async def ended(self, migration: str) -> None:
-        while self.engine.report(migration).finished is None:  # noqa: ASYNC110 (virtual time costs nothing)
+        while self.engine.report(migration).finished is None:
             await asyncio.sleep(0.1)
 
     async def ended_well(self, migration: str) -> None:

@@ -141,6 +141,7 @@ class FakePool:
             vdi=uuid, sr=vdi.sr, device=str(number), mode="RW", bootable=number == 0, unpluggable=True,
             virtual_size_bytes=vdi.size, physical_bytes=len(vdi.blocks) * BLOCK, name_label=f"disk {number}",
             name_description="", snapshots=[each.uuid for each in self.vdis.values() if each.snapshot_of == uuid],
+            other_vms=self.world.other_vms.get(uuid, []),
         )  # fmt: skip
 
     async def read_sr(self, sr: str) -> StorageRepository:
@@ -239,13 +240,17 @@ class FakePool:
         async with self.world.call(self._name, "shut_down"):
             record = self.known(vm)
             record.operations.append("clean_shutdown")
-            try:
-                await asyncio.sleep(self.world.shutdown_seconds)
-                record.power = PowerState.HALTED
-            finally:
-                record.operations.remove("clean_shutdown")
+            # The pool goes on by itself when nobody waits any more.
+            halting = asyncio.ensure_future(self._halt(record))
+            self.world.background.add(halting)
+            await asyncio.shield(halting)
             return True
         raise AssertionError
+
+    async def _halt(self, record: FakeVm) -> None:
+        await asyncio.sleep(self.world.shutdown_seconds)
+        record.power = PowerState.HALTED
+        record.operations.remove("clean_shutdown")
 
     async def read_volatile_state(self, vm: str) -> VolatileState:
         async with self.world.call(self._name, "read_volatile_state"):

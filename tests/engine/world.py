@@ -41,6 +41,8 @@ class World:
         self.dirty_per_call = 1
         self.shutdown_seconds = 1.0
         self.boots = True
+        self.other_vms: dict[str, list[str]] = {}
+        self.background: set[asyncio.Future[None]] = set()
         self.violations: list[str] = []
         self.source = FakePool(self, "source")
         self.target = FakePool(self, "target")
