@@ -1,6 +1,7 @@
 """The task on show for each migration, and who is told."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -76,6 +77,26 @@ async def test_nobody_signed_in_nothing_told(hub: Hub, fake_engine: Any) -> None
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.01):
                 await listener.outbox.next()
+
+
+async def test_reports_are_for_administrators(hub: Hub, fake_engine: Any) -> None:
+    """Others see the task, as XO shows it to everybody, and not what stands in errors and requests."""
+    user, admin = Listener(), Listener(session=Session("a", user_id="u", is_admin=True))
+    hub.join(user)
+    hub.join(admin)
+    await fake_engine.start(REQUEST, user="u")
+    assert await methods_told(user) == ["all"]
+    assert await methods_told(admin) == ["all", "warmMigration"]
+
+
+async def methods_told(listener: Listener) -> list[str]:
+    """The notifications that come within a moment."""
+    told: list[str] = []
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.05):
+            while True:
+                told.append(json.loads(await listener.outbox.next())["method"])
+    return told
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,7 @@ class Connection:
         message = parse(frame)
         busy = self._flight.refusal(message, len(frame), signed_in=self.session.user_id is not None)
         if busy is None:
+            self._flight.enter(message, len(frame))
             self._calls.start(self._answer(message, len(frame)))
             return
         for one in message if isinstance(message, list) else [message]:
@@ -105,8 +106,10 @@ class Connection:
                 self.outbox.put_answer(_busy_answer(one, busy))
 
     async def _answer(self, message: Message | list[Message], size_bytes: int) -> None:
-        with self._flight.counted(message, size_bytes):
+        try:
             text = await self._dispatcher.answer(message, self.session)
+        finally:
+            self._flight.leave(message, size_bytes)
         if text is not None:
             self.outbox.put_answer(text)
 

@@ -1,8 +1,5 @@
 """How much one connection may have in flight: calls not yet answered, and the bytes of their requests."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from xo_warmig.api.framing import Message
 from xo_warmig.api.settings import ApiSettings
 from xo_warmig.api.xo_errors import OTHER, XoError
@@ -27,16 +24,13 @@ class Flight:
             return _busy(f"more than {most_bytes} bytes of requests in flight on this connection{when}")
         return None
 
-    @contextmanager
-    def counted(self, message: Message | list[Message], size_bytes: int) -> Iterator[None]:
-        calls = _count(message)
-        self._calls += calls
+    def enter(self, message: Message | list[Message], size_bytes: int) -> None:
+        self._calls += _count(message)
         self._bytes += size_bytes
-        try:
-            yield
-        finally:
-            self._calls -= calls
-            self._bytes -= size_bytes
+
+    def leave(self, message: Message | list[Message], size_bytes: int) -> None:
+        self._calls -= _count(message)
+        self._bytes -= size_bytes
 
 
 def _count(message: Message | list[Message]) -> int:

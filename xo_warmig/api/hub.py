@@ -1,4 +1,4 @@
-"""Tells every signed-in connection what happens: follows the engine, and keeps a task on show for each migration."""
+"""Tells signed-in connections what happens: a task on show for each migration for everybody, as in XO, and reports for administrators."""
 
 import asyncio
 import logging
@@ -59,10 +59,11 @@ class Hub:
     def _publish(self, notice: Notice) -> None:
         report = notice.report
         task = None if report.id in self._gone else tasks.of_report(report)
-        for outbox in self._audience():
+        for listener in self._audience():
             if task is not None:
-                outbox.put_object(task.id, task)
-            outbox.put_migration(report, notice.event)
+                listener.outbox.put_object(task.id, task)
+            if listener.session.is_admin:
+                listener.outbox.put_migration(report, notice.event)
         if task is not None and tasks.is_over(report) and report.id not in self._ending:
             loop = asyncio.get_running_loop()
             self._ending[report.id] = loop.call_later(self._linger_seconds, self._remove_task, report.id)
@@ -70,8 +71,8 @@ class Hub:
     def _remove_task(self, id: str) -> None:
         del self._ending[id]
         self._gone.add(id)
-        for outbox in self._audience():
-            outbox.put_object(id, EXIT)
+        for listener in self._audience():
+            listener.outbox.put_object(id, EXIT)
 
-    def _audience(self) -> list[Outbox]:
-        return [listener.outbox for listener in self._listeners if listener.session.user_id is not None]
+    def _audience(self) -> list[Listener]:
+        return [listener for listener in self._listeners if listener.session.user_id is not None]

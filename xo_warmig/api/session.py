@@ -9,14 +9,17 @@ class Session:
 
     address: str
     user_id: str | None = None
+    is_admin: bool = False  # when signing in
     expires_ms: int | None = None
 
-    def sign_in(self, user_id: str, expires_ms: int | None) -> None:
+    def sign_in(self, user_id: str, *, is_admin: bool, expires_ms: int | None) -> None:
         self.user_id = user_id
+        self.is_admin = is_admin
         self.expires_ms = expires_ms
 
     def sign_out(self) -> None:
         self.user_id = None
+        self.is_admin = False
         self.expires_ms = None
 
     def has_expired(self, now_ms: int) -> bool:

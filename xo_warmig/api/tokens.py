@@ -1,5 +1,6 @@
 """Authentication tokens: found by a keyed hash, kept encrypted because XO's API hands them out again, and ended by their expiration."""
 
+import logging
 import secrets
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +11,8 @@ from xo_warmig.api.durations import YEAR_MS
 from xo_warmig.api.state_file import StateFile
 from xo_warmig.api.vault import Vault
 from xo_warmig.errors import InvalidRequest, NoSuchObject
+
+log = logging.getLogger(__name__)
 
 DEFAULT_LIFETIME_MS: Final = 30 * 86_400_000
 LEAST_LIFETIME_MS: Final = 60_000
@@ -89,7 +92,10 @@ class TokenStore:
         if last is None or now_ms - last.timestamp > _USE_WRITTEN_EVERY_MS:
             uses = {**known.last_uses, address: Use(now_ms)}
             latest = sorted(uses.items(), key=lambda item: -item[1].timestamp)[:_MOST_ADDRESSES]
-            self._keep(key, msgspec.structs.replace(known, last_uses=dict(latest)))
+            try:
+                self._keep(key, msgspec.structs.replace(known, last_uses=dict(latest)))
+            except OSError as error:  # a full disk keeps nobody out
+                log.warning("the use of a token was not stored: %s", error)
         return known
 
     def of_user(self, user_id: str, now_ms: int) -> list[Token]:

@@ -61,8 +61,9 @@ async def sign_out(call: Call, params: None) -> None:
 
 
 def _remember(call: Call, signed_in: SignedIn) -> User:
-    call.session.sign_in(signed_in.user.id, signed_in.expires_ms)
-    return signed_in.user
+    user = signed_in.user
+    call.session.sign_in(user.id, is_admin=user.is_admin, expires_ms=signed_in.expires_ms)
+    return user
 
 
 METHODS = (
