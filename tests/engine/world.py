@@ -61,6 +61,16 @@ class World:
         self.source.vms[vm.uuid] = vm
         self.vm = vm
 
+    def add_vm(self, uuid: str, disk: str) -> FakeVm:
+        """Another running VM with one disk; its guest writes nothing."""
+        vm = FakeVm(uuid, PowerState.RUNNING)
+        vdi = FakeVdi(disk, DISK_BYTES, "sr-source")
+        vdi.blocks = {index: (index, next(self.moment)) for index in range(1, 9)}
+        self.source.vdis[disk] = vdi
+        vm.vdis.append(disk)
+        self.source.vms[uuid] = vm
+        return vm
+
     def fail(
         self,
         call: str,
