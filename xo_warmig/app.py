@@ -15,13 +15,15 @@ from typing import Final
 
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from xo_warmig.api.accounts import FIRST_ADMINISTRATOR, Accounts
 from xo_warmig.api.app import build_app
+from xo_warmig.api.farewell import Farewell
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.server_store import ServerStore
 from xo_warmig.api.settings import MOST_FRAME_BYTES
-from xo_warmig.api.vault import Vault, make_key, read_key
+from xo_warmig.api.vault import open_vault
 from xo_warmig.config import Config
 from xo_warmig.engine.engine import Engine
 from xo_warmig.errors import InvalidRequest, WarmigError
@@ -71,7 +73,7 @@ async def running(config: Config) -> AsyncIterator[Server]:
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(locked(config.state_dir))
         listener = stack.enter_context(listening(config))
-        vault = _vault(config.state_dir)
+        vault = open_vault(config.state_dir)
         accounts = Accounts(config.state_dir, vault)
         new_password = accounts.make_first_administrator(_given_password(config))
         directory = Directory()
@@ -161,6 +163,10 @@ def listening(config: Config) -> Iterator[socket.socket]:
         yield listener
 
 
+class _Websocket(Farewell, WebSocketsSansIOProtocol):
+    """uvicorn's ``websockets-sansio`` (its plain ``websockets`` imports a deprecated layer), with our ending."""
+
+
 class _Web(uvicorn.Server):
     """uvicorn without its signal handlers: who runs the server decides when it ends."""
 
@@ -183,7 +189,8 @@ async def _answering(web: Starlette, listener: socket.socket, config: Config) ->
     uvicorn_server = _Web(
         uvicorn.Config(
             web,
-            ws="websockets-sansio",  # the plain choice imports a deprecated layer
+            ws=_Websocket,
+            ws_per_message_deflate=False,  # it would compress every message on the event loop
             ws_max_size=MOST_FRAME_BYTES,
             ws_ping_interval=PING_SECONDS,
             ws_ping_timeout=PING_TIMEOUT_SECONDS,
@@ -210,14 +217,6 @@ async def _answering(web: Starlette, listener: socket.socket, config: Config) ->
     finally:
         uvicorn_server.should_exit = True
         await asyncio.wait({serving})
-
-
-def _vault(directory: Path) -> Vault:
-    path = directory / "key"
-    try:
-        return Vault(read_key(path))
-    except FileNotFoundError:
-        return Vault(make_key(path))
 
 
 def _given_password(config: Config) -> str | None:
