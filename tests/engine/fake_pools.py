@@ -198,6 +198,12 @@ class FakePool:
             return own + dom0 + [each for each in self.foreign if each.vdi in vdis]
         raise AssertionError
 
+    async def release_disk(self, vdi: str) -> None:
+        async with self.world.call(self._name, "release_disk"):
+            if any(end.vdi.uuid == vdi for end in self.ends):
+                raise self.world.refusal("DEVICE_DETACH_REJECTED")
+            self.foreign = [each for each in self.foreign if each.vdi != vdi or not each.is_control_domain]
+
     async def start_vm(self, vm: str) -> None:
         async with self.world.call(self._name, "start_vm"):
             record = self.known(vm)

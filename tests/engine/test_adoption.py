@@ -9,7 +9,7 @@ from xo_warmig.errors import PoolUnreachable, WarmigError
 from xo_warmig.model.passes import PassKind
 from xo_warmig.model.phases import Phase
 from xo_warmig.model.requests import OnFailure
-from xo_warmig.model.vm import PowerState
+from xo_warmig.model.vm import Attachment, PowerState
 
 
 async def fail_in_final_pass(scene: Any, **changes: Any) -> str:
@@ -162,6 +162,26 @@ def test_a_kept_target_that_somebody_took_into_use_is_left_alone(play: Any, use:
         assert scene.engine.report(migration).passes[0].kind is PassKind.FULL
         await scene.ended(migration)
         assert world.our_snapshots() == []
+
+    play(body)
+
+
+@pytest.mark.parametrize(("mode", "adopted"), [("RW", True), ("RO", False)])
+def test_what_a_restarted_toolstack_left_attached_is_released(play: Any, mode: str, adopted: bool) -> None:
+    """For writing it can only be our own dead import (R16); for reading it is somebody else's, and the copy is left alone."""
+
+    async def body(scene: Any) -> None:
+        world = scene.world
+        await fail_in_final_pass(scene)
+        for vdi in world.the_target().vdis:
+            left = Attachment(vdi=vdi, vm="dom0", is_control_domain=True, mode=mode, plugged=True)
+            world.target.foreign.append(left)
+        migration = await scene.start()
+        await scene.engine.outcome(migration)
+        first = scene.engine.report(migration).passes[0].kind
+        assert first is (PassKind.DELTA if adopted else PassKind.FULL)
+        assert (world.target.foreign == []) is adopted
+        await scene.ended(migration)
 
     play(body)
 

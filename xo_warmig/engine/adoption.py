@@ -13,7 +13,7 @@ from xo_warmig.engine.blocks import target_blocks
 from xo_warmig.engine.journal import Journal
 from xo_warmig.engine.leftovers import remove_left, remove_snapshot, remove_target_disk
 from xo_warmig.engine.work import Work
-from xo_warmig.errors import NoSuchObject, WarmigError
+from xo_warmig.errors import NoSuchObject, PoolError, PoolUnreachable, WarmigError
 from xo_warmig.model.events import CopyAdopted, CopyReleased, TargetDiscarded
 from xo_warmig.model.plans import KeptDisk
 from xo_warmig.model.vm import PowerState, Vm
@@ -85,8 +85,7 @@ async def look_at_kept(journal: Journal, target: TargetPool) -> Found:
     """Whether the kept target is as we left it (R17)."""
     state = journal.state
     try:
-        used = await target.attachments([each.target.vdi for each in state.kept])
-        if any(each.plugged or not (each.is_control_domain or each.vm == state.target_vm) for each in used):
+        if not await only_ours(journal, target):
             return Found.IN_USE
         if state.target_vm is None:
             return Found.UNTOUCHED
@@ -98,6 +97,28 @@ async def look_at_kept(journal: Journal, target: TargetPool) -> Found:
     ours = target_blocks(state.id)
     still_ours = all(blocked.get(operation) == text for operation, text in ours.items())
     return Found.UNTOUCHED if power is PowerState.HALTED and still_ours else Found.IN_USE
+
+
+async def only_ours(journal: Journal, target: TargetPool) -> bool:
+    """Whether nothing but the kept target has a VBD on its disks, nor anything plugged.
+
+    A toolstack that was restarted in the middle of our import leaves the control domain's VBD behind. It is released: writing is
+    what only we do to these disks, and if our old import does live on, the pool refuses (R16). One for reading is somebody else's.
+    """
+    state = journal.state
+    used = await target.attachments([each.target.vdi for each in state.kept])
+    foreign = [each for each in used if each.plugged or not (each.is_control_domain or each.vm == state.target_vm)]
+    if not all(each.is_control_domain and each.mode == "RW" for each in foreign):
+        return False
+    try:
+        for vdi in sorted({each.vdi for each in foreign}):
+            await target.release_disk(vdi)
+    except PoolUnreachable:
+        raise
+    except PoolError as refusal:
+        log.warning("a disk of migration %s is still held: %s", journal.id, refusal)
+        return False
+    return True
 
 
 async def leave_alone(work: Work, journal: Journal) -> None:

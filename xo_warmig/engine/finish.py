@@ -220,7 +220,7 @@ async def destroy_source(work: Work) -> None:
         text = {}
     try:
         await work.source.destroy_vm(work.vm, [disk.vdi for disk in work.state.plan.vm.disks])
-    except PoolError as refusal:
+    except WarmigError as refusal:
         if text and not isinstance(refusal, PoolUnreachable):
             await work.source.block_operations(work.vm, text)
         raise

@@ -144,6 +144,13 @@ class TargetPool(Pool, Protocol):
         """Give the VM a VIF with the source's device, MAC and settings, on ``network``."""
         ...
 
+    async def release_disk(self, vdi: str) -> None:
+        """Take from control domains a disk of ours that a restarted toolstack left attached to them, with nobody writing any more.
+
+        Raises PoolError when a writer still holds it, which the pool says by refusing to detach it (R16).
+        """
+        ...
+
     async def apply_volatile_state(self, vm: str, state: VolatileState) -> None: ...
 
     async def open_import(self, vdi: str) -> Import:

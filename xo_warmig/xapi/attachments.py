@@ -7,7 +7,7 @@ from typing import Any
 
 from xo_warmig.errors import PoolError
 from xo_warmig.model.vm import Attachment
-from xo_warmig.xapi import objects
+from xo_warmig.xapi import objects, tasks
 from xo_warmig.xapi.connection import Calls
 
 _ATTACHING = frozenset({"attach", "plug"})
@@ -36,6 +36,30 @@ async def wait_until_let_go(
         if passed >= most_seconds:
             return False
         await asyncio.sleep(min(max(first_wait_seconds, passed / 20), 0.5))
+
+
+async def release_disk(calls: Calls, vdi: str) -> None:
+    """Unplug and destroy the VBDs of control domains on a disk, which a restarted toolstack leaves behind.
+
+    Raises:
+        PoolError: DEVICE_DETACH_REJECTED where somebody still holds it open, or any other refusal.
+    """
+    ref = await objects.ref_or_none(calls, "VDI", vdi)
+    if ref is None:
+        return
+    for vbd_ref in await calls.call("VDI.get_VBDs", ref):
+        pair = await _vbd_with_vm(calls, vbd_ref)
+        if pair is not None and pair[1]["is_control_domain"]:
+            await _unless_gone(calls, "VBD.unplug", vbd_ref)
+            await _unless_gone(calls, "VBD.destroy", vbd_ref)
+
+
+async def _unless_gone(calls: Calls, method: str, vbd_ref: str) -> None:
+    try:
+        await tasks.run(calls, method, vbd_ref)
+    except PoolError as error:
+        if error.code not in {"DEVICE_ALREADY_DETACHED", *objects.GONE}:
+            raise
 
 
 async def _attachments(calls: Calls, vdi: str) -> list[Attachment]:

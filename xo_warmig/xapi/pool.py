@@ -56,6 +56,9 @@ class Pool:
     async def destroy_disk(self, vdi: str) -> None:
         await disposal.destroy_disk(self._calls, vdi)
 
+    async def release_disk(self, vdi: str) -> None:
+        await attachments.release_disk(self._calls, vdi)
+
     async def snapshot_disk(self, vdi: str, *, tag: str) -> str:
         return await snapshots.snapshot_disk(self._calls, vdi, tag=tag)
 
