@@ -107,7 +107,9 @@ def is_end(phase: Phase) -> bool:
 
 
 def can_cancel(phase: Phase) -> bool:
-    """Whether a cancel is still possible: before the start of the target was asked for."""
+    """Whether a cancel is still possible: before the start of the target was asked for, and not under way already."""
+    if phase is Phase.CANCELLING:
+        return False
     return Phase.CANCELLING in TRANSITIONS[phase] or Phase.CANCELLED in TRANSITIONS[phase]
 
 

@@ -1,0 +1,152 @@
+"""When to cut over, as tables."""
+
+import msgspec
+import pytest
+
+from xo_warmig.model.passes import PassKind, PassReport, Verdict
+from xo_warmig.model.units import MIB
+from xo_warmig.replication.convergence import (
+    Budget,
+    Costs,
+    CutOver,
+    PassAgain,
+    decide,
+    explain,
+    predict_downtime,
+    throughput_of,
+)
+
+COSTS = Costs(shutdown_seconds=2.0, start_seconds=1.0)
+BUDGET = Budget(target_downtime_seconds=10.0, max_passes=10, min_pass_interval_seconds=0.0)
+
+
+def a_pass(
+    kind: PassKind = PassKind.DELTA,
+    *,
+    mib: float = 100.0,
+    rate_mib: float = 100.0,
+    dirty_mib: float | None = 10.0,
+    fixed: float = 1.0,
+    predicted: float | None = None,
+    started: float = 0.0,
+) -> PassReport:
+    """A complete pass."""
+    return PassReport(
+        number=1,
+        kind=kind,
+        verdict=Verdict.COMPLETE,
+        started=started,
+        seconds=fixed + (mib / rate_mib if rate_mib else 0.0),
+        fixed_seconds=fixed,
+        bytes=int(mib * MIB),
+        written_bytes=int(mib * MIB),
+        throughput_bytes_per_second=rate_mib * MIB,
+        dirty_bytes_per_second=None if dirty_mib is None else dirty_mib * MIB,
+        predicted_downtime_seconds=predicted,
+        disks=[],
+    )
+
+
+FULL = a_pass(PassKind.FULL, mib=10_000.0, dirty_mib=None)
+
+
+def test_no_delta_no_prediction() -> None:
+    """A full pass says nothing of how much the guest writes."""
+    assert predict_downtime([FULL], COSTS, pending_seconds=5.0) is None
+
+
+@pytest.mark.parametrize(
+    ("dirty_mib", "rate_mib", "fixed", "pending", "expected"),
+    [
+        (0.0, 100.0, 1.0, 100.0, 4.0),  # an idle guest: shutdown, fixed cost, start
+        (10.0, 100.0, 1.0, 8.0, 5.0),  # 10 MiB/s over 8 s and the 2 s of the shutdown, at 100 MiB/s: 1 s
+        (50.0, 100.0, 0.5, 18.0, 13.5),
+    ],
+)
+def test_the_prediction_adds_up(
+    dirty_mib: float, rate_mib: float, fixed: float, pending: float, expected: float
+) -> None:
+    """Shutdown, fixed cost, what was written since the last snapshot, and start."""
+    passes = [FULL, a_pass(dirty_mib=dirty_mib, rate_mib=rate_mib, fixed=fixed)]
+    assert predict_downtime(passes, COSTS, pending_seconds=pending) == pytest.approx(expected)
+
+
+def test_a_pass_that_moved_little_says_nothing_of_throughput() -> None:
+    """A few blocks measure the ends, not the way between."""
+    assert throughput_of([FULL, a_pass(mib=1.0, rate_mib=3.0)]) == 100.0 * MIB
+    assert throughput_of([FULL, a_pass(mib=64.0, rate_mib=30.0)]) == 30.0 * MIB
+    assert throughput_of([a_pass(mib=1.0, rate_mib=3.0)]) == 3.0 * MIB
+    assert throughput_of([]) == 0.0
+
+
+def test_passes_that_moved_nothing_predict_the_fixed_costs() -> None:
+    """An empty disk and an idle guest."""
+    nothing = a_pass(mib=0.0, rate_mib=0.0, dirty_mib=0.0)
+    assert predict_downtime([nothing], COSTS, pending_seconds=1.0) == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize(
+    ("passes", "predicted", "expected"),
+    [
+        ([FULL], None, "no_dirty_rate"),
+        ([FULL, a_pass()], 9.9, "target_downtime"),
+        ([FULL, a_pass()], 10.0, "target_downtime"),
+        ([FULL, a_pass()], 11.0, "not_yet"),
+        ([FULL, a_pass(predicted=40.0), a_pass()], 30.0, "not_yet"),
+        ([FULL, a_pass(predicted=40.0), a_pass()], 37.0, "no_gain"),
+        ([FULL, a_pass(predicted=40.0), a_pass()], 50.0, "no_gain"),
+        ([FULL, *[a_pass(predicted=1000.0)] * 8], 20.0, "max_passes"),
+        ([FULL, *[a_pass(predicted=1000.0)] * 8], 5.0, "target_downtime"),
+        ([a_pass(dirty_mib=None)], None, "no_dirty_rate"),  # gone on with from an earlier attempt's base
+        ([a_pass(dirty_mib=None), a_pass()], 50.0, "not_yet"),
+    ],
+)
+def test_decisions(passes: list[PassReport], predicted: float | None, expected: str) -> None:
+    """Within the budget: now. Else another pass, while it gains and there are passes left."""
+    decision = decide(passes, BUDGET, predicted, now=100.0)
+    assert decision.reason == expected
+    assert isinstance(decision, CutOver) is (expected in {"target_downtime", "max_passes", "no_gain"})
+    if isinstance(decision, CutOver):
+        assert decision.within_budget is (expected == "target_downtime")
+
+
+def test_a_running_vm_gets_a_delta_pass_whatever_the_limits() -> None:
+    """Even when the most passes are used up by the full one."""
+    assert isinstance(decide([FULL], BUDGET._replace(max_passes=2), None, now=0.0), PassAgain)
+
+
+@pytest.mark.parametrize(("now", "wait"), [(100.0, 60.0), (130.0, 30.0), (500.0, 0.0)])
+def test_the_interval_counts_from_the_last_pass_s_beginning(now: float, wait: float) -> None:
+    """A pass that took longer than the interval is followed at once."""
+    budget = BUDGET._replace(min_pass_interval_seconds=60.0)
+    decision = decide([FULL, a_pass(started=100.0)], budget, 50.0, now=now)
+    assert isinstance(decision, PassAgain)
+    assert decision.wait_seconds == wait
+
+
+@pytest.mark.parametrize(("dirty_mib", "converges"), [(10.0, True), (40.0, True), (150.0, False)])
+def test_a_guest_faster_than_the_way_ends_by_no_gain(dirty_mib: float, converges: bool) -> None:
+    """The model run pass by pass: below the throughput it reaches its floor, above it passes grow."""
+    budget = Budget(target_downtime_seconds=6.0, max_passes=50, min_pass_interval_seconds=0.0)
+    passes, length = [FULL], 101.0
+    while True:
+        mib = dirty_mib * length
+        passes.append(a_pass(mib=mib, dirty_mib=dirty_mib))
+        length = passes[-1].seconds
+        predicted = predict_downtime(passes, COSTS, pending_seconds=length)
+        decision = decide(passes, budget, predicted, now=0.0)
+        if isinstance(decision, CutOver):
+            break
+        passes[-1] = msgspec.structs.replace(passes[-1], predicted_downtime_seconds=predicted)
+    assert (decision.reason == "target_downtime") is converges
+    assert len(passes) < 12
+
+
+@pytest.mark.parametrize("reason", ["target_downtime", "max_passes", "no_gain"])
+def test_decisions_are_told_with_figures(reason: str) -> None:
+    """For the event and the warning."""
+    told = explain(CutOver(reason, 12.34, within_budget=False), BUDGET)
+    assert "12.3 s" in told
+    assert "10.0 s" in told
+    assert "12.3 s" in explain(PassAgain("not_yet", 12.34, 0.0), BUDGET)
+    assert "unknown" in explain(PassAgain("not_yet", None, 0.0), BUDGET)

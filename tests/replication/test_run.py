@@ -1,0 +1,227 @@
+"""One pass: both ends of every disk opened, copied and confirmed, or all of them closed."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from xo_warmig.disks.copy import CopyResult
+from xo_warmig.disks.meter import Meter
+from xo_warmig.errors import PoolError, TransferError
+from xo_warmig.model.passes import DiskPassPlan, PassKind, PassPlan, Verdict
+from xo_warmig.replication.clock import SystemClock
+from xo_warmig.replication.run import Begun, PassRun, Ways, run_pass
+
+
+class End:
+    """One end of a transfer."""
+
+    def __init__(self, pools: "Pools", name: str) -> None:
+        self.pools, self.name = pools, name
+        self.stream: Any = self
+        self.open = True
+        pools.ends.append(self)
+
+    async def finish(self) -> None:
+        await self.pools.happen(f"finish {self.name}")
+        self.open = False
+
+    async def abort(self) -> None:
+        await asyncio.sleep(0)
+        self.open = False
+
+
+class Pools:
+    """Both pools and the copy between them; what is named in ``failures`` fails, what is in ``hangs`` never ends."""
+
+    def __init__(self) -> None:
+        self.ends: list[End] = []
+        self.failures: dict[str, Exception] = {}
+        self.hangs: set[str] = set()
+        self.slow: set[str] = set()
+        self.happened: list[str] = []
+
+    async def happen(self, name: str) -> None:
+        self.happened.append(name)
+        await asyncio.sleep(0)
+        if name in self.slow:
+            await asyncio.sleep(0.05)
+        if name in self.hangs:
+            await asyncio.Event().wait()
+        if name in self.failures:
+            raise self.failures.pop(name)
+
+    async def open_export(self, vdi: str, *, base: str | None) -> End:
+        await self.happen(f"export {vdi}")
+        return End(self, f"export {vdi}")
+
+    async def open_import(self, vdi: str) -> End:
+        await self.happen(f"import {vdi}")
+        return End(self, f"import {vdi}")
+
+    async def copy(self, source: End, sink: End, *, meter: Meter, **_: Any) -> CopyResult:
+        meter.read(100)
+        await self.happen(f"copy {source.name.split()[1]}")
+        meter.read(100)
+        meter.wrote(200)
+        return CopyResult(200, 150, 0.5)
+
+
+def the_plan(count: int = 2, kind: PassKind = PassKind.DELTA) -> PassPlan:
+    """``count`` disks."""
+    disks = [
+        DiskPassPlan(
+            disk=f"disk-{n}",
+            read_vdi=f"snap-{n}",
+            base="base",
+            target_vdi=f"copy-{n}",
+            virtual_size_bytes=1000,
+            skip_zeros=False,
+        )
+        for n in range(count)
+    ]
+    return PassPlan(number=2, kind=kind, disks=disks)
+
+
+async def run(pools: Any, plan: PassPlan, held: dict[str, Any] | None = None, interval: float | None = 10.0) -> PassRun:
+    """Run a plan that began two seconds ago."""
+    clock = SystemClock()
+    begun = Begun(1234.0, clock.monotonic() - 2.0, interval)
+    meters = {disk.disk: Meter() for disk in plan.disks}
+    return await run_pass(plan, Ways(pools, pools, pools.copy, clock), begun=begun, meters=meters, held=held)
+
+
+async def test_a_complete_pass_is_measured() -> None:
+    """Bytes, throughput, dirty rate, fixed cost and the parts."""
+    pools = Pools()
+    result = await run(pools, the_plan())
+    report = result.report
+    assert result.error is None
+    assert report.verdict is Verdict.COMPLETE
+    assert (report.bytes, report.written_bytes) == (400, 300)
+    assert report.throughput_bytes_per_second == pytest.approx(400 / 0.5)
+    assert report.dirty_bytes_per_second == pytest.approx(40.0)
+    assert report.fixed_seconds == pytest.approx(report.seconds - 0.5)
+    assert report.seconds >= 2.0
+    assert report.started == 1234.0
+    assert set(result.parts) == {"open", "transfer", "confirm"}
+    assert not any(end.open for end in pools.ends)
+
+
+async def test_a_full_pass_has_no_dirty_rate() -> None:
+    """Nor has a delta of unknown age."""
+    assert (await run(Pools(), the_plan(kind=PassKind.FULL))).report.dirty_bytes_per_second is None
+    assert (await run(Pools(), the_plan(), interval=None)).report.dirty_bytes_per_second is None
+
+
+async def test_a_vm_without_disks_has_a_complete_pass() -> None:
+    """There is nothing that could be missing."""
+    report = (await run(Pools(), the_plan(0))).report
+    assert report.verdict is Verdict.COMPLETE
+    assert report.bytes == 0
+
+
+STEPS = ["export snap-0", "import copy-0", "copy snap-0", "finish export snap-0", "finish import copy-0"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_the_first_failing_disk_stops_the_others(step: str) -> None:
+    """Every end is closed; the error is the one that came first."""
+    pools = Pools()
+    pools.failures[step] = TransferError("cut")
+    pools.hangs = {"copy snap-1"}
+    result = await run(pools, the_plan())
+    assert result.report.verdict is Verdict.FAILED
+    assert [disk.verdict for disk in result.report.disks] == [Verdict.FAILED, Verdict.PARTIAL]
+    assert result.error is not None
+    assert result.error.message == "cut"
+    assert result.report.disks[0].error is not None
+    assert not any(end.open for end in pools.ends)
+
+
+async def test_a_pass_with_one_complete_disk_is_partial() -> None:
+    """R4: it is no base all the same."""
+    pools = Pools()
+    pools.slow = {"copy snap-1"}
+    pools.failures["finish import copy-1"] = PoolError("no", code="VDI_IO_ERROR")
+    result = await run(pools, the_plan())
+    assert [disk.verdict for disk in result.report.disks] == [Verdict.COMPLETE, Verdict.FAILED]
+    assert result.report.verdict is Verdict.PARTIAL
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_cancelled_pass_leaves_nothing_open(step: str) -> None:
+    """At whatever step of one disk it was."""
+    pools = Pools()
+    pools.hangs = {step, "copy snap-1"} if step.startswith(("copy", "finish")) else {"copy snap-0", "copy snap-1"}
+    task = asyncio.create_task(run(pools, the_plan()))
+    while not pools.hangs & set(pools.happened):
+        await asyncio.sleep(0)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(pools.ends) == 4
+    assert not any(end.open for end in pools.ends)
+
+
+async def test_an_end_that_opens_while_the_pass_is_cancelled_is_closed() -> None:
+    """Opening is not abandoned half-way."""
+    pools = Pools()
+    task = asyncio.create_task(run(pools, the_plan(1)))
+    while "export snap-0" not in pools.happened:
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not any(end.open for end in pools.ends)
+
+
+async def test_a_held_import_is_used() -> None:
+    """None is opened for its disk."""
+    pools = Pools()
+    held = {"disk-0": End(pools, "import copy-0")}
+    assert (await run(pools, the_plan(), held)).report.verdict is Verdict.COMPLETE
+    assert "import copy-0" not in pools.happened
+    assert "import copy-1" in pools.happened
+
+
+async def test_a_held_import_that_died_is_opened_again_once() -> None:
+    """The disk is sent whole, its figures are those of the second time."""
+    pools = Pools()
+    held = {"disk-0": End(pools, "import copy-0")}
+    pools.failures["copy snap-0"] = TransferError("dead", evidence={"side": "target"})
+    result = await run(pools, the_plan(1), held)
+    assert result.report.verdict is Verdict.COMPLETE
+    assert result.report.bytes == 200
+    assert pools.happened.count("export snap-0") == 2
+    assert not any(end.open for end in pools.ends)
+
+
+async def test_a_source_that_broke_is_a_failure_even_with_a_held_import() -> None:
+    """The final pass is never gone on with (R22)."""
+    pools = Pools()
+    held = {"disk-0": End(pools, "import copy-0")}
+    pools.failures["copy snap-0"] = TransferError("dead", evidence={"side": "source"})
+    result = await run(pools, the_plan(1), held)
+    assert result.report.verdict is Verdict.FAILED
+    assert not any(end.open for end in pools.ends)
+
+
+async def test_a_held_import_that_the_pass_did_not_get_to_is_closed() -> None:
+    """It belongs to the pass."""
+    pools = Pools()
+    held = {"disk-7": End(pools, "import copy-7")}
+    await run(pools, the_plan(1), held)
+    assert not held["disk-7"].open
+
+
+async def test_something_unforeseen_is_an_error_without_its_text() -> None:
+    """The log has it."""
+    pools = Pools()
+    pools.failures["copy snap-0"] = ValueError("secret")
+    result = await run(pools, the_plan(1))
+    assert result.report.verdict is Verdict.FAILED
+    assert result.error is not None
+    assert "secret" not in str(result.error.as_dict())
