@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -18,10 +19,15 @@ from xo_warmig.simulator.launch import Pool, Site, start_site
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, PoolConfig, SiteConfig, VmConfig
 
 
+UNVERIFIED = ssl.create_default_context()
+UNVERIFIED.check_hostname, UNVERIFIED.verify_mode = False, ssl.CERT_NONE
+
+
 def control(pool: Pool, path: str, **order: Any) -> Any:
     """Ask the pool's ``/_sim/``: a GET without an order, a POST with one."""
     body = json.dumps(order).encode() if order else None
-    with urllib.request.urlopen(urllib.request.Request(f"{pool.url}/_sim/{path}", data=body), timeout=60) as response:
+    request = urllib.request.Request(f"{pool.url}/_sim/{path}", data=body)
+    with urllib.request.urlopen(request, timeout=60, context=UNVERIFIED) as response:
         return json.load(response)
 
 
@@ -88,7 +94,13 @@ async def world_of(directory: Path, source: PoolConfig, target: PoolConfig) -> A
         config = Config(port=0, state_dir=directory / "state")
         async with running(config) as server, connect(server.url, token=server.token) as client:
             servers = [
-                await client.call("server.add", host=pool.url, username=pool.username, password=pool.password)
+                await client.call(
+                    "server.add",
+                    host=pool.url,
+                    username=pool.username,
+                    password=pool.password,
+                    allowUnauthorized=True,
+                )
                 for pool in site.pools
             ]
             await _connected(client)
