@@ -98,6 +98,48 @@ def test_r1_a_target_that_somebody_unblocked_is_not_written_to(play: Any) -> Non
     play(body)
 
 
+def test_r1_a_source_that_does_not_take_the_blocks_is_not_shut_down(play: Any) -> None:
+    """What was asked for is read back before the shutdown."""
+
+    async def body(scene: Any) -> None:
+        scene.world.hooks["source.block_operations"] = scene.world.vm.blocked.clear
+        _, error = await failing(scene)
+        assert error.code == "BLOCKS_CHANGED"
+        assert "source.shut_down" not in scene.world.trace
+        scene.world.assert_as_found()
+
+    play(body)
+
+
+def test_r1_a_target_that_somebody_unblocked_during_the_final_pass_is_not_started(play: Any) -> None:
+    """The block is read again before the start."""
+
+    async def body(scene: Any) -> None:
+        world = scene.world
+        world.hooks["target.apply_volatile_state"] = lambda: world.the_target().blocked.clear()
+        _, error = await failing(scene)
+        assert error.code == "BLOCKS_CHANGED"
+        assert error.evidence["side"] == "target"
+        assert "target.start_vm" not in world.trace
+        world.assert_as_found()
+
+    play(body)
+
+
+def test_r1_a_block_of_the_users_own_does_not_keep_a_rolled_back_source_down(play: Any) -> None:
+    """Even when its start is refused for a moment and has to be tried again."""
+
+    async def body(scene: Any) -> None:
+        world = scene.world
+        world.vm.blocked = {"start": "only on Mondays"}
+        world.fail("target.apply_volatile_state", error=world.refusal())
+        world.fail("source.start_vm", error=world.refusal("VDI_IN_USE"))
+        await failing(scene)
+        world.assert_as_found(blocked={"start": "only on Mondays"})
+
+    play(body)
+
+
 def test_r1_blocks_of_the_users_own_are_put_back(play: Any) -> None:
     """On a roll-back, a block on starting is set aside for the one start that undoes our shutdown."""
 
@@ -539,6 +581,7 @@ def test_r14_a_changed_set_of_disks_is_noticed(play: Any, change: Callable[[Any]
         _, error = await failing(scene)
         assert error.code == "DISKS_CHANGED"
         world.assert_as_found()
+        assert ("source.shut_down" in world.trace) is (call == "source.shut_down")
 
     play(body)
 

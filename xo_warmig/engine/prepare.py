@@ -2,7 +2,6 @@
 
 from xo_warmig.engine.adoption import settle_earlier
 from xo_warmig.engine.blocks import target_blocks
-from xo_warmig.engine.checks import target_untouched
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import PoolError, PoolUnreachable
 from xo_warmig.model.events import (
@@ -23,7 +22,6 @@ async def prepare(work: Work) -> None:
     await unbroken(make_vm(work))
     await together(*(unbroken(make_disk(work, disk)) for disk in work.state.plan.vm.disks))
     await unbroken(equip(work))
-    await target_untouched(work)
 
 
 async def make_vm(work: Work) -> None:

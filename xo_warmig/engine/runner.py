@@ -52,8 +52,7 @@ async def to_the_door(work: Work, watch: Stopwatch) -> None:
     await stop_source(work, watch)
     await final_pass(work, watch)
     await verify(work, watch)
-    # A cancel that was accepted before now takes effect here; from the next line on none is.
-    await asyncio.sleep(0)
+    # A cancel that was accepted before now was raised by the last await; from the next line on none is accepted.
     work.crossing = True
     try:
         await work.journal.enter(Phase.STARTING if work.state.request.start_destination_vm else Phase.COMMITTING)
