@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import os
 import ssl
+import sys
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -17,7 +19,6 @@ from xo_warmig.config import Config
 from xo_warmig.model.units import MIB
 from xo_warmig.simulator.launch import Pool, Site, start_site
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, PoolConfig, SiteConfig, VmConfig
-
 
 UNVERIFIED = ssl.create_default_context()
 UNVERIFIED.check_hostname, UNVERIFIED.verify_mode = False, ssl.CERT_NONE
@@ -34,10 +35,10 @@ def control(pool: Pool, path: str, **order: Any) -> Any:
 class World:
     """What a scenario has in its hands."""
 
-    def __init__(self, site: Site, client: Client, servers: list[str]) -> None:
+    def __init__(self, site: Site, served: "Served") -> None:
         self.site = site
-        self.client = client
-        self.servers = servers
+        self.client = served.client
+        self.server_pid = served.pid
         self.source, self.target = site.pools[0], site.pools[1]
         self.vm = self.source.vms[0].uuid
         self.sr = self.target.srs[0].uuid
@@ -87,24 +88,53 @@ def small_vm(**changes: Any) -> VmConfig:
     return VmConfig(**(fields | changes))
 
 
+class Served(NamedTuple):
+    """A server: its process, and a client that is signed in."""
+
+    pid: int
+    client: Client
+
+
 @asynccontextmanager
-async def world_of(directory: Path, source: PoolConfig, target: PoolConfig) -> AsyncIterator[World]:
+async def served_here(state_dir: Path) -> AsyncIterator[Served]:
+    """In this process."""
+    async with (
+        running(Config(port=0, state_dir=state_dir)) as server,
+        connect(server.url, token=server.token) as client,
+    ):
+        yield Served(os.getpid(), client)
+
+
+@asynccontextmanager
+async def served_apart(state_dir: Path) -> AsyncIterator[Served]:
+    """As ``xo-warmig serve``, in a process of its own."""
+    command = [sys.executable, "-m", "xo_warmig", "serve", "--port", "0", "--state-dir", str(state_dir), "--json"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        ready = json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
+        async with connect(ready["url"], email=ready["email"], password=ready["password"]) as client:
+            yield Served(process.pid, client)
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+@asynccontextmanager
+async def world_of(directory: Path, source: PoolConfig, target: PoolConfig, *, apart: bool) -> AsyncIterator[World]:
     """Everything up, and down again."""
     with start_site(SiteConfig(pools=[source, target], directory=directory / "pools")) as site:
-        config = Config(port=0, state_dir=directory / "state")
-        async with running(config) as server, connect(server.url, token=server.token) as client:
-            servers = [
-                await client.call(
+        async with (served_apart if apart else served_here)(directory / "state") as served:
+            for pool in site.pools:
+                await served.client.call(
                     "server.add",
                     host=pool.url,
                     username=pool.username,
                     password=pool.password,
                     allowUnauthorized=True,
                 )
-                for pool in site.pools
-            ]
-            await _connected(client)
-            yield World(site, client, servers)
+            await _connected(served.client)
+            yield World(site, served)
 
 
 async def _connected(client: Client) -> None:
@@ -118,15 +148,24 @@ Worlds = Callable[..., AbstractAsyncContextManager[World]]
 
 @pytest.fixture
 def worlds(tmp_path: Path) -> Worlds:
-    """Makes a world; keyword arguments: ``vms`` of the source pool, ``source`` and ``target`` for fields of the pools."""
+    """Makes a world.
+
+    Keyword arguments: ``vms`` of the source pool, ``source`` and ``target`` for fields of the pools, ``apart`` for a server in a
+    process of its own.
+    """
 
     def make(
-        vms: list[VmConfig] | None = None, source: dict[str, Any] | None = None, target: dict[str, Any] | None = None
+        vms: list[VmConfig] | None = None,
+        source: dict[str, Any] | None = None,
+        target: dict[str, Any] | None = None,
+        *,
+        apart: bool = False,
     ) -> AbstractAsyncContextManager[World]:
         return world_of(
             tmp_path,
             PoolConfig(name="intel-pool", vms=[small_vm()] if vms is None else vms, **(source or {})),
             PoolConfig(name="amd-pool", cpu_vendor="AuthenticAMD", seed=2, **(target or {})),
+            apart=apart,
         )
 
     return make
