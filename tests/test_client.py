@@ -100,7 +100,7 @@ async def test_wrong_parameters_are_named_in_the_message(start: Start) -> None:
         await answer(socket, request, error={"code": 10, "message": "invalid parameters", "data": {"errors": wrong}})
 
     async with connect(await start(refuse), token="t") as client:
-        with pytest.raises(CallFailed, match="^invalid parameters: /vm must be string; / must have sr$"):
+        with pytest.raises(CallFailed, match=r"^invalid parameters: /vm must be string; / must have sr$"):
             await client.call("m")
 
 

@@ -1,6 +1,7 @@
 """``serve``: the server itself, until it is told to stop."""
 
 import asyncio
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ def serve(file: Path | None, as_json: bool, **given: Any) -> None:
     administrator, whose password is printed once.
     """
     settings = config.load(config.find_file(file), given=given)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     asyncio.run(_serve(settings, as_json=as_json))
 
 
