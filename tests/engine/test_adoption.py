@@ -250,12 +250,11 @@ def test_what_could_not_be_removed_is_removed_by_the_next_attempt(play: Any) -> 
 
     async def body(scene: Any) -> None:
         world = scene.world
-        world.hooks["source.shut_down"] = lambda: world.down.add("target")
+        world.fail("copy.begin", hook=lambda: world.down.add("target"))
         migration = await scene.start(on_failure=OnFailure.DROP)
-        with pytest.raises(PoolUnreachable) as away:
+        with pytest.raises(WarmigError) as away:
             await scene.engine.outcome(migration)
         assert len(away.value.evidence["left"]) == 3
-        world.hooks.clear()
         world.down.clear()
         old = set(world.target.vdis) | set(world.target.vms)
         assert len(old) == 3

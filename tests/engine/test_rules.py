@@ -364,19 +364,28 @@ def test_r5_a_target_that_runs_keeps_the_source_off(play: Any) -> None:
     play(body)
 
 
-def test_r5_a_target_pool_lost_before_the_start_was_asked_for_does_not_keep_the_source_down(play: Any) -> None:
-    """The target stands blocked as we made it: the source runs again, and what is left is told."""
+@pytest.mark.parametrize("by_hand", [False, True], ids=["the pool comes back", "an operator starts the source"])
+def test_r5_a_target_pool_that_is_away_is_waited_for(play: Any, by_hand: bool) -> None:
+    """The source stays off until the target is seen halted, or until somebody who knows better starts it."""
 
     async def body(scene: Any) -> None:
         world = scene.world
         world.hooks["source.shut_down"] = lambda: world.down.add("target")
-        migration, error = await failing(scene, on_failure=OnFailure.DROP)
-        assert isinstance(error, PoolUnreachable)
-        assert error.evidence["pool"] == "target"
+        migration = await scene.start(on_failure=OnFailure.DROP)
+        while "TARGET_POOL_AWAY" not in scene.codes(migration):
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(1000)
+        assert scene.engine.report(migration).waiting_for == "pool"
+        assert world.vm.power is PowerState.HALTED
+        if by_hand:
+            world.vm.power = PowerState.RUNNING
+        else:
+            world.down.clear()
+        with pytest.raises(PoolUnreachable):
+            await scene.engine.outcome(migration)
+        assert scene.engine.report(migration).waiting_for == "nothing"
         assert world.vm.power is PowerState.RUNNING
         assert world.vm.blocked == {}
-        assert {each["kind"] for each in error.evidence["left"]} == {"vm", "vdi"}
-        assert "TARGET_NOT_SEEN" in scene.codes(migration)
 
     play(body)
 

@@ -20,6 +20,7 @@ from xo_warmig.model.events import (
     SourceRestored,
     SourceStarted,
 )
+from xo_warmig.model.phases import WaitingFor
 from xo_warmig.model.plans import KeptDisk, TargetDisk
 from xo_warmig.model.requests import OnFailure
 from xo_warmig.model.vm import PowerState
@@ -127,23 +128,35 @@ async def see_detached(work: Work, pool: Pool, vdis: list[str]) -> None:
 async def target_is_off(work: Work) -> None:
     """R5: the target seen halted, blocked again, with no operation running, before the source may start.
 
-    When its pool is away and its start was never asked for, it stands blocked as we made it and cannot run: the source is started.
-    Once a start was asked for, its pool is waited for: nothing is guessed.
+    Its pool is waited for: nothing is guessed, however unlikely it is that somebody freed and started a blocked, half-written copy.
+    Who knows better starts the source by hand, which ends the wait.
     """
     if work.state.target_vm is None:
         return
-    if work.state.start_asked:
-        await work.once_back(lambda: see_target_off(work))
-        return
-    try:
-        await work.tried(lambda: see_target_off(work))
-    except PoolUnreachable as away:
-        await work.journal.warn(
-            "TARGET_NOT_SEEN",
-            f"the target could not be seen halted, but its start was never asked for and it is blocked: {away}",
-            rule="R5",
-            vm=work.state.target_vm,
-        )
+    warned = False
+    while True:
+        try:
+            await work.tried(lambda: see_target_off(work))
+            break
+        except PoolUnreachable as away:
+            if not warned:
+                await warn_of_absence(work, away)
+                warned = True
+            await work.journal.wait_for(WaitingFor.POOL, str(away))
+            await work.clock.sleep(work.settings.pool_poll_seconds)
+        if await work.once_back(lambda: work.source.power_state(work.vm)) is not PowerState.HALTED:
+            break
+    await work.journal.wait_for(WaitingFor.NOTHING)
+
+
+async def warn_of_absence(work: Work, away: PoolUnreachable) -> None:
+    await work.journal.warn(
+        "TARGET_POOL_AWAY",
+        f"the source stays off until the target is seen halted, and its pool is away: {away}",
+        rule="R5",
+        vm=work.state.target_vm,
+        remedy="bring the target's pool back; or, where the target surely does not run, unblock the source and start it by hand",
+    )
 
 
 async def see_target_off(work: Work) -> None:
