@@ -1,13 +1,15 @@
 """Our full pass beside ``curl export | curl import`` of the same VHD between the same two pools, in turn, over plain HTTP.
 
-Both read the same snapshot and write a fresh disk. Ours is the pass that a migration runs, from opening both ends until the target's
+Both read the same snapshot and write all of the same disk. Ours is the pass that a migration runs, from opening both ends until the target's
 task has confirmed it and both control domains have let go; curl's time ends when its import's answer does.
 """
 
 import asyncio
+import os
 import sys
 import time
 import uuid
+from collections.abc import Callable, Coroutine
 
 from bench.curl import CurlSide, exact_length, pipe
 from bench.result import Goal, Result, figure, tell
@@ -36,24 +38,26 @@ class Ends:
         self.sr = sr
 
 
-async def our_seconds(ends: Ends, fresh_vdi: str) -> float:
+Turn = Callable[[str], Coroutine[None, None, None]]
+"""Copies the snapshot onto a disk."""
+
+
+async def our_pass(ends: Ends, vdi: str) -> None:
     """One full pass."""
     disk = DiskPassPlan(
         disk=ends.snapshot,
         read_vdi=ends.snapshot,
         base=None,
-        target_vdi=fresh_vdi,
+        target_vdi=vdi,
         virtual_size_bytes=ends.size_bytes,
         skip_zeros=True,
     )
     plan = PassPlan(number=1, kind=PassKind.FULL, disks=[disk])
     ways = Ways(ends.source, ends.target, copy_vhd, SystemClock())
-    start = time.monotonic()
-    begun = Begun(time.time(), start, None)
+    begun = Begun(time.time(), time.monotonic(), None)
     run = await run_pass(plan, ways, begun=begun, meters={ends.snapshot: Meter()})
     if run.report.verdict is not Verdict.COMPLETE:
         raise RuntimeError(f"our pass is {run.report.verdict}: {run.error}")
-    return time.monotonic() - start
 
 
 async def measure(site: Site) -> Result:
@@ -68,24 +72,30 @@ async def measure(site: Site) -> Result:
         snapshot = await source.snapshot_disk(vm.disks[0].vdi, tag="bench")
         ends = Ends(source, target, snapshot, vm.disks[0].virtual_size_bytes, site.pools[1].srs[0].uuid)
         length = await asyncio.to_thread(exact_length, source_side, snapshot)
+
+        async def our_turn(vdi: str) -> None:
+            await our_pass(ends, vdi)
+
+        async def curl_turn(vdi: str) -> None:
+            await asyncio.to_thread(pipe, source_side, snapshot, target_side, vdi, length)
+
+        vdi = await target.create_disk(vm.disks[0], sr=ends.sr, migration=str(uuid.uuid4()))
+
+        async def seconds_of(turn: Turn) -> float:
+            # All write over the same disk, so that the machine's allocation of memory for its files, which takes longer than the copy
+            # and comes at random, falls into the pair that only warms up; and each begins with nothing left to be written to disk.
+            await asyncio.to_thread(os.sync)
+            start = time.monotonic()
+            await turn(vdi)
+            return time.monotonic() - start
+
         for number in range(-1, PAIRS):
-            fresh = [await target.create_disk(vm.disks[0], sr=ends.sr, migration=str(uuid.uuid4())) for _ in range(2)]
-
-            async def our_turn(vdi: str) -> float:
-                return await our_seconds(ends, vdi)
-
-            async def curl_turn(vdi: str) -> float:
-                start = time.monotonic()
-                await asyncio.to_thread(pipe, source_side, snapshot, target_side, vdi, length)
-                return time.monotonic() - start
-
             turns = [(our_turn, ours), (curl_turn, curls)]
-            for (turn, seconds), vdi in zip(turns if number % 2 else reversed(turns), fresh, strict=True):
-                took = await turn(vdi)
+            for turn, seconds in turns if number % 2 else reversed(turns):
+                took = await seconds_of(turn)
                 if number >= 0:  # the first pair only warms up
                     seconds.append(took)
-            for vdi in fresh:
-                await target.destroy_disk(vdi)
+        await target.destroy_disk(vdi)
     source_side.log_out()
     target_side.log_out()
     ratios = [curl / our for our, curl in zip(ours, curls, strict=True)]
