@@ -1,7 +1,7 @@
 """Our full pass beside ``curl export | curl import`` of the same VHD between the same two pools, in turn, over plain HTTP.
 
-Both read the same snapshot and write all of the same disk. Ours is the pass that a migration runs, from opening both ends until the target's
-task has confirmed it and both control domains have let go; curl's time ends when its import's answer does.
+Both read the same snapshot and write all of the same disk. Ours is the pass that a migration runs, from opening both ends until the
+target's task has confirmed it and both control domains have let go; curl's time ends when its import's answer does.
 """
 
 import asyncio
