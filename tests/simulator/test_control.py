@@ -108,8 +108,9 @@ def test_the_hash_is_as_documented(ask: Ask, pool: SimPool, vdi: str) -> None:
 def test_a_guest_writes_when_told(ask: Ask, vm: str, vdi: str, pool: SimPool) -> None:
     """And says what it has written."""
     assert ask("POST", "guest", {"vm": vm, "write": 3 * 65536})["written"] == 3 * 65536
+    assert ask("POST", "guest", {"vm": vm, "write": None, "files": 2})["written"] == 2 * 65536
     shown = ask("GET", "guest", vm=vm)
-    assert (shown["running"], shown["bytes"], shown["error"]) == (True, 3 * 65536, None)
+    assert (shown["running"], shown["bytes"], shown["error"]) == (True, 5 * 65536, None)
     assert pool.storage.allocated_blocks(vdi) != []
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from xo_warmig.errors import FormatError, InvalidRequest
-from xo_warmig.simulator.guests.file_writes import FileWrites, WrittenFile
+from xo_warmig.simulator.guests.file_writes import FileWrites, WrittenFile, content
 from xo_warmig.simulator.guests.filesystem import ext4_bytes, find_tool
 from xo_warmig.simulator.site import GuestConfig
 from xo_warmig.simulator.storage import BLOCK, ChainStore
@@ -76,10 +76,32 @@ def test_a_copy_goes_on_where_the_original_stopped(store: ChainStore, tmp_path: 
         again = FileWrites([disk], CONFIG, tmp_path / "two")
         again.prepare()
         assert again.report()["files"] == before
+        assert (again.report()["damaged"], again.report()["repaired"]) == ([], False)
         again.write(2 * 8192)
         after = again.report()["files"]
     assert len(after) == len(before) + 2
     check(store, "copy", after, tmp_path)
+
+
+@needs_e2fsprogs
+def test_a_guest_sees_damage_when_it_starts(store: ChainStore, tmp_path: Path) -> None:
+    """To a file, or to the file system itself, which it repairs."""
+    with store.open("a", writable=True) as disk:
+        writes = FileWrites([disk], CONFIG, tmp_path / "guests")
+        writes.prepare()
+        writes.write(8192)
+        (file,) = writes.report()["files"]
+        held = content(7, 0, file.bytes)
+        at = disk.pread(0, 8 * BLOCK).index(held[:4096])
+        disk.pwrite(at, b"damage")
+        again = FileWrites([disk], CONFIG, tmp_path / "again")
+        again.prepare()
+        assert (again.report()["damaged"], again.report()["repaired"]) == ([file.name], False)
+        disk.pwrite(4096, bytes(4096))  # the group descriptors
+        again = FileWrites([disk], CONFIG, tmp_path / "again")
+        again.prepare()
+        assert again.report()["repaired"]
+        check(store, "a", [], tmp_path)
 
 
 @needs_e2fsprogs

@@ -42,16 +42,24 @@ class FileWrites:
         self._files: dict[str, WrittenFile] = {}
         self._next = 0
         self._bytes = 0
+        self._damaged: list[str] = []  # found with another content than they should have
 
     def prepare(self) -> None:
         for position, filesystem in enumerate(self._filesystems):
             filesystem.open()
-            for name, size in filesystem.names().items():
-                if found := _NAME.match(name):
-                    seed, index = int(found[1]), int(found[2])
-                    self._files[name] = _record(position, name, content(seed, index, size))
-                    self._next = max(self._next, index + 1)
+            self._take_up(position, filesystem)
         self._files = dict(sorted(self._files.items()))
+
+    def _take_up(self, position: int, filesystem: Filesystem) -> None:
+        """Know the files that are there already, and which of them do not hold what they should."""
+        names = [name for name in filesystem.names() if _NAME.match(name)]
+        for name, held in filesystem.contents(names).items():
+            seed, index = map(int, _NAME.match(name).groups())  # type: ignore[union-attr]  # they have matched
+            wanted = content(seed, index, len(held))
+            self._files[name] = _record(position, name, wanted)
+            self._next = max(self._next, index + 1)
+            if held != wanted:
+                self._damaged.append(name)
 
     def unit_bytes(self) -> int:
         return max(1, self._config.cluster)
@@ -68,7 +76,13 @@ class FileWrites:
             self._write_files(1)
 
     def report(self) -> dict[str, Any]:
-        return {"bytes": self._bytes, "files": list(self._files.values())}
+        repaired = any(filesystem.repaired for filesystem in self._filesystems)
+        return {
+            "bytes": self._bytes,
+            "files": list(self._files.values()),
+            "damaged": self._damaged,
+            "repaired": repaired,
+        }
 
     def close(self) -> None:
         for filesystem in self._filesystems:

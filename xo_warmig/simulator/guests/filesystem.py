@@ -16,6 +16,7 @@ _LEAST_BYTES = 16 << 20  # with room for a journal
 _PIECE = 64 * 1024
 _ZERO_PIECE = bytes(_PIECE)
 _SUPERBLOCK = 1024
+_E2FSCK_CORRECTED = 3  # 1: corrected, 2: and a real system should be restarted
 
 
 class Filesystem:
@@ -32,24 +33,35 @@ class Filesystem:
         self._span = span_bytes
         self._known: dict[int, int] = {}  # piece -> hash of what the disk has there; pieces without an entry are zeros
         self.size_bytes = 0
+        self.repaired = False  # the disk held a file system that was not clean
 
     def open(self) -> None:
-        """Find the file system that the disk has, or make one."""
+        """Find the file system that the disk has, or make one. One that is not clean is repaired, as a guest does when it boots."""
         found = ext4_bytes(self._disk.pread(_SUPERBLOCK, 1024))
         self.size_bytes = found or min(max(self._span or DEFAULT_BYTES, _LEAST_BYTES), self._disk.size_bytes)
         self._shadow.parent.mkdir(parents=True, exist_ok=True)
         with self._shadow.open("wb") as shadow:
             shadow.truncate(self.size_bytes)
             self._read_disk(shadow.fileno() if found else None)
-        if not found:
+        if found:
+            self._repair()
+        else:
             _run("mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-E", "nodiscard", str(self._shadow))
-            self.write_through()
+        self.write_through()
 
     def names(self) -> dict[str, int]:
         """Name and size of each plain file in the root directory."""
         listing = _run("debugfs", "-R", "ls -p /", str(self._shadow))
         rows = [line.split("/") for line in listing.splitlines() if line.startswith("/")]
         return {row[5]: int(row[6]) for row in rows if len(row) > 6 and row[2].startswith("100")}
+
+    def contents(self, names: list[str]) -> dict[str, bytes]:
+        """What these files hold."""
+        with tempfile.TemporaryDirectory(dir=self._shadow.parent) as directory:
+            script = Path(directory, ".commands")
+            script.write_text("".join(f"dump {name} {directory}/{name}\n" for name in names))
+            _run("debugfs", "-f", str(script), str(self._shadow))
+            return {name: Path(directory, name).read_bytes() for name in names}
 
     def change(self, remove: list[str], add: dict[str, bytes]) -> None:
         """Remove and add files of the root directory, and put the result on the disk."""
@@ -76,6 +88,17 @@ class Filesystem:
 
     def close(self) -> None:
         self._shadow.unlink(missing_ok=True)
+
+    def _repair(self) -> None:
+        if (
+            subprocess.run([find_tool("e2fsck"), "-fn", str(self._shadow)], capture_output=True, check=False).returncode
+            == 0
+        ):
+            return
+        self.repaired = True
+        done = subprocess.run([find_tool("e2fsck"), "-fy", str(self._shadow)], capture_output=True, check=False)
+        if done.returncode > _E2FSCK_CORRECTED:
+            raise FormatError("the file system of the disk cannot be repaired")
 
     def _write_piece(self, number: int, piece: bytes) -> int:
         mark = hash(piece)

@@ -138,8 +138,8 @@ class Guests:
             case "blocks" if disks:
                 return BlockWrites(disks, config)
             case "files" if disks:
-                find_tool("mke2fs")
-                find_tool("debugfs")
+                for tool in ("mke2fs", "debugfs", "e2fsck"):
+                    find_tool(tool)
                 return FileWrites(disks, config, self._directory)
             case "none" | "blocks" | "files":
                 return Idle()
