@@ -27,6 +27,7 @@ def a_pass(
     rate_mib: float = 100.0,
     dirty_mib: float | None = 10.0,
     fixed: float = 1.0,
+    snapshot: float = 0.0,
     predicted: float | None = None,
     started: float = 0.0,
 ) -> PassReport:
@@ -38,6 +39,7 @@ def a_pass(
         started=started,
         seconds=fixed + (mib / rate_mib if rate_mib else 0.0),
         fixed_seconds=fixed,
+        snapshot_seconds=snapshot,
         bytes=int(mib * MIB),
         written_bytes=int(mib * MIB),
         throughput_bytes_per_second=rate_mib * MIB,
@@ -69,6 +71,12 @@ def test_the_prediction_adds_up(
     """Shutdown, fixed cost, what was written since the last snapshot, and start."""
     passes = [FULL, a_pass(dirty_mib=dirty_mib, rate_mib=rate_mib, fixed=fixed)]
     assert predict_downtime(passes, COSTS, pending_seconds=pending) == pytest.approx(expected)
+
+
+def test_snapshots_are_no_part_of_the_downtime() -> None:
+    """The final pass reads the halted disks themselves."""
+    passes = [FULL, a_pass(dirty_mib=0.0, fixed=3.0, snapshot=1.2)]
+    assert predict_downtime(passes, COSTS, pending_seconds=0.0) == pytest.approx(3.0 + 1.8)
 
 
 def test_a_pass_that_moved_little_says_nothing_of_throughput() -> None:

@@ -103,6 +103,7 @@ async def test_a_complete_pass_is_measured() -> None:
     assert report.dirty_bytes_per_second == pytest.approx(40.0)
     assert report.fixed_seconds == pytest.approx(report.seconds - 0.5)
     assert report.seconds >= 2.0
+    assert report.snapshot_seconds == pytest.approx(2.0, abs=0.2)
     assert report.started == 1234.0
     assert set(result.parts) == {"open", "transfer", "confirm"}
     assert not any(end.open for end in pools.ends)

@@ -61,8 +61,8 @@ def predict_downtime(passes: Sequence[PassReport], costs: Costs, *, pending_seco
     pending_bytes = dirty * (pending_seconds + costs.shutdown_seconds)
     throughput = throughput_of(passes)
     transfer_seconds = pending_bytes / throughput if throughput > 0 else 0.0
-    # The least fixed cost seen of a delta: the final pass takes no snapshot and finds its imports open.
-    fixed_seconds = min(each.fixed_seconds for each in measured)
+    # The least fixed cost seen of a delta, but for its snapshots: the final pass takes none.
+    fixed_seconds = min(each.fixed_seconds - each.snapshot_seconds for each in measured)
     return costs.shutdown_seconds + fixed_seconds + transfer_seconds + costs.start_seconds
 
 

@@ -231,10 +231,10 @@ async def run_pass(
     finally:
         await close_all(*run.held.values())
     end = ways.clock.monotonic()
-    return PassRun(_judge(run, begun, end), _parts(run, began_copying, end), run.error)
+    return PassRun(_judge(run, begun, began_copying, end), _parts(run, began_copying, end), run.error)
 
 
-def _judge(run: _Pass, begun: Begun, end: float) -> PassReport:
+def _judge(run: _Pass, begun: Begun, began_copying: float, end: float) -> PassReport:
     disks = [run.reports[disk.disk] for disk in run.plan.disks]
     read_bytes = sum(disk.read_bytes for disk in disks)
     seconds = end - begun.monotonic_seconds
@@ -248,6 +248,7 @@ def _judge(run: _Pass, begun: Begun, end: float) -> PassReport:
         started=begun.epoch_seconds,
         seconds=seconds,
         fixed_seconds=seconds - transfer_seconds,
+        snapshot_seconds=began_copying - begun.monotonic_seconds,
         bytes=read_bytes,
         written_bytes=sum(disk.written_bytes for disk in disks),
         throughput_bytes_per_second=read_bytes / transfer_seconds if transfer_seconds > 0 else 0.0,
