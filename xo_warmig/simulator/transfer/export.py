@@ -12,7 +12,7 @@ from xo_warmig.simulator.transfer.vhd_layout import delta_layout, full_layout
 from xo_warmig.simulator.transfer.wire import Outlet, hang_up
 
 if TYPE_CHECKING:
-    from xo_warmig.simulator.server import HttpRequest
+    from xo_warmig.simulator.request import HttpRequest
 
 _MOST_VHD_BYTES = 2040 << 30
 _ZEROS = bytes(BLOCK)

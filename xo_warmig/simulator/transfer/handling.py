@@ -14,7 +14,7 @@ from xo_warmig.simulator.transfer import answers
 from xo_warmig.simulator.transfer.wire import cut_off, hang_up
 
 if TYPE_CHECKING:
-    from xo_warmig.simulator.server import HttpRequest
+    from xo_warmig.simulator.request import HttpRequest
 
 _log = logging.getLogger(__name__)
 

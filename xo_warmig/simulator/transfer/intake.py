@@ -20,7 +20,7 @@ from xo_warmig.simulator.transfer.vhd_intake import receive_vhd
 from xo_warmig.simulator.transfer.wire import Inlet
 
 if TYPE_CHECKING:
-    from xo_warmig.simulator.server import HttpRequest
+    from xo_warmig.simulator.request import HttpRequest
 
 
 def serve_import(request: "HttpRequest") -> None:
