@@ -4,6 +4,7 @@ Made from the types; ``python -m xo_warmig.api.schemas --write`` puts them into 
 """
 
 import argparse
+import inspect
 import json
 import sys
 from pathlib import Path
@@ -49,7 +50,21 @@ def documents() -> dict[str, Json]:
         files[f"methods/{method.name}.result.json"] = _file(f"{method.name} result", method.result)
     for name, kind in NOTIFICATIONS.items():
         files[f"notifications/{name}.json"] = _file(f"{name} notification", kind)
-    return files
+    return {name: _dedented(document) for name, document in files.items()}
+
+
+def _dedented(node: Any) -> Any:
+    """Docstrings without their indentation, which Python keeps up to 3.12 and drops from 3.13 on."""
+    match node:
+        case dict():
+            return {
+                key: inspect.cleandoc(value) if key == "description" and isinstance(value, str) else _dedented(value)
+                for key, value in node.items()
+            }
+        case list():
+            return [_dedented(each) for each in node]
+        case _:
+            return node
 
 
 def open_rpc() -> Json:

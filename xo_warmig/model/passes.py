@@ -69,10 +69,10 @@ class PassReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     started: float  # seconds since the epoch, this server's clock
     seconds: float
     fixed_seconds: float
-    snapshot_seconds: float  # of fixed_seconds: before the copy began, which a final pass has not
     bytes: int  # read from the source's streams
     written_bytes: int
     throughput_bytes_per_second: float
     dirty_bytes_per_second: float | None  # None for a full pass
     predicted_downtime_seconds: float | None
     disks: list[DiskPassReport]
+    snapshot_seconds: float = 0.0  # of fixed_seconds: before the copy began, which a final pass has not
