@@ -1,8 +1,13 @@
 """The demonstration as a stranger runs it: one command, and the proof that nothing was lost."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 TIMEOUT_SECONDS = 100
 
@@ -29,3 +34,18 @@ def test_the_demo_moves_a_vm_and_proves_it() -> None:
     assert files["files"] >= 20
     assert (files["e2fsck"], files["missing"], files["different"]) == (0, [], [])
     assert "refused by XAPI with VM_INCOMPATIBLE_WITH_THIS_HOST" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_demo_that_is_stopped_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    """In the middle of the migration: no process, no file."""
+    environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "xo_warmig", "demo"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as demo:
+        assert demo.stdout is not None
+        assert next(line for line in demo.stdout if "Preparing" in line)
+        assert any(tmp_path.iterdir())
+        demo.send_signal(number)
+        demo.stdout.read()
+    assert demo.returncode == 130
+    assert not any(tmp_path.iterdir())

@@ -2,14 +2,31 @@
 
 import asyncio
 import signal
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def termination_as_interrupt() -> Iterator[None]:
+    """SIGTERM does what Ctrl-C does, so that everything that was started is taken down."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 async def until_interrupted(stopped: Awaitable[None]) -> None:
     """Return on SIGINT or SIGTERM, or when ``stopped`` is done, whose error is raised."""
     loop = asyncio.get_running_loop()
     interrupted = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
         loop.add_signal_handler(number, interrupted.set)
     waiting = asyncio.ensure_future(stopped)
     interruption = asyncio.ensure_future(interrupted.wait())
@@ -21,5 +38,6 @@ async def until_interrupted(stopped: Awaitable[None]) -> None:
         for task in (waiting, interruption):
             task.cancel()
         await asyncio.gather(waiting, interruption, return_exceptions=True)
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number, handler in before.items():
             loop.remove_signal_handler(number)
+            signal.signal(number, handler)

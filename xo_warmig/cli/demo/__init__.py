@@ -9,6 +9,7 @@ from rich.console import Console
 
 from xo_warmig.cli.demo import scene, summary
 from xo_warmig.cli.demo.story import Outcome, Story
+from xo_warmig.cli.interrupts import termination_as_interrupt
 from xo_warmig.cli.options import json_option
 from xo_warmig.cli.terminal import errors, output, print_json
 from xo_warmig.simulator.launch import start_site
@@ -25,6 +26,7 @@ def demo(as_json: bool, serve: bool) -> None:
     console = errors() if as_json else output()
     files = _can_write_files(console)
     with (
+        termination_as_interrupt(),
         tempfile.TemporaryDirectory(prefix="xo-warmig-demo-") as directory,
         start_site(scene.site(files=files)) as site,
     ):
