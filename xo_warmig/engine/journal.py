@@ -10,7 +10,7 @@ from xo_warmig.engine.live import LivePass
 from xo_warmig.engine.reports import make_report, progress_now
 from xo_warmig.engine.state import MigrationState, apply
 from xo_warmig.engine.store import EventStore
-from xo_warmig.model.events import Event, PhaseChanged, Planned, WaitingChanged, Warned
+from xo_warmig.model.events import Event, PassFinished, PhaseChanged, Planned, WaitingChanged, Warned
 from xo_warmig.model.phases import Phase, WaitingFor
 from xo_warmig.model.reports import MigrationReport, Warning_
 from xo_warmig.replication.clock import Clock
@@ -19,9 +19,18 @@ from xo_warmig.replication.tasks import unbroken
 log = logging.getLogger("xo_warmig.engine")
 
 
+LONGEST_LOG_TEXT = 240
+
+
 def _told(event: Event) -> str:
-    """A fact for the log. A plan has the VM's whole record in it, where secrets may stand."""
-    return "Planned" if isinstance(event, Planned) else str(event)
+    """A fact for the log, on one short line. A plan has the VM's whole record in it, where secrets may stand."""
+    match event:
+        case Planned():
+            return "Planned"
+        case PassFinished(report=report):
+            return f"PassFinished({report})"
+    text = str(event)
+    return text if len(text) <= LONGEST_LOG_TEXT else f"{text[:LONGEST_LOG_TEXT]}..."
 
 
 class Journal:

@@ -4,6 +4,8 @@ from enum import StrEnum
 
 import msgspec
 
+from xo_warmig.model.units import format_bytes, format_seconds
+
 
 class PassKind(StrEnum):
     """``final`` is the one whose source is a halted VM's own disk."""
@@ -76,3 +78,7 @@ class PassReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     predicted_downtime_seconds: float | None
     disks: list[DiskPassReport]
     snapshot_seconds: float = 0.0  # of fixed_seconds: before the copy began, which a final pass has not
+
+    def __str__(self) -> str:
+        moved = f"{format_bytes(self.bytes)} in {format_seconds(self.seconds)}"
+        return f"pass {self.number} {self.kind} {self.verdict}: {moved}, {format_bytes(self.throughput_bytes_per_second)}/s"
