@@ -1,6 +1,7 @@
 """The engine as everything else sees it: start, watch, cancel, and the outcome. One task per migration drives it (``runner``)."""
 
 import asyncio
+import itertools
 import logging
 import statistics
 import uuid
@@ -219,10 +220,9 @@ class Engine:
             self._spawn(f"{work.id} watch", watch_late_halt(work, lambda: self._shutting_down(work)))
 
     def _shutting_down(self, than: Work) -> bool:
-        """Whether a later migration of the same VM asked for its shutdown."""
-        return any(
-            work is not than and work.vm == than.vm and work.state.shutdown_asked for work in self._works.values()
-        )
+        """Whether a later migration of the same VM asked for its shutdown, be it under way or over."""
+        later = itertools.takewhile(lambda journal: journal is not than.journal, self._of_vm(than.vm))
+        return any(journal.state.shutdown_asked for journal in later)
 
     def _learned(self) -> tuple[float, float]:
         """How long shutdown and start took in migrations so far, or what the settings guess."""

@@ -20,6 +20,11 @@ def is_temporary(error: PoolError) -> bool:
     return not isinstance(error, PoolUnreachable) and error.code in _TEMPORARY_CODES
 
 
+def is_outcome_lost(error: PoolError) -> bool:
+    """Whether the pool took the call and then forgot it, so that it may have come true or may yet do so."""
+    return error.code == "TASK_LOST"
+
+
 def as_warmig(error: BaseException) -> WarmigError:
     """The error itself, or what stands for one that nobody raised on purpose: its text may hold secrets and stays in the log."""
     if isinstance(error, WarmigError):

@@ -4,7 +4,7 @@ from xo_warmig.engine.adoption import release_all
 from xo_warmig.engine.blocks import demand_blocks
 from xo_warmig.engine.checks import halted_source
 from xo_warmig.engine.cutover import Stopwatch
-from xo_warmig.engine.failures import as_warmig, is_temporary, to_fact
+from xo_warmig.engine.failures import as_warmig, is_outcome_lost, is_temporary, to_fact
 from xo_warmig.engine.leftovers import leave, remove_snapshot
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import NoSuchObject, PoolError, PoolUnreachable, SafetyError, WarmigError
@@ -45,9 +45,11 @@ async def start_target(work: Work, watch: Stopwatch) -> None:
             if await target_runs(work):
                 break
         except PoolError as refusal:
+            # A toolstack that was restarted forgot its task, but may still be starting the VM.
+            uncertain = uncertain or is_outcome_lost(refusal)
             if await target_runs(work):
                 break
-            if attempt < work.settings.tries and is_temporary(refusal):
+            if attempt < work.settings.tries and (is_temporary(refusal) or is_outcome_lost(refusal)):
                 await work.clock.sleep(work.settings.retry_seconds)
                 continue
             if uncertain:
@@ -174,10 +176,21 @@ async def release_target(work: Work) -> None:
     """Free to start, off, and not started by anything but a person."""
     vm = work.state.plan.vm
     own = {name: text for name, text in vm.blocked_operations.items() if name in work.state.target_blocked}
-    await work.once_back(
-        lambda: work.tried(lambda: work.target.unblock_operations(work.target_vm, work.state.target_blocked, own))
-    )
-    await work.journal.record(TargetReleased())
+    try:
+        await work.once_back(
+            lambda: work.tried(lambda: work.target.unblock_operations(work.target_vm, work.state.target_blocked, own))
+        )
+    except PoolError as refusal:
+        # The copy is whole and the source stays off: nothing is gained by holding the migration open.
+        await work.journal.warn(
+            "TARGET_STILL_BLOCKED",
+            f"the target is complete, but its blocked operations could not be removed: {refusal}",
+            remedy="remove those that say xo_warmig by hand before you start it",
+            vm=work.target_vm,
+            operations=sorted(work.state.target_blocked),
+        )
+    else:
+        await work.journal.record(TargetReleased())
     if vm.ha_restart_priority or vm.auto_poweron:
         await work.journal.warn(
             "HA_LEFT_OFF",

@@ -12,7 +12,7 @@ from xo_warmig.engine.prepare import prepare
 from xo_warmig.engine.undo import start_after_late_halt, undo
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import Cancelled, PoolError, SafetyError, WarmigError
-from xo_warmig.model.events import CancelAsked, Failed, LateHaltWatched
+from xo_warmig.model.events import CancelAsked, CheckFailed, Failed, LateHaltWatched
 from xo_warmig.model.phases import Phase, WaitingFor
 
 log = logging.getLogger("xo_warmig.engine")
@@ -81,6 +81,9 @@ async def stand_still(work: Work, error: WarmigError) -> None:
     """Something unforeseen went wrong beyond the door: stop and tell, undo nothing."""
     log.error("migration %s stands still in %s: %s", work.id, work.state.phase, error)
     if work.state.phase is Phase.COMMITTING:
+        if not work.state.booted:
+            # Whoever waits for the answer has none yet, and none would come.
+            await work.journal.record(CheckFailed(running=work.state.target_started, error=to_fact(error)))
         await work.journal.warn(error.code, error.message, remedy=error.remedy, **error.evidence)
         await work.journal.enter(Phase.AWAITING_COMMIT)
         await work.journal.wait_for(WaitingFor.OPERATOR, error.message)

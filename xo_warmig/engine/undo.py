@@ -9,7 +9,7 @@ import logging
 from xo_warmig.engine.leftovers import leave, remove_snapshot, remove_target_disk, remove_target_vm
 from xo_warmig.engine.prepare import make_disk, make_vm
 from xo_warmig.engine.work import Work
-from xo_warmig.errors import NoSuchObject, PoolUnreachable, SafetyError, WarmigError
+from xo_warmig.errors import NoSuchObject, PoolError, PoolUnreachable, SafetyError, WarmigError
 from xo_warmig.model.events import (
     CopyKept,
     Effect,
@@ -202,7 +202,14 @@ async def start_source(work: Work) -> None:
     await work.source.unblock_operations(work.vm, aside, {})
     try:
         if await work.source.power_state(work.vm) is not PowerState.RUNNING:
-            await work.source.start_vm(work.vm)
+            try:
+                await work.source.start_vm(work.vm)
+            except PoolUnreachable:
+                raise
+            except PoolError:
+                # An earlier try whose answer was lost may have started it after all.
+                if await work.source.power_state(work.vm) is not PowerState.RUNNING:
+                    raise
     finally:
         if aside:
             await work.source.block_operations(work.vm, aside)

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
-from xo_warmig.engine.failures import is_temporary
+from xo_warmig.engine.failures import is_outcome_lost, is_temporary
 from xo_warmig.engine.journal import Journal
 from xo_warmig.engine.settings import Settings
 from xo_warmig.engine.state import MigrationState
@@ -109,12 +109,12 @@ class Work:
                 return result
 
     async def tried(self, call: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-        """Call a few times, if what the pool says is of the kind that passes."""
+        """Call a few times, if what the pool says is of the kind that passes. The call must be one that may run twice (R11)."""
         for _ in range(self.settings.tries - 1):
             try:
                 return await call()
             except PoolError as refusal:
-                if not is_temporary(refusal):
+                if not (is_temporary(refusal) or is_outcome_lost(refusal)):
                     raise
                 log.info("migration %s: tried again after: %s", self.id, refusal)
                 await self.clock.sleep(self.settings.retry_seconds)
