@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from xo_warmig.errors import PoolError
 from xo_warmig.xapi.snapshots import snapshot_disk
 
 
@@ -49,3 +50,18 @@ async def test_a_copied_tag_does_not_count(pool: Any, vdi: str, make_vdi: Callab
     copy = make_vdi(is_a_snapshot=True, other_config=tags)
     pool.get("VDI", pool._by_uuid("VDI", vdi))["snapshots"].append(copy)
     assert await snapshot_disk(pool, vdi, tag="m-1/1") != pool.get("VDI", copy)["uuid"]
+
+
+async def test_a_snapshot_that_cannot_be_tagged_is_destroyed(pool: Any, vdi: str) -> None:
+    """Nobody could tell it from a user's later, so it would stay for ever."""
+
+    def refuse(*_: Any) -> None:
+        raise pool.failure("INTERNAL_ERROR", "no")
+
+    def destroy(ref: str) -> None:
+        del pool.records["VDI"][ref]
+
+    pool.handlers |= {"VDI.set_other_config": refuse, "VDI.destroy": destroy}
+    with pytest.raises(PoolError, match="INTERNAL_ERROR"):
+        await snapshot_disk(pool, vdi, tag="m-1/1")
+    assert [record["uuid"] for record in pool.records["VDI"].values()] == [vdi]
