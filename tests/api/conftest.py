@@ -24,7 +24,7 @@ from xo_warmig.api.server_store import ServerStore
 from xo_warmig.api.settings import ApiSettings
 from xo_warmig.api.users import hash_password
 from xo_warmig.api.vault import open_vault
-from xo_warmig.errors import NoSuchObject, PoolUnreachable
+from xo_warmig.errors import InvalidRequest, NoSuchObject, PoolUnreachable
 from xo_warmig.model.events import Event, PhaseChanged, RecordedEvent
 from xo_warmig.model.phases import STAGES, Phase, WaitingFor
 from xo_warmig.model.reports import MigrationReport
@@ -148,7 +148,13 @@ class FakeServers:
         self._states: dict[str, ServerState] = {}
         self.credentials: dict[str, ServerCredentials] = {}
 
+    def clear(self) -> None:
+        """As after a restart."""
+        self._states.clear()
+
     async def add(self, server: ServerCredentials) -> None:
+        if server.host.startswith("ftp:"):
+            raise InvalidRequest(f"{server.host} is not the address of a server")
         self.credentials[server.id] = server
         self._states[server.id] = ServerState(
             id=server.id,

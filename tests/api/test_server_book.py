@@ -9,7 +9,7 @@ from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.server_store import ServerStore
 from xo_warmig.api.vault import Vault
 from xo_warmig.api.xo_errors import XoError
-from xo_warmig.errors import NoSuchObject, WarmigError
+from xo_warmig.errors import InvalidRequest, NoSuchObject, WarmigError
 
 KEY = b"k" * 32
 ASKED: dict[str, Any] = {
@@ -79,3 +79,48 @@ async def test_another_key_is_said_at_start(book: ServerBook, tmp_path: Path) ->
     await book.add(**ASKED, enabled=False)
     with pytest.raises(WarmigError, match="does not open"):
         ServerStore(tmp_path / "servers.json", Vault(b"o" * 32))
+
+
+async def test_what_is_no_address_is_not_stored(book: ServerBook, tmp_path: Path) -> None:
+    """Else the next start would find it."""
+    with pytest.raises(InvalidRequest):
+        await book.add(**(ASKED | {"host": "ftp://north"}), enabled=True)
+    assert ServerStore(tmp_path / "servers.json", Vault(KEY)).all() == []
+
+
+async def test_a_stored_server_that_is_refused_stops_no_start(
+    book: ServerBook, tmp_path: Path, fake_servers: Any
+) -> None:
+    """It is shown with its error, and can be removed; the others work."""
+    good, bad = [await book.add(**(ASKED | {"host": host}), enabled=True) for host in ("north", "south")]
+    path = tmp_path / "servers.json"
+    path.write_text(path.read_text().replace("south", "ftp://south"))
+    fake_servers.clear()
+    again = ServerBook(ServerStore(path, Vault(KEY)), fake_servers)
+    await again.restore()
+    shown = {state.id: state for state in again.states()}
+    assert shown[good].status == "connected"
+    assert (shown[bad].status, (shown[bad].error or {})["code"]) == ("disconnected", "INVALID_REQUEST")
+    with pytest.raises(InvalidRequest):
+        await again.enable(bad)
+    await again.disable(bad)
+    await again.remove(bad)
+    assert [state.id for state in again.states()] == [good]
+
+
+async def test_a_password_in_the_address_is_sealed_too(book: ServerBook, tmp_path: Path) -> None:
+    """The address is kept, shown and compared without it."""
+    id = await book.add(**(ASKED | {"host": "https://admin:s%40cret@north"}), enabled=True)
+    assert "cret" not in (tmp_path / "servers.json").read_text()
+    (stored,) = ServerStore(tmp_path / "servers.json", Vault(KEY)).all()
+    assert (stored.id, stored.host, stored.username, stored.password) == (id, "https://north", "admin", "s@cret")
+    with pytest.raises(XoError):
+        await book.add(**ASKED, enabled=True)
+
+
+async def test_a_server_that_cannot_be_stored_is_not_there(book: ServerBook, tmp_path: Path) -> None:
+    """Neither now nor after a restart."""
+    (tmp_path / "servers.json").mkdir()
+    with pytest.raises(IsADirectoryError):
+        await book.add(**ASKED, enabled=True)
+    assert book.states() == []

@@ -1,13 +1,18 @@
 """The configured pools: the stored credentials and the live connections, kept in step."""
 
+import logging
 import uuid
 
 import msgspec
 
 from xo_warmig.api import xo_errors
 from xo_warmig.api.ports import Servers
+from xo_warmig.api.server_address import key_of, without_credentials
 from xo_warmig.api.server_store import ServerStore
+from xo_warmig.errors import WarmigError
 from xo_warmig.model.servers import ServerCredentials, ServerState, ServerStatus
+
+log = logging.getLogger(__name__)
 
 
 class ServerBook:
@@ -16,47 +21,69 @@ class ServerBook:
     def __init__(self, store: ServerStore, servers: Servers) -> None:
         self._store = store
         self._servers = servers
+        self._unusable: dict[str, WarmigError] = {}
 
     async def restore(self) -> None:
-        """Register every stored server, at start."""
+        """Register every stored server, at start. One that is refused is shown with its error, and keeps no other from working."""
         for server in self._store.all():
-            await self._servers.add(server)
+            try:
+                await self._servers.add(server)
+            except WarmigError as error:
+                log.error("server %s cannot be used: %s", server.id, error)
+                self._unusable[server.id] = error
 
     def states(self) -> list[ServerState]:
         """As they are now; whether one is enabled is what was stored."""
         self.keep_pins()
-        enabled = {server.id: server.enabled for server in self._store.all()}
-        states = [state for state in self._servers.states() if state.id in enabled]
-        return [msgspec.structs.replace(state, enabled=enabled[state.id]) for state in states]
+        live = {state.id: state for state in self._servers.states()}
+        stored = [server for server in self._store.all() if server.id in live or server.id in self._unusable]
+        return [
+            msgspec.structs.replace(live[server.id], enabled=server.enabled)
+            if server.id in live
+            else _refused(server, self._unusable[server.id])
+            for server in stored
+        ]
 
     async def add(
         self, *, host: str, username: str, password: str, label: str, allow_unauthorized: bool, enabled: bool
     ) -> str:
-        """The new server's id. Raises XoError 16 when the address is registered already."""
-        if any(_address(server.host) == _address(host) for server in self._store.all()):
-            raise xo_errors.object_already_exists(host, "server")
+        """The new server's id. Credentials in ``host`` win over the others, as in XO.
+
+        Raises:
+            XoError: 16, the address is registered already. InvalidRequest: it is no address.
+        """
+        given = without_credentials(host)
+        if any(key_of(server.host) == key_of(given.host) for server in self._store.all()):
+            raise xo_errors.object_already_exists(given.host, "server")
         server = ServerCredentials(
             id=str(uuid.uuid4()),
-            host=host,
-            username=username,
-            password=password,
+            host=given.host,
+            username=given.username or username,
+            password=given.password or password,
             label=label,
             allow_unauthorized=allow_unauthorized,
             enabled=enabled,
         )
-        self._store.put(server)
-        await self._servers.add(server)
+        await self._servers.add(server)  # refuses what is no address: such a server must not be stored
+        try:
+            self._store.put(server)
+        except OSError:
+            await self._servers.remove(server.id)
+            raise
         return server.id
 
     async def remove(self, server_id: str) -> None:
         """Raises NoSuchObject."""
         self._store.get(server_id)
-        await self._servers.remove(server_id)
+        if self._unusable.pop(server_id, None) is None:
+            await self._servers.remove(server_id)
         self._store.remove(server_id)
 
     async def enable(self, server_id: str) -> None:
-        """Raises NoSuchObject, XoError 25 when it is not disconnected, PoolError when it cannot be connected."""
+        """Raises NoSuchObject, XoError 25 when it is not disconnected, PoolError when it cannot be connected, what restoring it raised."""
         server = self._store.get(server_id)
+        if server_id in self._unusable:
+            raise self._unusable[server_id]
         status = self._servers.state(server_id).status
         if status is not ServerStatus.DISCONNECTED:
             raise xo_errors.incorrect_state(
@@ -69,7 +96,8 @@ class ServerBook:
         """Raises NoSuchObject."""
         server = self._store.get(server_id)
         self._store.put(msgspec.structs.replace(server, enabled=False))
-        await self._servers.disconnect(server_id)
+        if server_id not in self._unusable:
+            await self._servers.disconnect(server_id)
 
     def keep_pins(self) -> None:
         """Store the certificates that connections pinned since, so that a restart does not trust anew."""
@@ -80,5 +108,16 @@ class ServerBook:
                 self._store.put(msgspec.structs.replace(server, fingerprint=pin))
 
 
-def _address(host: str) -> str:
-    return host.casefold().removeprefix("https://").rstrip("/")
+def _refused(server: ServerCredentials, error: WarmigError) -> ServerState:
+    """How a stored server is shown that could not be registered."""
+    return ServerState(
+        id=server.id,
+        host=without_credentials(server.host).host,
+        username=server.username,
+        label=server.label,
+        enabled=server.enabled,
+        allow_unauthorized=server.allow_unauthorized,
+        read_only=server.read_only,
+        status=ServerStatus.DISCONNECTED,
+        error=error.as_dict(),
+    )

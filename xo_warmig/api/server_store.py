@@ -30,15 +30,15 @@ class ServerStore:
             raise NoSuchObject(f"no such server {server_id}", evidence=evidence) from None
 
     def put(self, server: ServerCredentials) -> None:
-        self._servers[server.id] = server
-        self._write()
+        self._write({**self._servers, server.id: server})
 
     def remove(self, server_id: str) -> None:
-        self._servers.pop(server_id, None)
-        self._write()
+        self._write({id: server for id, server in self._servers.items() if id != server_id})
 
-    def _write(self) -> None:
-        self._file.write([self._sealed(server) for server in self._servers.values()])
+    def _write(self, servers: dict[str, ServerCredentials]) -> None:
+        """What could not be written is not remembered either."""
+        self._file.write([self._sealed(server) for server in servers.values()])
+        self._servers = servers
 
     def _sealed(self, server: ServerCredentials) -> ServerCredentials:
         password = self._vault.seal(server.password, purpose=_purpose(server))
