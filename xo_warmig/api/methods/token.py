@@ -33,7 +33,7 @@ class SetToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class DeleteTokens(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``token.delete`` and ``token.deleteOwn``: these tokens, and those whose members are all as in the pattern."""
+    """``token.delete`` and ``token.deleteOwn``: the tokens that fit the pattern; without one, these."""
 
     tokens: list[NonEmpty] | UnsetType = UNSET
     pattern: dict[str, Any] | UnsetType = UNSET
@@ -66,23 +66,29 @@ async def delete_own(call: Call, params: DeleteTokens) -> None:
 
 
 def _delete(call: Call, params: DeleteTokens, among: list[Token]) -> None:
-    named = set() if params.tokens is UNSET else set(params.tokens)
-    pattern = None if params.pattern is UNSET else params.pattern
-    chosen = [
-        token.id
-        for token in among
-        if token.id in named or (pattern is not None and matches(msgspec.to_builtins(token), pattern))
-    ]
+    named: list[str] = [] if params.tokens is UNSET else list(params.tokens)
+    pattern = {"id": {"__or": named}} if params.pattern is UNSET else params.pattern
+    chosen = [token.id for token in among if matches(msgspec.to_builtins(token), pattern)]
     call.services.accounts.tokens.delete(chosen)
 
 
 def matches(value: Any, pattern: Any) -> bool:
-    """Deep partial equality: every member of the pattern is in the value."""
-    if isinstance(pattern, dict):
-        return isinstance(value, dict) and all(
-            key in value and matches(value[key], item) for key, item in pattern.items()
-        )
-    return bool(value == pattern)
+    """XO's patterns (packages/value-matcher): members of objects, items of arrays, ``__and``, ``__or`` and ``__not``."""
+    match pattern:
+        case {"__and": list(parts)} if len(pattern) == 1:
+            return all(matches(value, part) for part in parts)
+        case {"__or": list(parts)} if len(pattern) == 1:
+            return any(matches(value, part) for part in parts)
+        case {"__not": part} if len(pattern) == 1:
+            return not matches(value, part)
+        case dict():
+            return isinstance(value, dict) and all(
+                key in value and matches(value[key], item) for key, item in pattern.items()
+            )
+        case list():
+            return isinstance(value, list) and all(any(matches(one, item) for one in value) for item in pattern)
+        case _:
+            return bool(value == pattern)
 
 
 METHODS = (
