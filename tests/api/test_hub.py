@@ -89,6 +89,14 @@ async def test_reports_are_for_administrators(hub: Hub, fake_engine: Any) -> Non
     assert await methods_told(admin) == ["all", "warmMigration"]
 
 
+async def test_an_expired_token_hears_nothing(hub: Hub, fake_engine: Any) -> None:
+    """Though its socket is still open: it sent nothing since."""
+    expired = Listener(session=Session("a", user_id="u", is_admin=True, expires_ms=1))
+    hub.join(expired)
+    await fake_engine.start(REQUEST, user="u")
+    assert await methods_told(expired) == []
+
+
 async def methods_told(listener: Listener) -> list[str]:
     """The notifications that come within a moment."""
     told: list[str] = []

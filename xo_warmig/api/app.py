@@ -46,7 +46,7 @@ def build_app(
     services = Services(
         engine=engine, servers=servers, accounts=accounts, version=xo_warmig.__version__, methods=METHODS
     )
-    hub = Hub(engine, linger_seconds=settings.task_linger_seconds)
+    hub = Hub(engine, linger_seconds=settings.task_linger_seconds, now_ms=accounts.now_ms)
     calls = Calls()
 
     @contextlib.asynccontextmanager

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import time
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from xo_warmig.api import tasks
@@ -25,10 +27,17 @@ class Listener(Protocol):
 
 
 class Hub:
-    """``linger_seconds``: how long the task of a migration that ended stays on show."""
+    """``linger_seconds``: how long the task of a migration that ended stays on show. ``now_ms``: the clock, for the end of tokens."""
 
-    def __init__(self, engine: MigrationEngine, *, linger_seconds: float) -> None:
+    def __init__(
+        self,
+        engine: MigrationEngine,
+        *,
+        linger_seconds: float,
+        now_ms: Callable[[], int] = lambda: round(time.time() * 1000),
+    ) -> None:
         self._engine = engine
+        self._now_ms = now_ms
         self._linger_seconds = linger_seconds
         self._listeners: set[Listener] = set()
         self._ending: dict[str, asyncio.TimerHandle] = {}
@@ -75,4 +84,10 @@ class Hub:
             listener.outbox.put_object(id, EXIT)
 
     def _audience(self) -> list[Listener]:
-        return [listener for listener in self._listeners if listener.session.user_id is not None]
+        """A socket whose token ended stays open until its next message (as in XO), but is told nothing any more."""
+        now_ms = self._now_ms()
+        return [
+            listener
+            for listener in self._listeners
+            if listener.session.user_id is not None and not listener.session.has_expired(now_ms)
+        ]
