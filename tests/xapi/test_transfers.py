@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from xo_warmig.errors import NoSuchObject, TransferError
+from xo_warmig.errors import NoSuchObject, PoolError, TransferError
 from xo_warmig.model.vm import Disk
 from xo_warmig.simulator.launch import Site
 from xo_warmig.xapi.pool import Pool
@@ -171,3 +171,13 @@ async def test_a_disk_that_is_not_there_is_named(source: Pool) -> None:
         await source.open_export("nowhere", base=None)
     with pytest.raises(NoSuchObject):
         await source.open_import("nowhere")
+
+
+async def test_a_transfer_that_never_began_leaves_no_task(
+    site: Site, ask: Any, target: Pool, vdi: str, no_faults: None
+) -> None:
+    """Its task is nobody's, and would stay pending for ever."""
+    ask(site.pools[1], "faults", kind="fail", match="VDI.get_SR")
+    with pytest.raises(PoolError, match="INTERNAL_ERROR"):
+        await target.open_import(vdi)
+    assert tasks_of(ask(site.pools[1], "state")) == []

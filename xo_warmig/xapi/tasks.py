@@ -83,6 +83,16 @@ async def forget(calls: Calls, task: str) -> None:
         log.debug("the task %s stays: %s", task, error)
 
 
+async def drop(calls: Calls, task: str) -> None:
+    """Clear away a task of our own that nobody works on: pending it would stay, as destroying it only marks it for its end.
+
+    ``task.set_status`` is there since 7.2; before that the mark must do.
+    """
+    with contextlib.suppress(PoolError):
+        await calls.call("task.set_status", task, "cancelled")
+    await forget(calls, task)
+
+
 def parse_result(text: str) -> str:
     """The value in a task's result: an XML-RPC fragment, a bare reference, or nothing.
 

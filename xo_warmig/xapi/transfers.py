@@ -216,7 +216,7 @@ class Transfers:
                 await job.abandon(self._connection)
                 raise
             reasoned = await self._reasoned(error, job) if isinstance(error, TransferError) else error
-            await tasks.forget(self._connection, job.task)  # no handler works on it
+            await tasks.drop(self._connection, job.task)  # no handler works on it
             raise reasoned from error.__cause__
 
     async def _reasoned(self, error: TransferError, job: Job) -> TransferError:
