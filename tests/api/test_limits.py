@@ -16,6 +16,7 @@ SETTINGS = ApiSettings(
     most_connections_per_address=5,
     most_calls_in_flight=3,
     most_bytes_before_sign_in=2000,
+    most_frame_bytes_before_sign_in=4000,
     slow_reader_seconds=0.5,
     trusted_proxies=["127.0.0.1"],
 )
@@ -85,6 +86,22 @@ def test_bytes_before_sign_in_are_bounded(new_client: Callable[..., Any]) -> Non
     error = client.error("system.methodSignature", {"method": "x" * 3000})
     assert "before signing in" in error["message"]
     assert client.error("system.methodSignature", {"method": "x"})["code"] == 1
+
+
+def test_a_large_frame_of_a_stranger_is_not_received(new_client: Callable[..., Any]) -> None:
+    """It ends the connection; after signing in it is taken, and after signing out it is not."""
+    stranger = new_client(None)
+    stranger.socket.send("x" * 4001)
+    with pytest.raises(ConnectionClosed) as closed:
+        stranger.take()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1009
+    client = new_client()
+    assert client.error("system.methodSignature", {"method": "x" * 4001})["code"] == 1
+    client.call("session.signOut")
+    client.socket.send("x" * 4001)
+    with pytest.raises(ConnectionClosed):
+        client.take()
 
 
 def test_large_frames_are_taken(client: Any) -> None:

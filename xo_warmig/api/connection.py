@@ -18,7 +18,7 @@ from xo_warmig.api.hub import Hub
 from xo_warmig.api.line import Line, LineDead
 from xo_warmig.api.outbox import Outbox
 from xo_warmig.api.session import Session
-from xo_warmig.api.settings import ApiSettings
+from xo_warmig.api.settings import MOST_FRAME_BYTES, ApiSettings
 from xo_warmig.api.state_file import to_json
 from xo_warmig.api.xo_errors import XoError
 
@@ -60,12 +60,13 @@ class Connection:
         self._hub = hub
         self._calls = calls
         self._flight = Flight(settings)
-        self._patience_seconds = settings.slow_reader_seconds
+        self._settings = settings
         self._now_ms = now_ms
 
     async def run(self, receive: Receive, send: Send) -> None:
         """From an upgrade that was admitted to the end of the connection."""
-        line = Line(receive, send, patience_seconds=self._patience_seconds)
+        line = Line(receive, send, patience_seconds=self._settings.slow_reader_seconds)
+        self._set_frame_limit(line)
         await receive()  # websocket.connect
         await send({"type": "websocket.accept"})
         self._hub.join(self)
@@ -91,25 +92,31 @@ class Connection:
             if self.session.has_expired(self._now_ms()):
                 await line.close(POLICY_VIOLATION, "the token has expired")
                 return
-            self._take(frame)
+            self._take(frame, line)
             await self.outbox.room()
 
-    def _take(self, frame: str | bytes) -> None:
+    def _set_frame_limit(self, line: Line) -> None:
+        """A stranger's frame is held in memory before anything is known of it."""
+        is_stranger = self.session.user_id is None
+        line.take_frames_up_to(self._settings.most_frame_bytes_before_sign_in if is_stranger else MOST_FRAME_BYTES)
+
+    def _take(self, frame: str | bytes, line: Line) -> None:
         message = parse(frame)
         busy = self._flight.refusal(message, len(frame), signed_in=self.session.user_id is not None)
         if busy is None:
             self._flight.enter(message, len(frame))
-            self._calls.start(self._answer(message, len(frame)))
+            self._calls.start(self._answer(message, len(frame), line))
             return
         for one in message if isinstance(message, list) else [message]:
             if isinstance(one, Request | Refused):
                 self.outbox.put_answer(_busy_answer(one, busy))
 
-    async def _answer(self, message: Message | list[Message], size_bytes: int) -> None:
+    async def _answer(self, message: Message | list[Message], size_bytes: int, line: Line) -> None:
         try:
             text = await self._dispatcher.answer(message, self.session)
         finally:
             self._flight.leave(message, size_bytes)
+            self._set_frame_limit(line)
         if text is not None:
             self.outbox.put_answer(text)
 

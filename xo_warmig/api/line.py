@@ -1,8 +1,9 @@
 """The sending side of one websocket: sends a text, waits until it is taken, and gives up on a peer that takes nothing.
 
 ASGI does not tell whether a peer reads, so this looks at how full the connection's own buffer is, and at what the peer's kernel has
-acknowledged. The connection is reached through ``receive``, which under uvicorn is a method of the protocol object that owns the
-transport; under a server where that is not so, only a ``send`` that blocks is noticed.
+acknowledged. It also says how large a frame may be that the peer sends. The connection is reached through ``receive``, which under
+uvicorn is a method of the protocol object that owns the transport; under a server where that is not so, only a ``send`` that blocks is
+noticed, and frames are bounded by that server alone.
 """
 
 import array
@@ -12,6 +13,7 @@ import termios
 from typing import Final
 
 from starlette.types import Receive, Send
+from websockets.protocol import Protocol
 
 _FIRST_LOOK_SECONDS: Final = 0.01
 _LATER_LOOK_SECONDS: Final = 0.5
@@ -27,8 +29,15 @@ class Line:
     def __init__(self, receive: Receive, send: Send, *, patience_seconds: float) -> None:
         self._send = send
         self._patience_seconds = patience_seconds
-        transport = getattr(getattr(receive, "__self__", None), "transport", None)
+        protocol = getattr(receive, "__self__", None)
+        self._frames = getattr(protocol, "conn", None)
+        transport = getattr(protocol, "transport", None)
         self._transport = transport if isinstance(transport, asyncio.WriteTransport) else None
+
+    def take_frames_up_to(self, most_bytes: int) -> None:
+        """From the next frame on; a larger one ends the connection as soon as its length is known (1009)."""
+        if isinstance(self._frames, Protocol):
+            self._frames.max_message_size = most_bytes
 
     async def send_text(self, text: str) -> None:
         """Returns when the peer took it. Raises LineDead."""

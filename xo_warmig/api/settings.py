@@ -18,6 +18,7 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     most_calls_in_flight: int = 1000
     most_bytes_in_flight: int = 2 * MOST_FRAME_BYTES
     most_bytes_before_sign_in: int = 1024 * 1024
+    most_frame_bytes_before_sign_in: int = 2 * 1024 * 1024  # a larger one is not even received
     slow_reader_seconds: float = 30.0
     task_linger_seconds: float = 30.0
     keep_pins_seconds: float = 30.0
