@@ -6,6 +6,7 @@ known here: see the schemas.
 
 import asyncio
 import contextlib
+import ipaddress
 import itertools
 import json
 import ssl
@@ -249,9 +250,9 @@ async def connect(
 
 async def _open(url: str, ca_file: str | None) -> ClientConnection:
     address = websocket_url(url)
-    loopback = (urlsplit(address).hostname or "").startswith("127.") or urlsplit(address).hostname == "localhost"
     context = ssl.create_default_context(cafile=ca_file) if address.startswith("wss:") else None
     try:
+        loopback = _is_loopback(urlsplit(address).hostname or "")
         return await open_websocket(
             address,
             ssl=context,
@@ -266,3 +267,11 @@ async def _open(url: str, ca_file: str | None) -> ClientConnection:
             evidence={"url": url},
             remedy="Start it with `xo-warmig serve`, or give its URL with --url.",
         ) from error
+
+
+def _is_loopback(host: str) -> bool:
+    """No proxy is asked for this machine."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
