@@ -318,6 +318,10 @@ class FakePool:
             end = FakeEnd(self, self.vdis[vdi], "target")
         return end.taken_over()
 
+    async def assert_startable(self, vm: str) -> None:
+        async with self.world.call(self._name, "assert_startable"):
+            self.known(vm)
+
     async def is_booted(self, vm: str, *, expect_tools: bool) -> bool:
         async with self.world.call(self._name, "is_booted"):
             return self.known(vm).power is PowerState.RUNNING and self.world.boots

@@ -119,3 +119,17 @@ def test_something_unforeseen_at_the_end_is_answered(play: Any) -> None:
         assert scene.engine.report(migration).phase is Phase.AWAITING_COMMIT
 
     play(body)
+
+
+def test_a_target_that_no_host_could_start_costs_no_downtime(play: Any) -> None:
+    """It is seen before the source is blocked or stopped."""
+
+    async def body(scene: Any) -> None:
+        world = scene.world
+        world.fail("target.assert_startable", error=world.refusal("NO_HOSTS_AVAILABLE"))
+        _, error = await failing(scene)
+        assert error.code == "NO_HOSTS_AVAILABLE"
+        assert not {"source.block_operations", "source.shut_down"} & set(world.trace)
+        world.assert_as_found()
+
+    play(body)

@@ -174,3 +174,33 @@ async def _timed_out(pool: Any, ref: str) -> PoolError:
     with pytest.raises(PoolError) as caught:
         await power._clean_shutdown(pool, ref, 0.05)
     return caught.value
+
+
+async def test_a_vm_is_startable_when_one_host_would_take_it(pool: Any, vm: Vm) -> None:
+    """Hosts that would not are passed over, disabled ones are not asked."""
+    hosts = [pool.add("host", name_label=f"host-{n}", enabled=n > 0) for n in range(3)]
+    asked = []
+
+    def check(_: str, host: str) -> None:
+        asked.append(host)
+        if host != hosts[2]:
+            raise pool.failure("HOST_NOT_ENOUGH_FREE_MEMORY", "2", "1")
+
+    pool.handlers["VM.assert_can_boot_here"] = check
+    await power.assert_startable(pool, vm[1])
+    assert asked == hosts[1:]
+
+
+async def test_a_vm_that_no_host_would_take_is_told_with_all_reasons(pool: Any, vm: Vm) -> None:
+    """By the names of the hosts."""
+    pool.add("host", name_label="full", enabled=True)
+    pool.add("host", name_label="off", enabled=False)
+
+    def check(*_: str) -> None:
+        raise pool.failure("HOST_NOT_ENOUGH_FREE_MEMORY", "2", "1")
+
+    pool.handlers["VM.assert_can_boot_here"] = check
+    with pytest.raises(PoolError) as error:
+        await power.assert_startable(pool, vm[1])
+    assert error.value.code == "NO_HOSTS_AVAILABLE"
+    assert error.value.evidence["hosts"] == {"full": "HOST_NOT_ENOUGH_FREE_MEMORY 2 1", "off": "HOST_DISABLED"}

@@ -73,6 +73,9 @@ async def look_ahead(work: Work) -> None:
             remedy="wait until it has ended and start the migration again",
         )
     await target_untouched(work)
+    # Within one pool the source's own memory may be what the target will get, so nothing can be said before.
+    if work.state.request.start_destination_vm and work.source.uuid != work.target.uuid:
+        await work.target.assert_startable(work.target_vm)
 
 
 async def open_ahead(work: Work) -> None:

@@ -151,6 +151,10 @@ class TargetPool(Pool, Protocol):
         """
         ...
 
+    async def assert_startable(self, vm: str) -> None:
+        """See that a live host could start it now, blocked or not. Raises PoolError with what speaks against each host."""
+        ...
+
     async def apply_volatile_state(self, vm: str, state: VolatileState) -> None: ...
 
     async def open_import(self, vdi: str) -> Import:

@@ -2,7 +2,7 @@
 
 import http.client
 import xmlrpc.client
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import XenAPI
@@ -78,6 +78,18 @@ def no_such_object(cls: str, uuid: str, *, pool: str = "") -> NoSuchObject:
     """An object that a pool does not have."""
     where = f" on {pool}" if pool else ""
     return NoSuchObject(f"no such {cls}{where}: {uuid}", evidence={"id": uuid, "type": cls})
+
+
+def no_host(vm: str, reasons: Mapping[str, str], *, pool: str) -> PoolError:
+    """No host of a pool could start a VM, and why not, by the hosts' names."""
+    told = "; ".join(f"{host}: {reason}" for host, reason in reasons.items())
+    code = "NO_HOSTS_AVAILABLE"
+    return PoolError(
+        f"no host of {pool or 'the pool'} could start the VM {vm} ({told})",
+        code=code,
+        evidence={"vm": vm, "pool": pool, "hosts": dict(reasons), "xapi": [code]},
+        remedy=_REMEDIES[code],
+    )
 
 
 def describe(error: Exception) -> str:

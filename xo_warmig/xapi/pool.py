@@ -53,6 +53,9 @@ class Pool:
     async def start_vm(self, vm: str) -> None:
         await power.start_vm(self._calls, vm)
 
+    async def assert_startable(self, vm: str) -> None:
+        await power.assert_startable(self._calls, vm)
+
     async def destroy_disk(self, vdi: str) -> None:
         await disposal.destroy_disk(self._calls, vdi)
 

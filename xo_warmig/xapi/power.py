@@ -28,6 +28,29 @@ _TOOK_TOO_LONG = frozenset({"VM_SHUTDOWN_TIMEOUT", "SHUTDOWN_TIMEOUT", "TASK_CAN
 log = logging.getLogger(__name__)
 
 
+async def assert_startable(calls: Calls, vm: str) -> None:
+    """See that one of the enabled hosts could start the VM now: memory, storage, networks; blocked operations do not count.
+
+    Raises:
+        PoolError: NO_HOSTS_AVAILABLE, with the reason of each host.
+    """
+    ref = await objects.ref_of(calls, "VM", vm)
+    reasons: dict[str, str] = {}
+    for host, record in (await calls.call("host.get_all_records")).items():
+        if not record["enabled"]:
+            reasons[record["name_label"]] = "HOST_DISABLED"
+            continue
+        try:
+            await calls.call("VM.assert_can_boot_here", ref, host)
+        except PoolUnreachable:
+            raise
+        except PoolError as error:
+            reasons[record["name_label"]] = " ".join([error.code, *failures.parameters_of(error)])
+        else:
+            return
+    raise failures.no_host(vm, reasons, pool=getattr(calls, "pool_name", ""))
+
+
 async def start_vm(calls: Calls, vm: str) -> None:
     """Start it and see it running.
 
