@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from xo_warmig.errors import NoSuchObject, SafetyError
+from xo_warmig.errors import NoSuchObject, PoolError, SafetyError
 from xo_warmig.model.vm import Disk, Vif, Vm
 from xo_warmig.xapi import creation
 from xo_warmig.xapi.disposal import discard_vm
@@ -169,3 +169,19 @@ async def test_a_running_target_is_not_discarded(pool: Any, source: Vm) -> None:
     with pytest.raises(SafetyError) as caught:
         await discard_vm(pool, vm)
     assert caught.value.code == "NOT_HALTED"
+
+
+@pytest.mark.parametrize("cls", ["VM", "VDI"])
+async def test_what_cannot_be_claimed_is_destroyed(pool: Any, source: Vm, disk: Disk, cls: str) -> None:
+    """Without its own uuid on it nobody would find it again: it would stay for ever."""
+
+    def refuse(*_: Any) -> None:
+        raise pool.failure("INTERNAL_ERROR", "no")
+
+    pool.handlers[f"{cls}.add_to_other_config"] = refuse
+    sr = pool.get("SR", pool.add("SR"))["uuid"]
+    before = set(pool.records[cls])
+    made = create(pool, source) if cls == "VM" else creation.create_disk(pool, disk, sr=sr, migration="m-1")
+    with pytest.raises(PoolError, match="INTERNAL_ERROR"):
+        await made
+    assert set(pool.records[cls]) == before

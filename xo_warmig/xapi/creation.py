@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from xo_warmig.errors import PoolError
+from xo_warmig.errors import PoolError, WarmigError
 from xo_warmig.model.vm import Disk, Vif, Vm
 from xo_warmig.xapi import blocking, objects, tasks
 from xo_warmig.xapi.connection import Calls
@@ -23,8 +23,7 @@ async def create_vm(
     uuid = await _find(calls, "VM", migration=migration, role=TARGET_ROLE)
     if uuid is None:
         ref = await calls.call("VM.create", vm_record(source, migration=migration, api_version=api_version))
-        uuid = str(await calls.call("VM.get_uuid", ref))
-        await calls.call("VM.add_to_other_config", ref, objects.SELF, uuid)
+        uuid = await _claim(calls, "VM", ref)
     else:
         ref = await objects.ref_of(calls, "VM", uuid)
     await blocking.block(calls, uuid, blocked)
@@ -43,9 +42,7 @@ async def create_disk(calls: Calls, source: Disk, *, sr: str, migration: str) ->
     if found is not None:
         return found
     ref = await tasks.run(calls, "VDI.create", vdi_record(source, sr_ref=sr_ref, migration=migration))
-    uuid = str(await calls.call("VDI.get_uuid", ref))
-    await calls.call("VDI.add_to_other_config", ref, objects.SELF, uuid)
-    return uuid
+    return await _claim(calls, "VDI", ref)
 
 
 async def attach_disk(calls: Calls, vm: str, vdi: str, source: Disk) -> None:
@@ -83,6 +80,21 @@ async def restore_ha(calls: Calls, vm: str, source: Vm) -> None:
         await calls.call("VM.set_ha_restart_priority", ref, source.ha_restart_priority)
     if AUTO_POWERON in source.other_config and AUTO_POWERON not in record["other_config"]:
         await calls.call("VM.add_to_other_config", ref, AUTO_POWERON, source.other_config[AUTO_POWERON])
+
+
+async def _claim(calls: Calls, cls: str, ref: str) -> str:
+    """Write its own uuid on a VM or VDI just made, and give it; what cannot be claimed is destroyed, as it would not be found again."""
+    try:
+        uuid = str(await calls.call(f"{cls}.get_uuid", ref))
+        await calls.call(f"{cls}.add_to_other_config", ref, objects.SELF, uuid)
+    except WarmigError as error:
+        try:
+            await tasks.run(calls, f"{cls}.destroy", ref)
+        except WarmigError as refusal:
+            error.evidence["left"] = ref
+            log.warning("a %s of ours that could not be claimed stays, as %s: %s", cls, ref, refusal)
+        raise
+    return uuid
 
 
 async def _find(calls: Calls, cls: str, *, migration: str, role: str) -> str | None:
