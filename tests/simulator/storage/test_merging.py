@@ -1,5 +1,6 @@
 """The rules of the garbage collector, on chains without records."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,25 @@ def test_images_that_may_not_be_touched_are_left(store: ChainStore) -> None:
     """An SR can say so."""
     store.destroy("s1")
     assert store.coalesce_once(lambda uuid: False) is None
+
+
+def test_who_may_be_touched_is_asked_with_no_lock_held(tmp_path: Path) -> None:
+    """The answer needs the records' lock, whose holder may be waiting for a chain: asked under a chain's lock, both wait for ever."""
+    store = ChainStore(tmp_path)
+    store.create("a", 4 << 20)
+    free: list[bool] = []
+
+    def allowed(uuid: str) -> bool:
+        def look() -> None:
+            taken = store.lock.acquire(timeout=1)
+            free.append(taken)
+            if taken:
+                store.lock.release()
+
+        other = threading.Thread(target=look)
+        other.start()
+        other.join()
+        return True
+
+    store.coalesce_once(allowed)
+    assert free == [True]

@@ -163,7 +163,9 @@ class ChainStore:
 
     def coalesce_once(self, allowed: Callable[[str], bool] = lambda uuid: True) -> Step | None:
         """Do the next step of garbage collection, if there is one; ``allowed`` says which images may be touched."""
-        step = next_step(self, allowed)
+        # Asked before any lock of ours is held: the answer is in the records, and who holds those may be waiting for a chain.
+        free = {uuid for uuid in self.uuids() if allowed(uuid)}
+        step = next_step(self, free.__contains__)
         if step is not None:
             merge(self, step)
         return step
