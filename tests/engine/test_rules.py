@@ -238,6 +238,22 @@ def test_r2_a_source_changed_since_its_shutdown_is_kept(play: Any) -> None:
     play(body)
 
 
+def test_r2_the_disks_of_a_source_that_somebody_removed_are_kept(play: Any) -> None:
+    """Who removed just the VM may have meant its disks to stay; that they were to go with it was never said of this state."""
+
+    async def body(scene: Any) -> None:
+        world = scene.world
+        before = {disk: world.source.vdis[disk] for disk in world.vm.vdis}
+        world.hooks["target.is_booted"] = world.source.vms.clear
+        migration = await scene.start(delete_source_vm=True)
+        await scene.ended_well(migration)
+        assert {disk: world.source.vdis[disk] for disk in before} == before
+        assert "source.destroy_vm" not in world.trace
+        assert "SOURCE_KEPT" in scene.codes(migration)
+
+    play(body)
+
+
 def test_r2_a_boot_that_was_not_seen_keeps_the_source(play: Any) -> None:
     """The migration waits for a person; whoever called learns the target's uuid, as it runs."""
 

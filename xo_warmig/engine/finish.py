@@ -248,7 +248,8 @@ async def against_deletion(work: Work) -> list[str]:
         blocking = work.state.blocking
         demand_blocks(blocking.operations if blocking else {}, vm.blocked_operations, side="source", vm=vm.uuid)
     except NoSuchObject:
-        return []  # nothing is there to be deleted but, perhaps, its disks
+        # Asked before our own destruction begins: somebody else removed it, and meant its disks to stay or to serve elsewhere.
+        return ["the VM was removed by somebody else; its disks, where they still stand, are not ours to destroy"]
     except SafetyError as change:
         return [str(as_warmig(change))]
     return [*_precious(work, vm)]
