@@ -36,11 +36,16 @@ def test_the_demo_moves_a_vm_and_proves_it() -> None:
     assert "refused by XAPI with VM_INCOMPATIBLE_WITH_THIS_HOST" in done.stderr
 
 
+# What a shell does for a command that ends in "&".
+IN_THE_BACKGROUND = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh"]
+
+
+@pytest.mark.parametrize("start", [[], IN_THE_BACKGROUND], ids=["started as a command", "started in the background"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_demo_that_is_stopped_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_demo_that_is_stopped_leaves_nothing(tmp_path: Path, number: signal.Signals, start: list[str]) -> None:
     """In the middle of the migration: no process, no file."""
     environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "xo_warmig", "demo"]
+    command = [*start, sys.executable, "-m", "xo_warmig", "demo"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as demo:
         assert demo.stdout is not None
         assert next(line for line in demo.stdout if "Preparing" in line)

@@ -9,16 +9,21 @@ from types import FrameType
 
 @contextmanager
 def termination_as_interrupt() -> Iterator[None]:
-    """SIGTERM does what Ctrl-C does, so that everything that was started is taken down."""
+    """SIGTERM does what Ctrl-C does, so that everything that was started is taken down.
+
+    Ctrl-C's own handler is set too: what a script starts in the background begins with SIGINT ignored, and would then hear neither.
+    """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         signal.raise_signal(signal.SIGINT)
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: interrupt}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 async def until_interrupted(stopped: Awaitable[None]) -> None:
