@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from xo_warmig.model.findings import PlanReport, SweepReport
 from xo_warmig.model.reports import MigrationReport
 from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.model.servers import ServerCredentials, ServerState
@@ -47,8 +48,39 @@ class MigrationEngine(Protocol):
         """Raises NoSuchObject."""
         ...
 
-    async def cancel(self, migration: str) -> None:
-        """Returns when it is cancelled and its disks are free. Raises NoSuchObject, IncorrectState."""
+    async def cancel(self, migration: str, *, drop: bool | None = None) -> None:
+        """Returns when it is cancelled and its disks are free. ``drop`` the copy, or keep it; None: as the request said.
+
+        Raises NoSuchObject, IncorrectState.
+        """
+        ...
+
+    async def cutover(self, migration: str) -> None:
+        """Cut over as soon as it pays, without waiting for a word or a time. Returns when that is recorded. Raises as ``cancel``."""
+        ...
+
+    async def pause(self, migration: str) -> None:
+        """Returns when no disk is attached any more. Raises as ``cancel``."""
+        ...
+
+    async def resume(self, migration: str) -> None:
+        """Go on after a pause. Returns when that is recorded. Raises as ``cancel``."""
+        ...
+
+    async def rollback(self, migration: str, *, discard_target_changes: bool) -> None:
+        """Returns when the source is as it was found. Raises as ``cancel``, and IncorrectState TARGET_HAS_CHANGES."""
+        ...
+
+    async def commit(self, migration: str) -> None:
+        """Returns when the source is settled and the migration done. Raises as ``cancel``."""
+        ...
+
+    async def plan(self, request: WarmMigrationRequest) -> PlanReport:
+        """Look and change nothing. Raises NoSuchObject, PoolUnreachable."""
+        ...
+
+    async def sweep(self, *, remove: bool) -> SweepReport:
+        """Objects of ours that no live migration and no kept copy owns, on all pools; ``remove`` them."""
         ...
 
     def watch(self) -> AbstractAsyncContextManager[AsyncIterator[Notice]]: ...

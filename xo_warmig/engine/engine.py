@@ -17,7 +17,7 @@ from xo_warmig.engine.journal import Journal
 from xo_warmig.engine.runner import drive, watch_late_halt
 from xo_warmig.engine.settings import Settings
 from xo_warmig.engine.state import MigrationState
-from xo_warmig.engine.store import EventStore, MemoryStore
+from xo_warmig.engine.store import MemoryStore, Store
 from xo_warmig.engine.survey import Survey, survey
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import IncorrectState, NoSuchObject
@@ -49,13 +49,13 @@ class Engine:
         self,
         pools: Pools,
         *,
-        store: EventStore | None = None,
+        store: Store | None = None,
         clock: Clock | None = None,
         copy: Copy = copy_vhd,
         settings: Settings | None = None,
     ) -> None:
         self._pools = pools
-        self._store: EventStore = store if store is not None else MemoryStore()
+        self._store: Store = store if store is not None else MemoryStore()
         self._clock: Clock = clock if clock is not None else SystemClock()
         self._copy = copy
         self._settings = settings if settings is not None else Settings()

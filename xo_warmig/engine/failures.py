@@ -4,25 +4,9 @@ import asyncio
 import logging
 from collections.abc import Iterator
 
-from xo_warmig.errors import Cancelled, PoolError, PoolUnreachable, WarmigError
+from xo_warmig.errors import Cancelled, WarmigError
 
 log = logging.getLogger("xo_warmig.engine")
-
-
-# What XAPI refuses now and may grant a moment later: a control domain that has yet to let go of a disk, another's operation.
-_TEMPORARY_CODES = frozenset(
-    {"OTHER_OPERATION_IN_PROGRESS", "VDI_IN_USE", "VBD_IN_USE", "SR_BACKEND_FAILURE_46", "INTERNAL_ERROR"}
-)
-
-
-def is_temporary(error: PoolError) -> bool:
-    """Whether the same call may succeed soon without anybody doing anything. The one place where that is told apart."""
-    return not isinstance(error, PoolUnreachable) and error.code in _TEMPORARY_CODES
-
-
-def is_outcome_lost(error: PoolError) -> bool:
-    """Whether the pool took the call and then forgot it, so that it may have come true or may yet do so."""
-    return error.code == "TASK_LOST"
 
 
 def as_warmig(error: BaseException) -> WarmigError:

@@ -4,7 +4,7 @@ from xo_warmig.engine.adoption import release_all
 from xo_warmig.engine.blocks import demand_blocks
 from xo_warmig.engine.checks import halted_source
 from xo_warmig.engine.cutover import Stopwatch
-from xo_warmig.engine.failures import as_warmig, is_outcome_lost, is_temporary, to_fact
+from xo_warmig.engine.failures import as_warmig, to_fact
 from xo_warmig.engine.leftovers import leave, remove_snapshot
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import NoSuchObject, PoolError, PoolUnreachable, SafetyError, WarmigError
@@ -18,6 +18,7 @@ from xo_warmig.model.events import (
 )
 from xo_warmig.model.phases import Phase, WaitingFor
 from xo_warmig.model.vm import PowerState, Vm
+from xo_warmig.replication.retries import is_outcome_lost, is_temporary
 
 
 class StartFailed(Exception):

@@ -9,7 +9,7 @@ from xo_warmig.engine.feed import Feed, Notice
 from xo_warmig.engine.live import LivePass
 from xo_warmig.engine.reports import make_report, progress_now
 from xo_warmig.engine.state import MigrationState, apply
-from xo_warmig.engine.store import EventStore
+from xo_warmig.engine.store import Store
 from xo_warmig.model.events import Event, PassFinished, PhaseChanged, Planned, WaitingChanged, Warned
 from xo_warmig.model.phases import Phase, WaitingFor
 from xo_warmig.model.reports import MigrationReport, Warning_
@@ -36,7 +36,7 @@ def _told(event: Event) -> str:
 class Journal:
     """One migration."""
 
-    def __init__(self, migration: str, store: EventStore, feed: Feed, clock: Clock) -> None:
+    def __init__(self, migration: str, store: Store, feed: Feed, clock: Clock) -> None:
         self.id = migration
         self.live: LivePass | None = None
         self._state: MigrationState | None = None
@@ -61,11 +61,10 @@ class Journal:
 
     async def _record(self, events: tuple[Event, ...]) -> None:
         async with self._order:
-            for event in events:
-                recorded = await self._store.append(self.id, self._clock.now(), event)
+            for recorded in await self._store.append(self.id, self._clock.now(), events):
                 self._state = apply(self._state, recorded)
-                log.info("migration %s: %s", self.id, _told(event))
-                self._feed.publish(Notice(report=self.report(), event=event))
+                log.info("migration %s: %s", self.id, _told(recorded.event))
+                self._feed.publish(Notice(report=self.report(), event=recorded.event))
         self._changed.set()
         self._changed = asyncio.Event()
 

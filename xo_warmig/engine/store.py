@@ -1,15 +1,20 @@
-"""Where facts are kept. A durable store fits the same interface; this one forgets with the process."""
+"""Where facts are kept, and what a running pass must not lose. A durable store fits the same interface; this one forgets."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from xo_warmig.model.events import Event, RecordedEvent
+from xo_warmig.model.passes import Mark
 
 
-class EventStore(Protocol):
-    """Append-only, in order, by migration."""
+class Store(Protocol):
+    """Facts: append-only, in order, by migration. Pending lists and marks: the last one by migration and source disk."""
 
-    async def append(self, migration: str, time: float, event: Event) -> RecordedEvent:
-        """Keep a fact; when this returns it is as durable as the store is. The first fact of a migration makes it known."""
+    async def append(self, migration: str, time: float, events: Sequence[Event]) -> list[RecordedEvent]:
+        """Keep facts, all or none; when this returns they are as durable as the store is.
+
+        The first fact of a migration, ``Planned``, makes it known.
+        """
         ...
 
     def migrations(self) -> list[str]:
@@ -20,17 +25,36 @@ class EventStore(Protocol):
         """All facts of a migration in order; empty for one that is not known."""
         ...
 
+    async def put_pending(self, migration: str, disk: str, blocks: bytes | None) -> None:
+        """The blocks that a pass is about to write, or None once a pass that had them is complete (R18)."""
+        ...
+
+    def pending(self, migration: str, disk: str) -> bytes | None: ...
+
+    async def put_mark(self, migration: str, disk: str, pass_number: int, mark: Mark | None) -> None:
+        """How far the disk is in that pass (R22). None forgets it."""
+        ...
+
+    def mark(self, migration: str, disk: str, pass_number: int) -> Mark | None:
+        """None when there is none of this very pass."""
+        ...
+
 
 class MemoryStore:
-    """Facts in memory."""
+    """Everything in memory, for tests."""
 
     def __init__(self) -> None:
         self._events: dict[str, list[RecordedEvent]] = {}
+        self._pending: dict[tuple[str, str], bytes] = {}
+        self._marks: dict[tuple[str, str], tuple[int, Mark]] = {}
 
-    async def append(self, migration: str, time: float, event: Event) -> RecordedEvent:
+    async def append(self, migration: str, time: float, events: Sequence[Event]) -> list[RecordedEvent]:
         log = self._events.setdefault(migration, [])
-        recorded = RecordedEvent(migration=migration, number=len(log) + 1, time=time, event=event)
-        log.append(recorded)
+        recorded = [
+            RecordedEvent(migration=migration, number=len(log) + 1 + index, time=time, event=event)
+            for index, event in enumerate(events)
+        ]
+        log += recorded
         return recorded
 
     def migrations(self) -> list[str]:
@@ -38,3 +62,22 @@ class MemoryStore:
 
     def events(self, migration: str) -> list[RecordedEvent]:
         return list(self._events.get(migration, ()))
+
+    async def put_pending(self, migration: str, disk: str, blocks: bytes | None) -> None:
+        if blocks is None:
+            self._pending.pop((migration, disk), None)
+        else:
+            self._pending[migration, disk] = blocks
+
+    def pending(self, migration: str, disk: str) -> bytes | None:
+        return self._pending.get((migration, disk))
+
+    async def put_mark(self, migration: str, disk: str, pass_number: int, mark: Mark | None) -> None:
+        if mark is None:
+            self._marks.pop((migration, disk), None)
+        else:
+            self._marks[migration, disk] = (pass_number, mark)
+
+    def mark(self, migration: str, disk: str, pass_number: int) -> Mark | None:
+        number, mark = self._marks.get((migration, disk), (0, None))
+        return mark if number == pass_number else None

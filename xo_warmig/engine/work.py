@@ -5,7 +5,6 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
-from xo_warmig.engine.failures import is_outcome_lost, is_temporary
 from xo_warmig.engine.journal import Journal
 from xo_warmig.engine.settings import Settings
 from xo_warmig.engine.state import MigrationState
@@ -13,6 +12,7 @@ from xo_warmig.errors import IncorrectState, PoolError, PoolUnreachable
 from xo_warmig.model.phases import WaitingFor, can_cancel
 from xo_warmig.replication.clock import Clock
 from xo_warmig.replication.ports import Import, Pools, SourcePool, TargetPool
+from xo_warmig.replication.retries import is_outcome_lost, is_temporary
 from xo_warmig.replication.run import Copy, Ways, close_all
 
 log = logging.getLogger("xo_warmig.engine")

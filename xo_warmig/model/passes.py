@@ -23,6 +23,26 @@ class Verdict(StrEnum):
     FAILED = "failed"
 
 
+class SentPiece(msgspec.Struct, frozen=True, array_like=True):
+    """A piece of a disk that was sent: its place and the xxh3-64 of its bytes."""
+
+    offset: int
+    length: int
+    xxh3: int
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a disk is in a pass (R22). Blocks travel in ascending order, so a byte offset of the disk says it.
+
+    Below ``confirmed`` all of the pass's list was confirmed by a task of the pool; below ``sent`` it was sent. ``tail``: the newest
+    pieces that were sent and not confirmed, in order, for comparing after a break.
+    """
+
+    confirmed: int = 0
+    sent: int = 0
+    tail: list[SentPiece] = []
+
+
 class DiskPassPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What one pass does to one disk.
 

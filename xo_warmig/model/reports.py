@@ -70,6 +70,12 @@ class MigrationReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     phase: Phase
     stage: Stage
     waiting_for: WaitingFor
+    waiting_reason: str = ""
+    paused: bool = False
+    epoch: int = 1  # how many times a server took it up
+    cutover_time: float | None = None  # when it is to cut over, if a time was given
+    commit_time: float | None = None  # when it commits by itself, once it waits for that
+    kept_until: float | None = None  # a failed or cancelled one: until when what it copied is kept for the next attempt
     progress: float
     created: float
     finished: float | None

@@ -1,7 +1,7 @@
 """What a client asks for: one warm migration and its options, under the names that XO's API and ours give them."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -46,4 +46,8 @@ class WarmMigrationRequest(msgspec.Struct, frozen=True, kw_only=True, rename="ca
     map_vdis_srs: dict[str, NonEmpty] = {}
     map_vifs_networks: dict[str, NonEmpty] = {}
     shutdown: ShutdownPolicy = ShutdownPolicy()
+    cutover: NonEmpty = (
+        "auto"  # "auto", "hold" (until warmMigration.cutover), or a time as ISO 8601 with its offset from UTC
+    )
+    commit: Literal["auto", "manual"] | Annotated[int, msgspec.Meta(ge=0)] = "auto"  # a number: seconds after the boot
     on_failure: OnFailure = OnFailure.KEEP

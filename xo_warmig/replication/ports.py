@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from xo_warmig.disks.streams import ByteSink, ByteSource
+from xo_warmig.model.findings import OurObject
+from xo_warmig.model.passes import Mark
 from xo_warmig.model.requests import ShutdownPolicy
 from xo_warmig.model.vm import Attachment, Disk, Network, PowerState, StorageRepository, Vif, Vm, VolatileState
 
@@ -87,14 +89,10 @@ class Pool(Protocol):
         """Destroy a VDI or snapshot; waits while a control domain still holds it; one that is gone already is success."""
         ...
 
+    async def shut_down(self, vm: str, policy: ShutdownPolicy) -> bool:
+        """Stop the VM by the policy and see it Halted; True when it went down cleanly.
 
-class SourcePool(Pool, Protocol):
-    """The pool that a VM leaves."""
-
-    async def snapshot_disk(self, vdi: str, *, tag: str) -> str:
-        """``VDI.snapshot``; the snapshot's uuid.
-
-        ``tag`` goes into its other_config with its own uuid (R11); a snapshot that has this tag is found, not made twice.
+        Raises PoolError with code SHUTDOWN_REFUSED or SHUTDOWN_TIMEOUT, and the VM may then still halt later.
         """
         ...
 
@@ -102,11 +100,36 @@ class SourcePool(Pool, Protocol):
         """Open a VHD export of ``vdi``, or of what differs from ``base``. Not repeatable: each call is a new connection."""
         ...
 
-    async def shut_down(self, vm: str, policy: ShutdownPolicy) -> bool:
-        """Stop the VM by the policy and see it Halted; True when it went down cleanly.
+    async def our_objects(self) -> list[OurObject]:
+        """Every VM, VDI and snapshot whose tags are ours and its own (R11), whatever migration it belongs to."""
+        ...
 
-        Raises PoolError with code SHUTDOWN_REFUSED or SHUTDOWN_TIMEOUT, and the VM may then still halt later.
+
+class SourcePool(Pool, Protocol):
+    """The pool that a VM leaves."""
+
+    async def snapshot_disk(self, vdi: str, *, tag: str, epoch: int) -> str:
+        """``VDI.snapshot``; the snapshot's uuid.
+
+        ``tag`` goes into its other_config with its own uuid (R11); a snapshot that has this tag is found, not made twice.
         """
+        ...
+
+    async def claim_door(self, vm: str, key: str, *, migration: str) -> None:
+        """Put the door key ``<migration>/<epoch>/<random>`` on the source (R16), and read it back.
+
+        A key of an earlier epoch of the same migration gives way; one of another migration stays.
+
+        Raises ForbiddenOperation with code SOURCE_CLAIMED; ``evidence`` has the other's ``key``.
+        """
+        ...
+
+    async def release_door(self, vm: str, *, migration: str) -> None:
+        """Remove the door key if it is this migration's. A VM that is gone is success."""
+        ...
+
+    async def note_moved(self, vm: str, text: str) -> None:
+        """Write on a source that is kept where it went (``xo_warmig:moved`` in its other_config). "" removes the note."""
         ...
 
     async def read_volatile_state(self, vm: str) -> VolatileState: ...
@@ -121,14 +144,14 @@ class TargetPool(Pool, Protocol):
 
     async def networks(self) -> list[Network]: ...
 
-    async def create_vm(self, source: Vm, *, migration: str, blocked: Mapping[str, str]) -> str:
+    async def create_vm(self, source: Vm, *, migration: str, epoch: int, blocked: Mapping[str, str]) -> str:
         """Make the target: all of the source's metadata that this pool takes, no disks; the uuid.
 
         Made as a template, then blocked, then made a VM (R1); HA and auto-power-on off (R13). Found again by the migration's tag.
         """
         ...
 
-    async def create_disk(self, source: Disk, *, sr: str, migration: str) -> str:
+    async def create_disk(self, source: Disk, *, sr: str, migration: str, epoch: int) -> str:
         """Make an empty VDI of the source disk's size and names; the uuid. Found again by tag."""
         ...
 
@@ -157,6 +180,18 @@ class TargetPool(Pool, Protocol):
 
     async def apply_volatile_state(self, vm: str, state: VolatileState) -> None: ...
 
+    async def apply_changes(self, vm: str, planned: Vm, now: Vm) -> None:
+        """Put on the target what the source's record changed between ``planned`` and ``now``, as far as it travels. Target halted."""
+        ...
+
+    async def clone_disk(self, vdi: str, source: Disk, *, migration: str, epoch: int) -> str:
+        """``VDI.clone`` of a target disk that an old writer does not let go of (R16); the clone's uuid. Found again by tag."""
+        ...
+
+    async def detach_disk(self, vm: str, vdi: str) -> None:
+        """Take the VBD on a disk from a halted VM that this migration made. One that is gone already is success."""
+        ...
+
     async def open_import(self, vdi: str) -> Import:
         """Open a sparse import into ``vdi``. Not repeatable: each call is a new connection."""
         ...
@@ -174,8 +209,24 @@ class TargetPool(Pool, Protocol):
         ...
 
 
+class PassBook(Protocol):
+    """Where a running pass writes down what must outlive the process. Durable when these return; by source disk."""
+
+    async def pending(self, disk: str, blocks: bytes) -> None:
+        """The blocks that this pass is about to write (R18): a bitmap of 2 MiB blocks, the first block in the highest bit."""
+        ...
+
+    async def mark(self, disk: str, mark: Mark) -> None:
+        """How far the disk is (R22)."""
+        ...
+
+
 class Pools(Protocol):
     """All connected pools."""
+
+    async def connected(self) -> tuple[list[TargetPool], list[str]]:
+        """The pools that answer, and the names of configured ones that do not."""
+        ...
 
     async def pool_of_vm(self, vm: str) -> SourcePool:
         """Raises NoSuchObject, or PoolUnreachable when the pool that had it is down."""
