@@ -61,6 +61,7 @@ def play() -> Play:
     def run(body: Callable[[Scene], Awaitable[Any]]) -> Any:
         async def whole() -> Any:
             scene = Scene()
+            await scene.engine.open()
             try:
                 return await body(scene)
             finally:
@@ -76,6 +77,7 @@ def calls_of_a_migration() -> Iterator[tuple[str, int]]:
 
     async def body() -> list[str]:
         scene = Scene()
+        await scene.engine.open()
         migration = await scene.start()
         scene.world.trace.append("started")
         await scene.engine.outcome(migration)

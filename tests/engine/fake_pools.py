@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from xo_warmig.errors import NoSuchObject, PoolError, PoolUnreachable, TransferError
+from xo_warmig.errors import ForbiddenOperation, NoSuchObject, PoolError, PoolUnreachable, TransferError
+from xo_warmig.model.findings import OurObject
 from xo_warmig.model.requests import ShutdownPolicy
 from xo_warmig.model.vm import Attachment, Disk, Network, PowerState, StorageRepository, Vif, Vm, VolatileState
+from xo_warmig.replication.ports import AnyPool
+from xo_warmig.replication.preflight import DOOR
 
 if TYPE_CHECKING:
     from tests.engine.world import World
@@ -43,6 +46,7 @@ class FakeVm:
         self.volatile: VolatileState | None = None
         self.tools = True
         self.ha = ""
+        self.other_config: dict[str, str] = {}
         self.extra: dict[str, Any] = {}
 
 
@@ -128,7 +132,7 @@ class FakePool:
             "is_a_template": False, "is_a_snapshot": False, "is_control_domain": False,
             "current_operations": list(vm.operations), "blocked_operations": dict(vm.blocked), "tools": vm.tools,
             "ha_restart_priority": "restart", "auto_poweron": True, "memory_static_max_bytes": 1 << 30,
-            "other_config": {}, "disks": [self.disk(vdi, number) for number, vdi in enumerate(vm.vdis)],
+            "other_config": dict(vm.other_config), "disks": [self.disk(vdi, number) for number, vdi in enumerate(vm.vdis)],
             "cd_drives": [], "networks": {"net-1": Network(uuid="net-1", name_label="lan", vlan=-1)},
             "vifs": [Vif(uuid="vif-1", device="0", mac="00:16:3e:00:00:01", mtu=1500, network="net-1")],
             "snapshots": list(vm.snapshots),
@@ -221,7 +225,7 @@ class FakePool:
                 raise self.world.refusal("VDI_IN_USE")
             self.vdis.pop(vdi, None)
 
-    async def snapshot_disk(self, vdi: str, *, tag: str) -> str:
+    async def snapshot_disk(self, vdi: str, *, tag: str, epoch: int) -> str:
         async with self.world.call(self._name, "snapshot_disk"):
             for each in self.vdis.values():
                 if each.tag == tag and each.snapshot_of == vdi:
@@ -258,6 +262,57 @@ class FakePool:
         record.power = PowerState.HALTED
         record.operations.remove("clean_shutdown")
 
+    async def claim_door(self, vm: str, key: str, *, migration: str) -> None:
+        async with self.world.call(self._name, "claim_door"):
+            there = self.known(vm).other_config.get(DOOR)
+            if there is not None and there.partition("/")[0] != migration:
+                raise ForbiddenOperation("another server has it", code="SOURCE_CLAIMED", evidence={"key": there})
+            self.known(vm).other_config[DOOR] = key
+
+    async def release_door(self, vm: str, *, migration: str) -> None:
+        async with self.world.call(self._name, "release_door"):
+            found = self.vms.get(vm)
+            if found is not None and found.other_config.get(DOOR, "").partition("/")[0] == migration:
+                del found.other_config[DOOR]
+
+    async def note_moved(self, vm: str, text: str) -> None:
+        async with self.world.call(self._name, "note_moved"):
+            self.known(vm).other_config["xo_warmig:moved"] = text
+
+    async def apply_changes(self, vm: str, planned: Vm, now: Vm) -> None:
+        async with self.world.call(self._name, "apply_changes"):
+            self.known(vm)
+
+    async def clone_disk(self, vdi: str, source: Disk, *, migration: str, epoch: int) -> str:
+        async with self.world.call(self._name, "clone_disk"):
+            made = FakeVdi(f"clone-{next(self.world.ids)}", self.vdis[vdi].size, self.vdis[vdi].sr)
+            made.tag, made.blocks = f"{migration}/{source.vdi}", dict(self.vdis[vdi].blocks)
+            self.vdis[made.uuid] = made
+            return made.uuid
+        raise AssertionError
+
+    async def detach_disk(self, vm: str, vdi: str) -> None:
+        async with self.world.call(self._name, "detach_disk"):
+            found = self.known(vm)
+            found.vdis = [each for each in found.vdis if each != vdi]
+
+    async def our_objects(self) -> list[OurObject]:
+        async with self.world.call(self._name, "our_objects"):
+            vms = [("vm", vm.uuid, vm.tag) for vm in self.vms.values() if vm.tag is not None]
+            vdis = [
+                ("snapshot" if vdi.snapshot_of else "vdi", vdi.uuid, vdi.tag)
+                for vdi in self.vdis.values()
+                if vdi.tag is not None
+            ]
+            return [
+                OurObject(
+                    pool=self.uuid, pool_name=self.name, kind=kind, uuid=uuid, name_label=uuid,
+                    migration=tag.partition("/")[0], role=kind,
+                )
+                for kind, uuid, tag in [*vms, *vdis]
+            ]  # fmt: skip
+        raise AssertionError
+
     async def read_volatile_state(self, vm: str) -> VolatileState:
         async with self.world.call(self._name, "read_volatile_state"):
             return VolatileState(time_offset="42")
@@ -271,7 +326,7 @@ class FakePool:
             for vdi in vdis:
                 self.vdis.pop(vdi, None)
 
-    async def create_vm(self, source: Vm, *, migration: str, blocked: Mapping[str, str]) -> str:
+    async def create_vm(self, source: Vm, *, migration: str, epoch: int, blocked: Mapping[str, str]) -> str:
         async with self.world.call(self._name, "create_vm"):
             for vm in self.vms.values():
                 if vm.tag == migration:
@@ -282,7 +337,7 @@ class FakePool:
             return made.uuid
         raise AssertionError
 
-    async def create_disk(self, source: Disk, *, sr: str, migration: str) -> str:
+    async def create_disk(self, source: Disk, *, sr: str, migration: str, epoch: int) -> str:
         async with self.world.call(self._name, "create_disk"):
             tag = f"{migration}/{source.vdi}"
             for vdi in self.vdis.values():
@@ -348,6 +403,13 @@ class FakePools:
 
     async def pool_of_sr(self, sr: str) -> FakePool:
         return self.find("SR", sr, lambda pool: sr in pool.srs)
+
+    async def connected(self) -> tuple[list[AnyPool], list[str]]:
+        up: list[AnyPool] = [pool for pool in self.pools if pool.name not in self.world.down]
+        return up, sorted(self.world.down)
+
+    async def pool(self, uuid: str) -> FakePool:
+        return self.find("pool", uuid, lambda pool: pool.uuid == uuid)
 
     def find(self, kind: str, uuid: str, has: Callable[[FakePool], bool]) -> FakePool:
         for pool in self.pools:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from xo_warmig.engine.engine import Engine
-from xo_warmig.engine.state import fold
+from xo_warmig.engine.fold import fold
 from xo_warmig.engine.store import MemoryStore
 from xo_warmig.model.events import RecordedEvent
 from xo_warmig.model.passes import PassKind, Verdict

@@ -1,6 +1,7 @@
 """Every call of a migration fails once, before and after its effect, by refusal and by a pool that does not answer: the source
 always comes out as it was, or the target runs; nothing of ours is forgotten."""
 
+import asyncio
 import contextlib
 from typing import Any
 
@@ -27,7 +28,7 @@ async def migrate_with_fault(scene: Any, point: tuple[str, int], kind: str, **ch
     with contextlib.suppress(WarmigError):
         await scene.engine.outcome(migration)
     while scene.engine.report(migration).phase not in (Phase.DONE, Phase.FAILED, Phase.AWAITING_COMMIT):
-        await scene.engine._clock.sleep(0.5)
+        await asyncio.sleep(0.5)
     return scene.engine.report(migration)
 
 

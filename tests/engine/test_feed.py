@@ -24,7 +24,7 @@ def a_report(migration: str, progress: float) -> MigrationReport:
     )  # fmt: skip
     request = WarmMigrationRequest(vm="vm-1", sr="sr", start_destination_vm=True, delete_source_vm=False)
     state = MigrationState(id=migration, created=0.0, request=request, user="admin", plan=plan)
-    return make_report(state, None, progress)
+    return make_report(state, None, progress, None)
 
 
 async def take(notices: Any, count: int) -> list[Notice]:

@@ -1,9 +1,8 @@
 """What earlier attempts at the same VM left: taken over where it is still good, else removed. Nothing of ours piles up (R6).
 
 A kept disk is good when its base still stands on the source and belongs to the same VDI of the same size (R18), and when nobody
-used the target meanwhile: halted, blocked with our own texts, no foreign VBD, its start never asked for (R17). The pass that broke
-needs no list of pending blocks here: a VHD delta is all that was written since its base, the broken pass's part included, and stays
-so when the snapshots between are gone.
+used the target meanwhile: halted, blocked with our own texts, no foreign VBD, its start never asked for (R17). What the pass that broke
+was about to write stays pending, and has to be in the next pass (R18).
 """
 
 import logging
@@ -14,9 +13,9 @@ from xo_warmig.engine.journal import Journal
 from xo_warmig.engine.leftovers import remove_left, remove_snapshot, remove_target_disk
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import NoSuchObject, PoolError, PoolUnreachable, WarmigError
-from xo_warmig.model.events import CopyAdopted, CopyReleased, TargetDiscarded
+from xo_warmig.model.events import CopyAdopted, CopyReleased, DoorReleased, TargetDiscarded
 from xo_warmig.model.plans import KeptDisk
-from xo_warmig.model.vm import PowerState, Vm
+from xo_warmig.model.vm import Disk, PowerState, Vm
 from xo_warmig.replication.ports import TargetPool
 
 log = logging.getLogger("xo_warmig.engine")
@@ -33,6 +32,9 @@ class Found(StrEnum):
 async def settle_earlier(work: Work) -> None:
     """Take over or remove what earlier attempts left, the newest first."""
     for journal in work.earlier:
+        if journal.state.door_key is not None:
+            await work.source.release_door(work.vm, migration=journal.id)
+            await journal.record(DoorReleased())
         await remove_left(work, journal, work.target)
         same_way = (
             journal.state.plan.target_pool == work.state.plan.target_pool
@@ -53,6 +55,8 @@ async def take_over(work: Work, journal: Journal) -> None:
     good = [each for each in kept if found is Found.UNTOUCHED and is_good(work, vm, each)]
     # The old shell goes first: the new one gets today's metadata, and a disk belongs to one of them only.
     await discard_shell(work, journal, work.target)
+    for each in good:
+        await work.store.put_pending(work.id, each.disk, work.store.pending(journal.id, each.disk))
     if good:
         await work.journal.record(CopyAdopted(earlier=journal.id, disks=good))
     await journal.record(CopyReleased(to=work.id))
@@ -68,17 +72,31 @@ async def take_over(work: Work, journal: Journal) -> None:
         )
 
 
+def why_not_reusable(kept: KeptDisk, disk: Disk | None, sr: str | None) -> str | None:
+    """What speaks against the next pass of this disk being a delta from the kept base (R18); None when nothing does.
+
+    Args:
+        disk: the source's disk as it is now, None when the VM has it no more.
+        sr: where it is to go.
+    """
+    if disk is None:
+        return "the VM does not have this disk any more"
+    if kept.target.base is None:
+        return "no pass of it was complete, or its copy was started since"
+    if kept.target.base not in disk.snapshots:
+        return "the snapshot that it is the copy of is gone, or the disk was reverted"
+    if kept.virtual_size_bytes != disk.virtual_size_bytes:
+        return "the disk was resized"
+    if kept.target.sr != sr:
+        return "the copy is on another storage repository"
+    return None
+
+
 def is_good(work: Work, vm: Vm, kept: KeptDisk) -> bool:
-    """Whether the next pass of this disk may be a delta from the kept base (R18)."""
+    """Whether the kept copy serves this migration."""
     disk = next((disk for disk in vm.disks if disk.vdi == kept.disk), None)
-    return (
-        disk is not None
-        and kept.disk not in work.state.target_disks
-        and kept.target.base is not None
-        and kept.target.base in disk.snapshots
-        and kept.virtual_size_bytes == disk.virtual_size_bytes
-        and kept.target.sr == work.state.plan.srs.get(kept.disk)
-    )
+    free = kept.disk not in work.state.target_disks
+    return free and why_not_reusable(kept, disk, work.state.plan.srs.get(kept.disk)) is None
 
 
 async def look_at_kept(journal: Journal, target: TargetPool) -> Found:
@@ -125,7 +143,7 @@ async def leave_alone(work: Work, journal: Journal) -> None:
     """Somebody took the kept target into use: it is theirs now. Only our snapshots on the source go."""
     state = journal.state
     bases = [each.target.base for each in state.kept if each.target.base is not None]
-    await journal.record(CopyReleased(to=None))
+    await journal.record(CopyReleased(to=None, in_use=True))
     for base in bases:
         await remove_snapshot(work, base)
     await work.journal.warn(

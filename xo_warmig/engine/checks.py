@@ -1,11 +1,14 @@
 """Looks at both sides before something depends on them. Each raises SafetyError naming its rule, and changes nothing."""
 
+from collections.abc import Mapping
+
 from xo_warmig.engine.blocks import demand_blocks
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import SafetyError
 from xo_warmig.model.vm import Attachment, PowerState, Vm
-from xo_warmig.replication.preflight import MOST_CHAIN_DEPTH, lack_of_space, snapshot_bytes
+from xo_warmig.replication.preflight import DOOR, MOST_CHAIN_DEPTH, lack_of_space, snapshot_bytes
 
+DOOR_LOST = "DOOR_LOST"
 # Our passes add a level each; SM refuses at 30.
 _LAST_CHAIN_DEPTH = MOST_CHAIN_DEPTH + 3
 
@@ -13,6 +16,7 @@ _LAST_CHAIN_DEPTH = MOST_CHAIN_DEPTH + 3
 async def running_source(work: Work) -> Vm:
     """The source, seen Running with the disks of the plan."""
     vm = await work.source.read_vm(work.vm)
+    demand_door(work, vm)
     demand_same_disks(work, vm)
     if vm.power_state is not PowerState.RUNNING:
         raise SafetyError(
@@ -27,6 +31,7 @@ async def running_source(work: Work) -> Vm:
 async def halted_source(work: Work) -> Vm:
     """The source, seen Halted with the disks of the plan and nobody writing to them (R3)."""
     vm = await work.source.read_vm(work.vm)
+    demand_door(work, vm)
     if vm.power_state is not PowerState.HALTED:
         raise SafetyError(
             f"the source VM is {vm.power_state} where it must be halted",
@@ -78,9 +83,29 @@ def demand_same_disks(work: Work, vm: Vm) -> None:
 
 async def source_blocked(work: Work) -> None:
     """R1: our blocks stand on the source."""
+    _demand_our_blocks(work, await work.source.blocked_operations(work.vm))
+
+
+def demand_source_blocks(work: Work, vm: Vm) -> None:
+    """The same, on a record that was read already."""
+    _demand_our_blocks(work, vm.blocked_operations)
+
+
+def _demand_our_blocks(work: Work, found: Mapping[str, str]) -> None:
     blocking = work.state.blocking
-    found = await work.source.blocked_operations(work.vm)
     demand_blocks(blocking.operations if blocking is not None else {"start": ""}, found, side="source", vm=work.vm)
+
+
+def demand_door(work: Work, vm: Vm) -> None:
+    """R16: our key is on the source, so no other server drives it."""
+    key, found = work.state.door_key, vm.other_config.get(DOOR)
+    if key is not None and found != key:
+        raise SafetyError(
+            "the door key on the source VM is not ours any more; another server may drive it",
+            code=DOOR_LOST,
+            evidence={"rule": "R16", "vm": vm.uuid, "expected": key, "actual": found},
+            remedy="find out which server took the VM; nothing more is done to either side by this migration",
+        )
 
 
 async def target_untouched(work: Work) -> None:

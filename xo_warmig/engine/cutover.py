@@ -7,52 +7,25 @@ disks are read only when it was seen halted with nobody writing to them (R1, R3)
 import asyncio
 
 from xo_warmig.engine.blocks import SOURCE_OPERATIONS, source_blocks
-from xo_warmig.engine.checks import halted_source, running_source, source_blocked, target_untouched
-from xo_warmig.engine.passes import carry_out
+from xo_warmig.engine.checks import (
+    demand_source_blocks,
+    halted_source,
+    running_source,
+    source_blocked,
+    target_untouched,
+)
+from xo_warmig.engine.deciding import decide_what_follows, decision_now
+from xo_warmig.engine.restoring import final_power, unblock_source
+from xo_warmig.engine.state import MigrationState
 from xo_warmig.engine.work import Work
-from xo_warmig.errors import ForbiddenOperation, SafetyError
-from xo_warmig.model.events import ShutdownAsked, SourceBlocking, SourceHalted
+from xo_warmig.errors import Cancelled, ForbiddenOperation, SafetyError
+from xo_warmig.model.events import PassStarted, ShutdownAsked, SourceBlocking, SourceHalted, SourceUnblocked
 from xo_warmig.model.passes import PassKind
 from xo_warmig.model.phases import Phase
-from xo_warmig.model.reports import Downtime, DowntimePart
 from xo_warmig.model.vm import Vm
-from xo_warmig.replication.clock import Clock
+from xo_warmig.replication.convergence import CutOver
 from xo_warmig.replication.plan import plan_pass
-from xo_warmig.replication.run import Begun
 from xo_warmig.replication.tasks import together, unbroken
-
-
-class Stopwatch:
-    """The downtime, part by part."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._last: float | None = None
-        self.parts: list[DowntimePart] = []
-
-    def start(self) -> None:
-        self._last = self._clock.monotonic()
-
-    def lap(self, name: str) -> None:
-        """All since the last lap was ``name``. Nothing is measured before the start."""
-        if self._last is not None:
-            now = self._clock.monotonic()
-            self.parts.append(DowntimePart(name=name, seconds=now - self._last))
-            self._last = now
-
-    def split(self, seconds: dict[str, float]) -> None:
-        """Parts that somebody else measured, one after the other since the last lap."""
-        if self._last is not None:
-            self.parts += [DowntimePart(name=name, seconds=part) for name, part in seconds.items()]
-            self._last += sum(seconds.values())
-
-    def downtime(self) -> Downtime:
-        """The sum, and each part once."""
-        by_name: dict[str, float] = {}
-        for part in self.parts:
-            by_name[part.name] = by_name.get(part.name, 0.0) + part.seconds
-        parts = [DowntimePart(name=name, seconds=seconds) for name, seconds in by_name.items()]
-        return Downtime(seconds=sum(by_name.values()), parts=parts)
 
 
 async def look_ahead(work: Work) -> None:
@@ -88,33 +61,66 @@ async def open_ahead(work: Work) -> None:
     await together(*(unbroken(hold(disk, target.vdi)) for disk, target in targets.items()))
 
 
-async def stop_source(work: Work, watch: Stopwatch) -> None:
+async def cut_over(work: Work) -> None:
+    """All that costs no downtime; then block and stop the source. Given up for another pass where the last one has become old."""
+    decision = decision_now(work)
+    if not isinstance(decision, CutOver):
+        await decide_what_follows(work)
+        return
+    await look_ahead(work)
+    await open_ahead(work)
+    await stop_source(work)
+
+
+async def stop_source(work: Work) -> None:
     """Block the source, then have it halted; a source that was halted all along is only blocked."""
+    if work.state.phase is Phase.STOPPING and await went_stale(work):
+        return
     await work.journal.enter(Phase.STOPPING)
     await unbroken(block_source(work))
-    await source_blocked(work)
-    if work.state.source_was_running:
-        await running_source(work)
+    await work.briefly(lambda: source_blocked(work))
+    if work.state.source_was_running and not work.state.source_halted:
+        await stop_running_source(work)
+    await begin_final(work)
+
+
+async def went_stale(work: Work) -> bool:
+    """A server that was away since the source was blocked: another pass first, where the downtime would be too long without."""
+    if work.state.shutdown_asked is not None or not work.state.source_was_running:
+        return False
+    if isinstance(decision_now(work), CutOver):
+        return False
+    await work.drop_held()
+    await unblock_source(work)
+    await work.journal.record(SourceUnblocked())
+    await work.journal.enter(Phase.SYNCING)
+    return True
+
+
+async def stop_running_source(work: Work) -> None:
+    """Ask for the shutdown once more where an earlier asking may have been lost; see it halted with nobody writing."""
+    if work.state.shutdown_asked is None:
+        await work.briefly(lambda: running_source(work))
         await work.journal.record(ShutdownAsked())
-        watch.start()
-        clean = await shut_down(work)
-        await halted_source(work)
-        await work.journal.record(SourceHalted(clean=clean))
-        watch.lap("shutdown")
+        work.watch.start()
     else:
-        await halted_source(work)
+        await final_power(work, seconds=work.state.request.shutdown.timeout)
+    clean = await work.briefly(lambda: shut_down(work))
+    await work.briefly(lambda: halted_source(work))
+    await work.journal.record(SourceHalted(clean=clean))
+    work.watch.lap("shutdown")
 
 
 async def block_source(work: Work) -> None:
     """Our blocks, with what stood there before written down first."""
     if work.state.blocking is None:
         ours = source_blocks(work.state)
-        found = await work.source.blocked_operations(work.vm)
+        found = await work.briefly(lambda: work.source.blocked_operations(work.vm))
         before = {operation: found[operation] for operation in SOURCE_OPERATIONS if operation in found}
         await work.journal.record(SourceBlocking(operations=ours, before=before))
     blocking = work.state.blocking
     if blocking is not None:
-        await work.source.block_operations(work.vm, blocking.operations)
+        await work.briefly(lambda: work.source.block_operations(work.vm, blocking.operations))
 
 
 async def shut_down(work: Work) -> bool:
@@ -136,8 +142,8 @@ async def shut_down(work: Work) -> bool:
         await asyncio.wait({asking, timer})
 
 
-async def final_pass(work: Work, watch: Stopwatch) -> None:
-    """The last delta, from the halted disks themselves, while the VM's own changed state travels beside it."""
+async def begin_final(work: Work) -> None:
+    """The last delta, from the halted disks themselves: never resumed, so begun anew after every break (R3, R22)."""
     await work.journal.enter(Phase.FINALISING)
     disks = work.state.plan.vm.disks
     plan = plan_pass(
@@ -148,34 +154,66 @@ async def final_pass(work: Work, watch: Stopwatch) -> None:
         targets=work.state.target_disks,
         zeroed_srs=work.state.plan.zeroed_srs,
     )
-    await source_blocked(work)
-    await target_untouched(work)
-    watch.lap("check")
-    begun = Begun(work.clock.now(), work.clock.monotonic(), None)
+    await together(
+        work.briefly(lambda: halted_and_blocked(work)),
+        work.briefly(lambda: target_untouched(work)),
+    )
+    work.watch.lap("check")
+    work.parts = {}
+    await work.journal.record(PassStarted(plan=plan))
+    work.carrying = asyncio.ensure_future(carry_state(work))
 
-    async def data() -> None:
-        run = await carry_out(work, plan, begun)
-        watch.split(run.parts)
 
-    await together(data(), carry_state(work))
-    watch.lap("state")
+async def halted_and_blocked(work: Work) -> None:
+    """R1, R3: one reading of the source says both."""
+    vm = await halted_source(work)
+    demand_source_blocks(work, vm)
 
 
 async def carry_state(work: Work) -> None:
-    """What the VM changed of itself while it ran."""
-    changed = await work.source.read_volatile_state(work.vm)
-    await work.target.apply_volatile_state(work.target_vm, changed)
+    """What the VM, or its owner, changed of itself since the target was made."""
+
+    async def carry() -> None:
+        changed = await work.source.read_volatile_state(work.vm)
+        now = await work.source.read_vm(work.vm)
+        await work.target.apply_changes(work.target_vm, work.state.plan.vm, now)
+        await work.target.apply_volatile_state(work.target_vm, changed)
+
+    await work.briefly(carry)
 
 
-async def verify(work: Work, watch: Stopwatch) -> None:
+async def verify(work: Work) -> None:
     """At the last byte all must be as at the first: the source halted and blocked (R1, R3), the target untouched (R17)."""
-    await work.journal.enter(Phase.VERIFYING)
-
-    async def source_side() -> None:
-        await halted_source(work)
-        await source_blocked(work)
-
+    work.watch.split(slowest_parts(work))
+    carrying, work.carrying = work.carrying, None
+    await (carrying if carrying is not None else carry_state(work))
+    work.watch.lap("state")
     if any(disk.vdi not in work.state.target_disks for disk in work.state.plan.vm.disks):
         raise SafetyError("a disk of the plan has no copy", code="DISK_MISSING", evidence={"rule": "R4"})
-    await together(source_side(), target_untouched(work))
-    watch.lap("verify")
+    await together(
+        work.briefly(lambda: halted_and_blocked(work)),
+        work.briefly(lambda: target_untouched(work)),
+    )
+    work.watch.lap("verify")
+    starts = work.state.request.start_destination_vm
+    await work.journal.enter(Phase.STARTING if starts else Phase.COMMITTING, guard=demand_not_cancelled)
+    work.start_asked_here = True
+
+
+def demand_not_cancelled(state: MigrationState) -> None:
+    """The last moment at which a cancel counts."""
+    if state.cancel_asked:
+        raise Cancelled("the migration was cancelled")
+
+
+def slowest_parts(work: Work) -> dict[str, float]:
+    """Opening, transfer and confirmation for all disks together: they go side by side."""
+    names = ("open", "transfer", "confirm")
+    ends = dict.fromkeys(names, 0.0)
+    for parts in work.parts.values():
+        sum_seconds = 0.0
+        for name in names:
+            sum_seconds += parts.get(name, 0.0)
+            ends[name] = max(ends[name], sum_seconds)
+    opened, copied = ends["open"], max(ends["open"], ends["transfer"])
+    return {"open": opened, "transfer": copied - opened, "confirm": max(copied, ends["confirm"]) - copied}

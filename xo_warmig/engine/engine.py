@@ -1,28 +1,44 @@
-"""The engine as everything else sees it: start, watch, cancel, and the outcome. One task per migration drives it (``runner``)."""
+"""The engine as everything else sees it: start, look, steer, and the outcome. A driver takes each migration from turn to turn."""
 
 import asyncio
-import itertools
 import logging
-import statistics
 import uuid
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple
 
 from xo_warmig.disks.copy import copy_vhd
+from xo_warmig.engine import steering
+from xo_warmig.engine.driver import Driver, PlainDriver
 from xo_warmig.engine.failures import from_fact
 from xo_warmig.engine.feed import Feed, Notice
 from xo_warmig.engine.joins import answers_again, demand_same
-from xo_warmig.engine.journal import Journal
-from xo_warmig.engine.runner import drive, watch_late_halt
+from xo_warmig.engine.journal import Guard, Journal
+from xo_warmig.engine.keeping import drop_expired
+from xo_warmig.engine.late_halt import watch_late_halt
+from xo_warmig.engine.planning import plan_report
 from xo_warmig.engine.settings import Settings
 from xo_warmig.engine.state import MigrationState
 from xo_warmig.engine.store import MemoryStore, Store
 from xo_warmig.engine.survey import Survey, survey
-from xo_warmig.engine.work import Work
+from xo_warmig.engine.sweeping import sweep
+from xo_warmig.engine.turns import Turn, copy_disk, take_turn
+from xo_warmig.engine.work import Surroundings, Work
+from xo_warmig.engine.works import Works
 from xo_warmig.errors import IncorrectState, NoSuchObject
-from xo_warmig.model.events import Planned, RecordedEvent
-from xo_warmig.model.phases import TRANSITIONS, Phase, can_cancel
+from xo_warmig.model.events import (
+    CancelAsked,
+    CommitAsked,
+    CutoverAsked,
+    Event,
+    PauseAsked,
+    Planned,
+    RecordedEvent,
+    ResumeAsked,
+    RollbackAsked,
+)
+from xo_warmig.model.findings import PlanReport, SweepReport
+from xo_warmig.model.phases import Phase
 from xo_warmig.model.reports import MigrationReport
 from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.replication.clock import Clock, SystemClock
@@ -31,8 +47,11 @@ from xo_warmig.replication.run import Copy
 
 log = logging.getLogger("xo_warmig.engine")
 
-# After closing was asked for, migrations beyond the point of no return get this long to reach their end.
+# After closing was asked for, migrations in their downtime get this long to get out of it.
 _CLOSE_SECONDS = 30.0
+_DOWN = frozenset(
+    {Phase.STOPPING, Phase.FINALISING, Phase.VERIFYING, Phase.STARTING, Phase.ROLLING_BACK, Phase.CANCELLING}
+)
 
 
 class Started(NamedTuple):
@@ -43,28 +62,60 @@ class Started(NamedTuple):
 
 
 class Engine:
-    """All migrations of this server. Use from one event loop."""
+    """All migrations of this server. Use from one event loop; ``open`` it first."""
 
     def __init__(
         self,
         pools: Pools,
         *,
         store: Store | None = None,
+        driver: Driver | None = None,
         clock: Clock | None = None,
         copy: Copy = copy_vhd,
         settings: Settings | None = None,
     ) -> None:
-        self._pools = pools
-        self._store: Store = store if store is not None else MemoryStore()
-        self._clock: Clock = clock if clock is not None else SystemClock()
-        self._copy = copy
-        self._settings = settings if settings is not None else Settings()
+        self._around = Surroundings(
+            pools,
+            store if store is not None else MemoryStore(),
+            copy,
+            clock if clock is not None else SystemClock(),
+            settings if settings is not None else Settings(),
+        )
+        self._driver: Driver = driver if driver is not None else PlainDriver()
         self._feed = Feed()
-        self._journals = {id_: self._journal(id_) for id_ in self._store.migrations()}
-        self._works: dict[str, Work] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._journals = {id_: self._journal(id_) for id_ in self._around.store.migrations()}
+        self._works = Works(self._journals, self._around)
+        self._beside: set[asyncio.Task[None]] = set()
         self._gates: dict[str, asyncio.Lock] = {}
         self._closing = False
+
+    async def open(self) -> None:
+        """Take up whatever an earlier process left: migrations that are not at their end, and watches over shutdowns given up."""
+        await self._driver.open(self)
+        for journal in list(self._journals.values()):
+            if not journal.state.ended:
+                log.info("migration %s goes on in %s", journal.id, journal.state.phase)
+                await self._driver.drive(journal.id)
+            elif journal.state.late_halt_watched is not None:
+                self._aside(self._watch(journal.id))
+        self._aside(self._drop_expired())
+
+    # What the driver calls.
+
+    async def turn(self, migration: str) -> Turn:
+        work = await self._works.of(migration)
+        turn = await take_turn(work)
+        if turn.ended:
+            self._works.forget(migration)
+            if work.state.late_halt_watched is not None:
+                self._aside(self._watch(migration))
+        return turn
+
+    async def copy(self, migration: str, number: int, disk: str) -> None:
+        if not self._known(migration).state.ended:
+            await copy_disk(await self._works.of(migration), number, disk)
+
+    # What clients call.
 
     async def start(self, request: WarmMigrationRequest, *, user: str) -> Started:
         """Check everything, then run the migration in the background; it does not depend on the caller's staying.
@@ -76,8 +127,7 @@ class Engine:
             joined = await self._joined(request)
             if joined is not None:
                 return Started(joined, joined=True)
-            earlier = self._earlier(request.vm)
-            seen = await survey(request, self._pools, [journal.state for journal in earlier])
+            seen = await self._survey(request)
             if seen.preflight.plan is None:
                 raise seen.preflight.errors[0]
             if self._closing:
@@ -85,8 +135,16 @@ class Engine:
             journal = self._journal(str(uuid.uuid4()))
             await journal.record(Planned(request=request, user=user, plan=seen.preflight.plan))
             self._journals[journal.id] = journal
-            self._run(journal, seen, earlier)
+            await self._driver.drive(journal.id)
             return Started(journal.id, joined=False)
+
+    async def plan(self, request: WarmMigrationRequest) -> PlanReport:
+        """Look and change nothing.
+
+        Raises:
+            NoSuchObject: the VM or the SR is not known. PoolUnreachable: a pool does not answer.
+        """
+        return plan_report(request, await self._survey(request), self._states_earlier(request.vm))
 
     async def outcome(self, migration: str) -> str:
         """The target's uuid once it was seen to boot, or, when it is not to be started, once all is done.
@@ -112,13 +170,13 @@ class Engine:
     def events(self, migration: str) -> list[RecordedEvent]:
         """All facts of a migration in order. Raises NoSuchObject."""
         self._known(migration)
-        return self._store.events(migration)
+        return self._around.store.events(migration)
 
     def watch(self) -> AbstractAsyncContextManager[AsyncIterator[Notice]]:
         """Notices of all migrations from here on. A slow reader gets the latest report of each, not all that led to it."""
         return self._feed.watch()
 
-    async def cancel(self, migration: str) -> None:
+    async def cancel(self, migration: str, *, drop: bool | None = None) -> None:
         """Stop a migration; returns when its disks are free and the source is as it was found (R5, R10). Twice is once.
 
         Raises:
@@ -126,39 +184,95 @@ class Engine:
             WarmigError: the source could not be given back.
         """
         journal = self._known(migration)
-        if journal.state.phase not in (Phase.CANCELLING, Phase.CANCELLED):
-            work = self._works.get(migration)
-            if work is None or not (work.cancellable or work.cancel_wanted):
-                raise _too_late(journal.state)
-            if not work.cancel_wanted:
-                work.cancel_wanted = True
-                if work.forward is not None:
-                    work.forward.cancel()
+        if journal.state.phase not in (Phase.CANCELLING, Phase.CANCELLED) and not journal.state.cancel_asked:
+            await self._ask(journal, CancelAsked(drop=drop), steering.demand_cancellable)
         while not journal.state.ended:
             await journal.changed()
         if journal.state.phase is Phase.FAILED and journal.state.error is not None:
             raise from_fact(journal.state.error)
 
+    async def pause(self, migration: str) -> None:
+        """Let go of all disks and wait; returns when nothing is attached. Twice is once. Raises IncorrectState."""
+        journal = self._known(migration)
+        if not journal.state.pause_asked:
+            await self._ask(journal, PauseAsked(), steering.demand_pausable)
+        while journal.state.pause_asked and not (journal.state.paused or journal.state.ended):
+            await journal.changed()
+
+    async def resume(self, migration: str) -> None:
+        """Go on after a pause; nothing when it is not paused and under way. Raises IncorrectState."""
+        journal = self._known(migration)
+        await journal.record(ResumeAsked(), guard=steering.demand_resumable)
+
+    async def cutover(self, migration: str) -> None:
+        """Cut over as soon as it pays, without waiting for a word or a time. Twice is once. Raises IncorrectState."""
+        journal = self._known(migration)
+        if journal.state.cutover_asked is None:
+            await journal.record(CutoverAsked(passes=len(journal.state.passes)), guard=steering.demand_cut_over)
+
+    async def rollback(self, migration: str, *, discard_target_changes: bool) -> None:
+        """Take the source back; returns when it is as it was found. Before the target's start this is a cancel.
+
+        Raises:
+            IncorrectState: TARGET_HAS_CHANGES without ``discard_target_changes``, or the phase does not allow it.
+        """
+        journal = self._known(migration)
+        if not journal.state.start_asked and not (journal.state.ended and not journal.state.cancel_asked):
+            await self.cancel(migration)
+            return
+        if not journal.state.rollback_asked:
+            guard = steering.rollback_guard(discard_target_changes=discard_target_changes)
+            await journal.record(RollbackAsked(), guard=guard)
+        while not journal.state.ended:
+            await journal.changed()
+        error = journal.state.error
+        if journal.state.phase is Phase.FAILED and error is not None and error.get("code") != "ROLLED_BACK":
+            raise from_fact(error)
+
+    async def commit(self, migration: str) -> None:
+        """Settle the source of a migration that waits for that; returns when it is done. Twice is once. Raises IncorrectState."""
+        journal = self._known(migration)
+        if journal.state.phase is not Phase.DONE and not journal.state.commit_asked:
+            await journal.record(CommitAsked(), guard=steering.demand_committable)
+        while journal.state.commit_asked and not journal.state.ended:
+            await journal.changed()
+        if not journal.state.ended:
+            raise steering.not_committed(journal.state)
+
+    async def sweep(self, *, remove: bool) -> SweepReport:
+        """Objects of ours that no live migration and no kept copy owns, on all pools that answer; ``remove`` them."""
+        return await sweep(self._around.pools, [each.state for each in self._journals.values()], remove=remove)
+
     async def close(self) -> None:
-        """Stop: what can be undone is cancelled, what is beyond that gets a while to end, and all connections are closed."""
+        """Stop. Migrations go on with the next process; one that is in its downtime gets a while to get out of it."""
         self._closing = True
-        cancellable = [id_ for id_, work in self._works.items() if work.cancellable]
-        await asyncio.gather(*(self.cancel(id_) for id_ in cancellable), return_exceptions=True)
-        driving = {task for id_, task in self._tasks.items() if id_ in self._works}
-        if driving:
-            await asyncio.wait(driving, timeout=_CLOSE_SECONDS)
-        left = [task for task in self._tasks.values() if not task.done()]
-        for task in left:
+        await self._out_of_downtime()
+        for work in self._works.all_at_hand():
+            work.closing = True
+            work.interrupt()
+        for task in self._beside:
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-        for journal in self._journals.values():
-            if journal.state.kept:
-                log.warning("migration %s leaves a kept copy in VM %s", journal.id, journal.state.target_vm)
+        await asyncio.gather(*self._beside, return_exceptions=True)
+        await self._driver.close()
+        await self._works.close()
+        for work in self._works.all_at_hand():
+            await work.drop_held()
 
     # What the above is made of.
 
+    async def _ask(self, journal: Journal, event: Event, guard: Guard) -> None:
+        """Record what somebody asked for, and interrupt what runs, so that the next turn sees it."""
+        await journal.record(event, guard=guard)
+        work = self._works.at_hand(journal.id)
+        if work is not None:
+            work.interrupt()
+
+    async def _survey(self, request: WarmMigrationRequest) -> Survey:
+        now = self._around.clock.now()
+        return await survey(request, self._around.pools, self._states_earlier(request.vm), now=now)
+
     def _journal(self, migration: str) -> Journal:
-        return Journal(migration, self._store, self._feed, self._clock)
+        return Journal(migration, self._around.store, self._feed, self._around.clock)
 
     def _known(self, migration: str) -> Journal:
         journal = self._journals.get(migration)
@@ -170,96 +284,62 @@ class Engine:
         """The migrations of a VM, the newest first."""
         return [journal for journal in reversed(self._journals.values()) if journal.state.plan.vm.uuid == vm]
 
+    def _states_earlier(self, vm: str) -> list[MigrationState]:
+        return [journal.state for journal in self._works.earlier(vm)]
+
     async def _joined(self, request: WarmMigrationRequest) -> str | None:
         for journal in self._of_vm(request.vm):
             if not journal.state.ended:
                 demand_same(request, journal.state)
                 return journal.id
         done = next((each for each in self._of_vm(request.vm) if each.state.phase is Phase.DONE), None)
-        if done is not None and await answers_again(request, done.state, self._pools):
+        if done is not None and await answers_again(request, done.state, self._around.pools):
             return done.id
         return None
 
-    def _earlier(self, vm: str) -> list[Journal]:
-        """Ended migrations of the VM that left something."""
-        return [each for each in self._of_vm(vm) if each.state.kept or each.state.left]
-
-    def _run(self, journal: Journal, seen: Survey, earlier: list[Journal]) -> None:
-        shutdown, start = self._learned()
-        work = Work(
-            journal,
-            seen.source,
-            seen.target,
-            copy=self._copy,
-            clock=self._clock,
-            settings=self._settings,
-            pools=self._pools,
-            earlier=earlier,
-            shutdown_seconds=shutdown,
-            start_seconds=start,
-        )
-        self._works[journal.id] = work
-        self._spawn(journal.id, self._drive(work))
-
-    def _spawn(self, name: str, body: Coroutine[Any, Any, None]) -> None:
+    def _aside(self, body: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(body)
-        self._tasks[name] = task
-        task.add_done_callback(lambda done: self._ended(name, done))
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
 
-    def _ended(self, name: str, task: "asyncio.Task[None]") -> None:
-        self._tasks.pop(name, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("the task of migration %s failed", name, exc_info=error)
-
-    async def _drive(self, work: Work) -> None:
-        try:
-            await drive(work)
-        finally:
-            self._works.pop(work.id, None)
-        if work.state.late_halt_watched:
-            self._spawn(f"{work.id} watch", watch_late_halt(work, lambda: self._shutting_down(work)))
+    async def _watch(self, migration: str) -> None:
+        work = await self._works.of(migration)
+        await watch_late_halt(work, lambda: self._shutting_down(work))
+        self._works.forget(migration)
 
     def _shutting_down(self, than: Work) -> bool:
         """Whether a later migration of the same VM asked for its shutdown, be it under way or over."""
-        later = itertools.takewhile(lambda journal: journal is not than.journal, self._of_vm(than.vm))
-        return any(journal.state.shutdown_asked for journal in later)
+        for journal in self._of_vm(than.vm):
+            if journal.id == than.id:
+                return False
+            if journal.state.shutdown_asked is not None:
+                return True
+        return False
 
-    def _learned(self) -> tuple[float, float]:
-        """How long shutdown and start took in migrations so far, or what the settings guess."""
-        downtimes = [each.state.downtime for each in self._journals.values() if each.state.downtime is not None]
-        parts = [(part.name, part.seconds) for downtime in downtimes for part in downtime.parts]
-        return (
-            _median((seconds for name, seconds in parts if name == "shutdown"), self._settings.shutdown_seconds),
-            _median((seconds for name, seconds in parts if name == "start"), self._settings.start_seconds),
-        )
+    async def _drop_expired(self) -> None:
+        while True:
+            await drop_expired(self._journals, self._works)
+            await self._around.clock.sleep(self._around.settings.expiry_seconds)
 
+    async def _out_of_downtime(self) -> None:
+        async def wait() -> None:
+            while any(work.state.phase in _DOWN for work in self._works.all_at_hand()):
+                await asyncio.sleep(0.05)
 
-def _median(values: Iterable[float], otherwise: float) -> float:
-    known = list(values)
-    return statistics.median(known) if known else otherwise
+        try:
+            await asyncio.wait_for(wait(), _CLOSE_SECONDS)
+        except TimeoutError:
+            log.warning("the server stops although a migration is in its downtime; it goes on with the next start")
 
 
 def _answer(state: MigrationState) -> str | None:
     """The outcome so far: the target's uuid, None while it is open, or the error raised."""
-    if state.booted or state.phase is Phase.DONE:
+    if state.phase in (Phase.FAILED, Phase.CANCELLED) and state.error is not None:
+        raise from_fact(state.error)
+    if state.booted is not None or state.phase is Phase.DONE:
         return state.target_vm
     if state.check_failed is not None:
         if state.check_failed.running:
             return state.target_vm  # it runs; that its boot was not seen stands in the warnings
         raise from_fact(state.check_failed.error)
-    if state.phase in (Phase.FAILED, Phase.CANCELLED) and state.error is not None:
-        raise from_fact(state.error)
     return None
-
-
-def _too_late(state: MigrationState) -> IncorrectState:
-    return IncorrectState(
-        f"the migration is {state.phase} and cannot be cancelled any more",
-        code="TOO_LATE_TO_CANCEL",
-        evidence={
-            "object": state.id,
-            "property": "phase",
-            "actual": str(state.phase),
-            "expected": sorted(str(phase) for phase in TRANSITIONS if can_cancel(phase)),
-        },
-    )

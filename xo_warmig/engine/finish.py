@@ -1,142 +1,25 @@
-"""From asking for the target's start to the end. From here on nothing rolls back by itself, save a start that plainly failed."""
+"""The end of the source's part: deleted if that was asked for and is safe, else kept halted and blocked, with a note where it went."""
+
+import logging
 
 from xo_warmig.engine.adoption import release_all
 from xo_warmig.engine.blocks import demand_blocks
 from xo_warmig.engine.checks import halted_source
-from xo_warmig.engine.cutover import Stopwatch
-from xo_warmig.engine.failures import as_warmig, to_fact
-from xo_warmig.engine.leftovers import leave, remove_snapshot
+from xo_warmig.engine.detaching import see_detached
+from xo_warmig.engine.door import release_door
+from xo_warmig.engine.failures import as_warmig
+from xo_warmig.engine.leftovers import leave, remove_own_left, remove_snapshot
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import NoSuchObject, PoolError, PoolUnreachable, SafetyError, WarmigError
 from xo_warmig.model.events import (
-    CheckFailed,
-    DowntimeMeasured,
     SourceDeleted,
-    TargetBooted,
+    SourceDeleting,
     TargetReleased,
-    TargetStarted,
 )
-from xo_warmig.model.phases import Phase, WaitingFor
-from xo_warmig.model.vm import PowerState, Vm
-from xo_warmig.replication.retries import is_outcome_lost, is_temporary
+from xo_warmig.model.phases import Phase
+from xo_warmig.model.vm import Vm
 
-
-class StartFailed(Exception):
-    """The pool refused the start, and the target was seen halted with its disks free: the one way back from ``starting``."""
-
-    def __init__(self, refusal: WarmigError) -> None:
-        super().__init__(str(refusal))
-        self.refusal = refusal
-
-
-async def start_target(work: Work, watch: Stopwatch) -> None:
-    """Take our blocks off the target and start it. The phase was recorded before: the start counts as asked for.
-
-    Raises:
-        StartFailed: rolling back is safe. SafetyError: whether the target ran is not known, so nothing may be undone.
-    """
-    uncertain = False
-    for attempt in range(1, work.settings.tries + 1):
-        try:
-            await work.target.unblock_operations(work.target_vm, work.state.target_blocked, {})
-            await work.target.start_vm(work.target_vm)
-            break
-        except PoolUnreachable:
-            uncertain = True  # it may have been accepted
-            if await target_runs(work):
-                break
-        except PoolError as refusal:
-            # A toolstack that was restarted forgot its task, but may still be starting the VM.
-            uncertain = uncertain or is_outcome_lost(refusal)
-            if await target_runs(work):
-                break
-            if attempt < work.settings.tries and (is_temporary(refusal) or is_outcome_lost(refusal)):
-                await work.clock.sleep(work.settings.retry_seconds)
-                continue
-            if uncertain:
-                raise _uncertain(work, refusal) from refusal
-            raise StartFailed(refusal) from refusal
-    else:
-        raise _uncertain(work, None)
-    watch.lap("start")
-    await work.journal.record(TargetStarted())
-    await work.journal.record(DowntimeMeasured(downtime=watch.downtime()))
-
-
-async def target_runs(work: Work) -> bool:
-    """See whether it runs, waiting for its pool for as long as it is away. False only when it is Halted and its disks are free.
-
-    Raises:
-        SafetyError: it is neither.
-    """
-    vm = await work.once_back(lambda: work.target.read_vm(work.target_vm))
-    if vm.power_state is PowerState.RUNNING:
-        return True
-    vdis = [disk.vdi for disk in work.state.target_disks.values()]
-    held: list[str] = []
-
-    async def free() -> bool:
-        seen = await work.once_back(lambda: work.target.read_vm(work.target_vm))
-        used = await work.once_back(lambda: work.target.attachments(vdis))
-        held[:] = [each.vdi for each in used if each.plugged]
-        return seen.power_state is not PowerState.HALTED or not (held or "start" in seen.current_operations)
-
-    times = work.settings
-    if not await work.until(free, seconds=times.detach_seconds, poll_seconds=times.detach_poll_seconds):
-        raise _uncertain(work, None)
-    vm = await work.once_back(lambda: work.target.read_vm(work.target_vm))
-    if vm.power_state is PowerState.RUNNING:
-        return True
-    if vm.power_state is not PowerState.HALTED:
-        raise _uncertain(work, None)
-    return False
-
-
-def _uncertain(work: Work, refusal: WarmigError | None) -> SafetyError:
-    return SafetyError(
-        "the target was asked to start and does not run; whether it ran is not known, so the source stays off",
-        code="START_UNCERTAIN",
-        evidence={
-            "rule": "R5",
-            "vm": work.target_vm,
-            "refusal": None if refusal is None else refusal.as_dict(),
-        },
-        remedy="look at the target: start it by hand, or if it never ran, remove the source's blocked operations and start that",
-    )
-
-
-async def check_boot(work: Work) -> None:
-    """See the target boot, with tools where the source had them; a check that fails leaves the decision to a person."""
-    await work.journal.enter(Phase.CHECKING)
-    expect_tools = work.state.plan.vm.tools and work.state.source_was_running
-
-    async def booted() -> bool:
-        try:
-            return await work.once_back(lambda: work.target.is_booted(work.target_vm, expect_tools=expect_tools))
-        except PoolError:
-            return False
-
-    times = work.settings
-    if await work.until(booted, seconds=times.boot_seconds, poll_seconds=times.boot_poll_seconds):
-        await work.journal.record(TargetBooted())
-        return
-    running = await work.once_back(lambda: work.target.power_state(work.target_vm)) is PowerState.RUNNING
-    error = SafetyError(
-        "the target was started, but its boot was not seen in time",
-        code="CHECK_TIMED_OUT",
-        evidence={"vm": work.target_vm, "running": running, "expected_tools": expect_tools},
-        remedy="look at the target's console; the source is kept, halted and blocked",
-    )
-    await hold_for_operator(work, error, running=running)
-
-
-async def hold_for_operator(work: Work, error: WarmigError, *, running: bool) -> None:
-    """Stop here: what follows is for a person to decide."""
-    await work.journal.enter(Phase.CHECKING)
-    await work.journal.record(CheckFailed(running=running, error=to_fact(error)))
-    await work.journal.warn(error.code, error.message, remedy=error.remedy, **error.evidence)
-    await work.journal.enter(Phase.AWAITING_COMMIT)
-    await work.journal.wait_for(WaitingFor.OPERATOR, error.message)
+log = logging.getLogger("xo_warmig.engine")
 
 
 async def commit(work: Work) -> None:
@@ -146,12 +29,28 @@ async def commit(work: Work) -> None:
         await give_back_ha(work)
     else:
         await release_target(work)
+    await see_detached(work, work.source, [*work.state.snapshots, *(disk.vdi for disk in work.state.plan.vm.disks)])
     for uuid in sorted(work.state.snapshots):
         await remove_snapshot(work, uuid)
     if work.state.request.delete_source_vm:
         await delete_source(work)
+    if not work.state.source_deleted:
+        await leave_note(work)
+    await release_door(work)
+    await remove_own_left(work)
     await release_all(work)
     await work.journal.enter(Phase.DONE)
+
+
+async def leave_note(work: Work) -> None:
+    """A source that is kept says where it went, and how to take it back."""
+    blocking = work.state.blocking
+    if blocking is None:
+        return
+    try:
+        await work.once_back(lambda: work.tried(lambda: work.source.note_moved(work.vm, blocking.operations["start"])))
+    except (NoSuchObject, PoolError) as refusal:
+        log.warning("migration %s: the source does not say where it went: %s", work.id, refusal)
 
 
 async def give_back_ha(work: Work) -> None:
@@ -206,7 +105,8 @@ async def delete_source(work: Work) -> None:
     """Destroy the source and the plan's disks, if nothing forbids it (R2). A pool that is away is waited for."""
     if work.state.source_deleted:
         return
-    reasons = await work.once_back(lambda: against_deletion(work))
+    # Once it was begun, what is missing is our own doing.
+    reasons = [] if work.state.source_deleting else await work.once_back(lambda: against_deletion(work))
     if reasons:
         await work.journal.warn(
             "SOURCE_KEPT",
@@ -216,6 +116,7 @@ async def delete_source(work: Work) -> None:
             reasons=reasons,
         )
         return
+    await work.journal.record(SourceDeleting())
     try:
         await work.once_back(lambda: work.tried(lambda: destroy_source(work)))
     except WarmigError as refusal:
@@ -242,7 +143,7 @@ async def destroy_source(work: Work) -> None:
 
 async def against_deletion(work: Work) -> list[str]:
     """What forbids destroying the source (R2), in words."""
-    if not work.state.booted:
+    if work.state.booted is None:
         return ["the target was not seen to boot"]
     try:
         vm = await halted_source(work)

@@ -2,15 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from xo_warmig.engine.feed import Feed, Notice
+from xo_warmig.engine.fold import apply
 from xo_warmig.engine.live import LivePass
 from xo_warmig.engine.reports import make_report, progress_now
-from xo_warmig.engine.state import MigrationState, apply
+from xo_warmig.engine.state import MigrationState
 from xo_warmig.engine.store import Store
-from xo_warmig.model.events import Event, PassFinished, PhaseChanged, Planned, WaitingChanged, Warned
+from xo_warmig.model.events import Event, PassFinished, PhaseChanged, Planned, RecordedEvent, WaitingChanged, Warned
 from xo_warmig.model.phases import Phase, WaitingFor
 from xo_warmig.model.reports import MigrationReport, Warning_
 from xo_warmig.replication.clock import Clock
@@ -20,6 +20,7 @@ log = logging.getLogger("xo_warmig.engine")
 
 
 LONGEST_LOG_TEXT = 240
+Guard = Callable[[MigrationState], None]
 
 
 def _told(event: Event) -> str:
@@ -39,6 +40,7 @@ class Journal:
     def __init__(self, migration: str, store: Store, feed: Feed, clock: Clock) -> None:
         self.id = migration
         self.live: LivePass | None = None
+        self.predict: Callable[[], float | None] | None = None  # the downtime of cutting over at this moment
         self._state: MigrationState | None = None
         self._store = store
         self._feed = feed
@@ -55,23 +57,40 @@ class Journal:
             raise LookupError(f"nothing was recorded of migration {self.id}")
         return self._state
 
-    async def record(self, *events: Event) -> None:
-        """Keep facts and let everything follow from them. Not interrupted half-way."""
-        await unbroken(self._record(events))
+    async def record(self, *events: Event, guard: Guard | None = None) -> None:
+        """Keep facts, all or none, and let everything follow from them. Not interrupted half-way.
 
-    async def _record(self, events: tuple[Event, ...]) -> None:
+        Args:
+            guard: raises when the state at that very moment does not allow the facts; then nothing is kept.
+
+        Raises:
+            IncorrectState: a fact is a phase that may not follow.
+        """
+        await unbroken(self._record(events, guard))
+
+    async def _record(self, events: tuple[Event, ...], guard: Guard | None) -> None:
         async with self._order:
-            for recorded in await self._store.append(self.id, self._clock.now(), events):
+            if guard is not None:
+                guard(self.state)
+            now = self._clock.now()
+            self._try_out(events, now)
+            for recorded in await self._store.append(self.id, now, events):
                 self._state = apply(self._state, recorded)
                 log.info("migration %s: %s", self.id, _told(recorded.event))
                 self._feed.publish(Notice(report=self.report(), event=recorded.event))
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def enter(self, phase: Phase) -> None:
-        """Go on to another phase; the table decides whether that is a way (``model.phases``)."""
+    def _try_out(self, events: tuple[Event, ...], now: float) -> None:
+        """What is stored must fold: raises before it is."""
+        state = self._state
+        for event in events:
+            state = apply(state, RecordedEvent(migration=self.id, number=0, time=now, event=event))
+
+    async def enter(self, phase: Phase, *with_it: Event, guard: Guard | None = None) -> None:
+        """Go on to another phase; the table decides whether that is a way (``model.phases``). ``with_it``: facts that go with it."""
         if self.state.phase is not phase:
-            await self.record(PhaseChanged(phase=phase))
+            await self.record(PhaseChanged(phase=phase), *with_it, guard=guard)
 
     async def warn(self, code: str, message: str, *, remedy: str = "", **evidence: object) -> None:
         """Tell the operator of something that stops nothing."""
@@ -85,17 +104,10 @@ class Journal:
     def report(self) -> MigrationReport:
         """As it is now."""
         self._progress = progress_now(self.state, self.live, self._progress)
-        return make_report(self.state, self.live, self._progress)
-
-    @contextmanager
-    def showing(self, live: LivePass) -> Iterator[None]:
-        """Show a running pass in the reports."""
-        self.live = live
-        try:
-            yield
-        finally:
-            self.report()  # what it reached is not lost when it is taken away
-            self.live = None
+        predicted = self.state.predicted_downtime_seconds
+        if self.state.phase is Phase.HOLDING and self.predict is not None:
+            predicted = self.predict()
+        return make_report(self.state, self.live, self._progress, predicted)
 
     def publish_progress(self) -> None:
         """Tell the watchers of mere progress."""
@@ -106,6 +118,10 @@ class Journal:
     @property
     def progress(self) -> float:
         return self._progress
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self._clock.now()
 
     async def changed(self) -> None:
         """Until another fact is recorded."""

@@ -1,16 +1,15 @@
-"""Passes while the source runs: snapshot, copy, judge, and only then let go of the older snapshot."""
-
-import asyncio
-import contextlib
+"""Passes: snapshot, copy each disk, judge, and only then let go of the older snapshot."""
 
 from xo_warmig.engine.checks import room_for_snapshots, running_source, target_untouched
+from xo_warmig.engine.copying import copy_one, judged
+from xo_warmig.engine.failures import from_fact
 from xo_warmig.engine.leftovers import remove_snapshot
-from xo_warmig.engine.live import DiskLive, LivePass, guess_bytes, share_of
+from xo_warmig.engine.showing import begin_showing, end_showing
 from xo_warmig.engine.work import Work
-from xo_warmig.errors import PoolError, PoolUnreachable, WarmigError
+from xo_warmig.errors import PoolError, PoolUnreachable
 from xo_warmig.model.events import (
-    Decided,
-    Decision,
+    BaseVoided,
+    DiskCopied,
     Effect,
     EffectFailed,
     EffectIntended,
@@ -18,38 +17,26 @@ from xo_warmig.model.events import (
     PassStarted,
     SnapshotTaken,
 )
-from xo_warmig.model.passes import DiskPassPlan, PassKind, PassPlan, Verdict
-from xo_warmig.model.phases import Phase, WaitingFor
-from xo_warmig.model.vm import Disk
-from xo_warmig.replication.convergence import Budget, Costs, CutOver, PassAgain, decide, explain, predict_downtime
+from xo_warmig.model.passes import DiskPassPlan, DiskPassReport, PassKind, PassPlan, Verdict
+from xo_warmig.model.phases import Phase
+from xo_warmig.model.vm import Disk, Vm
 from xo_warmig.replication.plan import kind_of, plan_pass
-from xo_warmig.replication.run import Begun, PassRun, run_pass
+from xo_warmig.replication.retries import may_pass
 from xo_warmig.replication.tasks import together, unbroken
 
-
-async def copy_until_ready(work: Work) -> None:
-    """The first pass, then deltas until the cutover is worth it."""
-    await work.journal.enter(Phase.COPYING)
-    await take_pass(work)
-    await work.journal.enter(Phase.SYNCING)
-    while True:
-        decision = await conclude(work)
-        if isinstance(decision, CutOver):
-            # The older snapshots stay: nothing is deleted from the last pass before the shutdown until the target runs.
-            return
-        await destroy_older(work)
-        if decision.wait_seconds > 0:
-            await work.journal.wait_for(WaitingFor.TIME, "the least time between passes")
-            await work.clock.sleep(decision.wait_seconds)
-            await work.journal.wait_for(WaitingFor.NOTHING)
-        await take_pass(work)
+# What a pass of one disk may fail of without the whole migration failing: its base is of no use, so it is copied whole (R12: told).
+_VOIDS_BASE = frozenset({"PENDING_NOT_COVERED", "WRONG_EXPORT", "BASE_GONE"})
+# A final pass that broke is begun anew this often: all of it is sent again, and the VM is down meanwhile.
+MOST_FINAL_PASSES = 3
 
 
-async def take_pass(work: Work) -> None:
-    """One pass over snapshots of the running source's disks; raises what it failed of."""
-    begin, epoch = work.clock.monotonic(), work.clock.now()
-    vm = await running_source(work)
+async def begin_pass(work: Work) -> None:
+    """Snapshot the running source's disks and write down what is going to be copied."""
+    await destroy_older(work)
+    await forget_pending(work)
+    vm = await work.patiently(lambda: running_source(work))
     await room_for_snapshots(work, vm)
+    await void_lost_bases(work, vm)
     number = len(work.state.passes) + 1
     disks = work.state.plan.vm.disks
     snapshots = await together(*(unbroken(snapshot(work, disk, number)) for disk in disks))
@@ -62,8 +49,29 @@ async def take_pass(work: Work) -> None:
         targets=targets,
         zeroed_srs=work.state.plan.zeroed_srs,
     )
-    await target_untouched(work)
-    await carry_out(work, plan, Begun(epoch, begin, interval_of(work, plan)))
+    await work.patiently(lambda: target_untouched(work))
+    await work.journal.record(PassStarted(plan=plan))
+
+
+async def forget_pending(work: Work) -> None:
+    """After a complete pass nothing of an earlier one is pending any more (R18)."""
+    if work.state.passes and work.state.passes[-1].verdict is Verdict.COMPLETE:
+        for disk in work.state.plan.vm.disks:
+            await work.store.put_pending(work.id, disk.vdi, None)
+
+
+async def void_lost_bases(work: Work, vm: Vm) -> None:
+    """R18: a base is bound to the disk's own snapshot; where that was removed or the disk reverted, the pass is a full one."""
+    for disk in vm.disks:
+        target = work.state.target_disks.get(disk.vdi)
+        if target is not None and target.base is not None and target.base not in disk.snapshots:
+            await void_base(work, disk.vdi, "the snapshot that it is the copy of is gone from the source")
+
+
+async def void_base(work: Work, disk: str, reason: str) -> None:
+    """The next pass of this disk is a full one, and that is told (R12)."""
+    await work.journal.record(BaseVoided(disk=disk, reason=reason))
+    await work.journal.warn("COPIED_ANEW", f"disk {disk} is copied whole again: {reason}", rule="R18", disk=disk)
 
 
 async def snapshot(work: Work, disk: Disk, number: int) -> str:
@@ -71,7 +79,8 @@ async def snapshot(work: Work, disk: Disk, number: int) -> str:
     tag = f"{work.id}/{number}"
     await work.journal.record(EffectIntended(effect=Effect.SNAPSHOT, subject=disk.vdi, tag=tag))
     try:
-        uuid = await work.source.snapshot_disk(disk.vdi, tag=tag)
+        take = work.source.snapshot_disk
+        uuid = await work.patiently(lambda: take(disk.vdi, tag=tag, epoch=work.state.epoch))
     except PoolError as refusal:
         if not isinstance(refusal, PoolUnreachable):
             await work.journal.record(EffectFailed(effect=Effect.SNAPSHOT, subject=disk.vdi))
@@ -80,110 +89,63 @@ async def snapshot(work: Work, disk: Disk, number: int) -> str:
     return uuid
 
 
-def interval_of(work: Work, plan: PassPlan) -> float | None:
-    """How long this delta grew: from the base's snapshot to the new one. None when an earlier attempt took the base."""
-    if not plan.disks:
-        return work.clock.now() - work.state.passes[-1].started if work.state.passes else None
-    intervals = []
-    for disk in plan.disks:
-        base, read = taken(work, disk.base), taken(work, disk.read_vdi)
-        if base is None or read is None:
-            return None
-        intervals.append(read - base)
-    return max(intervals)
+def disks_to_copy(work: Work) -> list[str]:
+    """The source disks of the open pass that have no report yet."""
+    plan = work.state.open_pass
+    return [] if plan is None else [each.disk for each in plan.disks if each.disk not in work.state.copied]
 
 
-def taken(work: Work, snapshot_uuid: str | None) -> float | None:
-    """When a snapshot of ours was taken."""
-    known = work.state.snapshots.get(snapshot_uuid or "")
-    return None if known is None else known.taken
+async def copy_disk_of_pass(work: Work, number: int, disk: str) -> None:
+    """One disk's part of pass ``number``, and the record of how it ended; nothing when that pass is not open any more.
+
+    A first disk that fails for good stops the others; a cancel or a pause stops all, and leaves no report.
+    """
+    plan = work.state.open_pass
+    if plan is None or plan.number != number or disk in work.state.copied:
+        return
+    (mine,) = [each for each in plan.disks if each.disk == disk]
+    report = await work.interruptible(carry_out(work, plan, mine))
+    await work.journal.record(DiskCopied(number=number, report=report))
+    if report.verdict is not Verdict.COMPLETE:
+        work.interrupt()
 
 
-async def carry_out(work: Work, plan: PassPlan, begun: Begun) -> PassRun:
-    """Run a pass with what is held open for it, shown while it runs; only a complete one returns (R4)."""
-    await work.journal.record(PassStarted(plan=plan))
-    live = show(work, plan, begun.epoch_seconds)
-    held, work.held = work.held, {}
-    with work.journal.showing(live):
-        ticking = asyncio.create_task(tick(work))
-        try:
-            run = await run_pass(plan, work.ways, begun=begun, meters=live.meters, held=held)
-        finally:
-            ticking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await ticking
-    await work.journal.record(PassFinished(report=run.report))
-    if run.report.verdict is not Verdict.COMPLETE:
-        raise run.error or WarmigError(f"pass {plan.number} is {run.report.verdict}", code="PASS_INCOMPLETE")
-    return run
+async def carry_out(work: Work, plan: PassPlan, disk: DiskPassPlan) -> DiskPassReport:
+    """Copy a disk with what is held open for it, shown while it runs."""
+    live = begin_showing(work, plan)
+    return await copy_one(work, plan, disk, live.meters[disk.disk])
 
 
-def show(work: Work, plan: PassPlan, started: float) -> LivePass:
-    """The pass as it is shown while it runs."""
-    records = {disk.vdi: disk for disk in work.state.plan.vm.disks}
-    return LivePass(
-        plan,
-        started,
-        {
-            each.disk: DiskLive(
-                records[each.disk],
-                each.target_vdi,
-                guess_bytes(records[each.disk], base=each.base, last_bytes=last_bytes(work, each)),
-            )
-            for each in plan.disks
-        },
-        share_of(plan.kind, first=not work.state.passes, progress=work.journal.progress),
+async def judge_pass(work: Work) -> None:
+    """Put the disks' reports together (R4). A complete pass leads on; what a broken one leads to depends on why it broke."""
+    plan = work.state.open_pass
+    if plan is None:
+        return
+    report = judged(work, plan)
+    end_showing(work)
+    await work.journal.record(PassFinished(report=report))
+    if report.verdict is Verdict.COMPLETE:
+        await work.journal.enter(Phase.VERIFYING if plan.kind is PassKind.FINAL else Phase.SYNCING)
+        return
+    broken = [each for each in report.disks if each.verdict is Verdict.FAILED]
+    if all([await is_passable(work, plan, each) for each in broken]):
+        return
+    raise from_fact(
+        broken[0].error or {"message": f"pass {plan.number} is {report.verdict}", "code": "PASS_INCOMPLETE"}
     )
 
 
-def last_bytes(work: Work, plan: DiskPassPlan) -> int | None:
-    """What the last delta read of a disk."""
-    for report in reversed(work.state.passes):
-        if report.kind is PassKind.DELTA:
-            return next((disk.read_bytes for disk in report.disks if disk.disk == plan.disk), None)
-    return None
-
-
-async def tick(work: Work) -> None:
-    """Tell of progress a few times a second."""
-    while True:
-        work.journal.publish_progress()
-        await work.clock.sleep(work.settings.progress_seconds)
-
-
-async def conclude(work: Work) -> CutOver | PassAgain:
-    """Decide what follows the last pass, and tell why."""
-    state, request = work.state, work.state.request
-    budget = Budget(request.target_downtime, request.max_passes, request.min_pass_interval)
-    predicted = predict_downtime(
-        state.passes, Costs(work.shutdown_seconds, work.start_seconds), pending_seconds=pending_seconds(work)
-    )
-    decision = decide(state.passes, budget, predicted, now=work.clock.now())
-    cut_over = isinstance(decision, CutOver)
-    await work.journal.record(
-        Decided(
-            decision=Decision.CUT_OVER if cut_over else Decision.PASS_AGAIN,
-            reason=explain(decision, budget),
-            predicted_downtime_seconds=predicted,
-        )
-    )
-    if isinstance(decision, CutOver) and not decision.within_budget:
-        await work.journal.warn(
-            "DOWNTIME_ABOVE_TARGET",
-            f"cutting over although {explain(decision, budget)}",
-            reason=decision.reason,
-            predicted_downtime_seconds=predicted,
-            target_downtime_seconds=request.target_downtime,
-            remedy="raise targetDowntime, or migrate when the VM writes less",
-        )
-    return decision
-
-
-def pending_seconds(work: Work) -> float:
-    """How long ago what the target holds was frozen."""
-    frozen = [taken(work, disk.base) for disk in work.state.target_disks.values()]
-    times = [each for each in frozen if each is not None]
-    return max(0.0, work.clock.now() - min(times)) if times else 0.0
+async def is_passable(work: Work, plan: PassPlan, disk: DiskPassReport) -> bool:
+    """Whether another pass may do better than this disk's broken part."""
+    error = from_fact(disk.error or {})
+    if plan.kind is PassKind.FINAL:
+        finals = sum(each.kind is PassKind.FINAL for each in work.state.passes)
+        return may_pass(error) and finals < MOST_FINAL_PASSES
+    target = work.state.target_disks[disk.disk]
+    if error.code in _VOIDS_BASE and target.base is not None:
+        await void_base(work, disk.disk, error.message)
+        return True
+    return False
 
 
 async def destroy_older(work: Work) -> None:

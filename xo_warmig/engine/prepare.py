@@ -2,6 +2,7 @@
 
 from xo_warmig.engine.adoption import settle_earlier
 from xo_warmig.engine.blocks import target_blocks
+from xo_warmig.engine.door import claim_door
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import PoolError, PoolUnreachable
 from xo_warmig.model.events import (
@@ -12,16 +13,22 @@ from xo_warmig.model.events import (
     TargetPrepared,
     TargetVmCreated,
 )
+from xo_warmig.model.phases import Phase
 from xo_warmig.model.vm import Disk
 from xo_warmig.replication.tasks import together, unbroken
 
 
 async def prepare(work: Work) -> None:
-    """Make all of the target that can be made ahead."""
+    """Claim the source, then make all of the target that can be made ahead."""
+    await work.journal.enter(Phase.PREPARING)
     await settle_earlier(work)
+    if work.state.epoch == 0:
+        await claim_door(work)
     await unbroken(make_vm(work))
     await together(*(unbroken(make_disk(work, disk)) for disk in work.state.plan.vm.disks))
     await unbroken(equip(work))
+    running = work.state.source_was_running
+    await work.journal.enter(Phase.COPYING if running else Phase.STOPPING)
 
 
 async def make_vm(work: Work) -> None:
@@ -31,7 +38,8 @@ async def make_vm(work: Work) -> None:
     vm = work.state.plan.vm
     blocked = target_blocks(work.id)
     await work.journal.record(EffectIntended(effect=Effect.TARGET_VM, subject=vm.uuid, tag=work.id))
-    uuid = await work.target.create_vm(vm, migration=work.id, blocked=blocked)
+    create = work.target.create_vm
+    uuid = await work.patiently(lambda: create(vm, migration=work.id, epoch=work.state.epoch, blocked=blocked))
     await work.journal.record(TargetVmCreated(vm=uuid, blocked=blocked))
 
 
@@ -42,7 +50,8 @@ async def make_disk(work: Work, disk: Disk) -> None:
     sr = work.state.plan.srs[disk.vdi]
     await work.journal.record(EffectIntended(effect=Effect.TARGET_DISK, subject=disk.vdi, tag=work.id))
     try:
-        vdi = await work.target.create_disk(disk, sr=sr, migration=work.id)
+        create = work.target.create_disk
+        vdi = await work.patiently(lambda: create(disk, sr=sr, migration=work.id, epoch=work.state.epoch))
     except PoolError as refusal:
         if not isinstance(refusal, PoolUnreachable):
             await work.journal.record(EffectFailed(effect=Effect.TARGET_DISK, subject=disk.vdi))
@@ -54,6 +63,12 @@ async def equip(work: Work) -> None:
     """VBDs, CD drives and VIFs, in the source's order."""
     if work.state.target_prepared:
         return
+    await work.patiently(lambda: give_devices(work))
+    await work.journal.record(TargetPrepared())
+
+
+async def give_devices(work: Work) -> None:
+    """All of them; each finds what an earlier try made."""
     plan = work.state.plan
     for disk in plan.vm.disks:
         await work.target.attach_disk(work.target_vm, work.state.target_disks[disk.vdi].vdi, disk)
@@ -61,4 +76,3 @@ async def equip(work: Work) -> None:
         await work.target.create_cd_drive(work.target_vm, drive.device)
     for vif in plan.vm.vifs:
         await work.target.create_vif(work.target_vm, vif, network=plan.networks[vif.uuid])
-    await work.journal.record(TargetPrepared())

@@ -4,6 +4,7 @@ from xo_warmig.engine.live import PREPARED, STARTED, SYNCED, LivePass
 from xo_warmig.engine.state import MigrationState
 from xo_warmig.model.phases import STAGES, Phase
 from xo_warmig.model.reports import MigrationReport
+from xo_warmig.replication.holding import parse_wish
 
 # The least progress that a phase stands for; within a pass, its bytes decide.
 _FLOORS = {
@@ -27,7 +28,9 @@ def progress_now(state: MigrationState, live: LivePass | None, before: float) ->
     return max(before, floor, live.progress() if live is not None else 0.0)
 
 
-def make_report(state: MigrationState, live: LivePass | None, progress: float) -> MigrationReport:
+def make_report(
+    state: MigrationState, live: LivePass | None, progress: float, predicted: float | None
+) -> MigrationReport:
     """The report of one migration."""
     plan = state.plan
     return MigrationReport(
@@ -45,13 +48,25 @@ def make_report(state: MigrationState, live: LivePass | None, progress: float) -
         phase=state.phase,
         stage=STAGES[state.phase],
         waiting_for=state.waiting_for,
+        waiting_reason=state.waiting_reason,
+        paused=state.pause_asked,
+        epoch=max(1, state.epoch),
+        cutover_time=parse_wish(state.request.cutover).time,
+        commit_time=_commit_time(state),
+        kept_until=state.kept_until if state.kept else None,
         progress=progress,
         created=state.created,
         finished=state.finished,
         current_pass=live.current() if live is not None else None,
         passes=state.passes,
-        predicted_downtime_seconds=state.predicted_downtime_seconds,
+        predicted_downtime_seconds=predicted,
         downtime=state.downtime,
         warnings=state.warnings,
         error=state.error,
     )
+
+
+def _commit_time(state: MigrationState) -> float | None:
+    seconds = state.request.commit
+    waits = state.phase is Phase.AWAITING_COMMIT and state.check_failed is None
+    return state.booted + seconds if waits and isinstance(seconds, int) and state.booted is not None else None

@@ -22,10 +22,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     operations_seconds: float = 60.0
     operations_poll_seconds: float = 2.0
     progress_seconds: float = 0.3
+    # While it holds: how often it looks, and shows the prediction.
+    hold_look_seconds: float = 5.0
     # What is tried again: how often and how far apart; a pool that is away is asked again at the second interval.
     tries: int = 4
     retry_seconds: float = 2.0
     pool_poll_seconds: float = 3.0
+    # While the source runs a pool that is away costs nothing but time; in the downtime it costs downtime.
+    pool_patience_seconds: float = 3600.0
+    downtime_patience_seconds: float = 60.0
+    operator_look_seconds: float = 3600.0
+    # While another server has the door, how often it is looked at.
+    door_poll_seconds: float = 15.0
+    # How long what was copied is kept for the next attempt (R6).
+    retention_seconds: float = 7 * 86400.0
+    expiry_seconds: float = 3600.0  # how often that is looked at
     # What clean-up may wait for a pool that is away before it gives the object up as left behind.
     cleanup_seconds: float = 15.0
     # Without an earlier migration to learn from.

@@ -6,19 +6,19 @@ from xo_warmig.engine.state import MigrationState
 from xo_warmig.errors import NoSuchObject
 from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.model.vm import Network, StorageRepository, Vm
-from xo_warmig.replication.ports import Pool, Pools, SourcePool, TargetPool
+from xo_warmig.replication.ports import Pool, Pools, TargetPool
 from xo_warmig.replication.preflight import Preflight, Surroundings, preflight
 
 
 class Survey(NamedTuple):
-    """Both pools, and what the preflight says."""
+    """What was read, and what the preflight says of it."""
 
-    source: SourcePool
-    target: TargetPool
+    vm: Vm
+    around: Surroundings
     preflight: Preflight
 
 
-async def survey(request: WarmMigrationRequest, pools: Pools, earlier: list[MigrationState]) -> Survey:
+async def survey(request: WarmMigrationRequest, pools: Pools, earlier: list[MigrationState], *, now: float) -> Survey:
     """Look at the VM first, then at the SR, then at the rest.
 
     Raises:
@@ -35,8 +35,10 @@ async def survey(request: WarmMigrationRequest, pools: Pools, earlier: list[Migr
         source_srs=await _source_srs(source, vm),
         networks=networks,
         there_already=_there_already(request, earlier),
+        ours=frozenset(state.id for state in earlier),
+        now=now,
     )
-    return Survey(source, target, preflight(request, vm, around))
+    return Survey(vm, around, preflight(request, vm, around))
 
 
 async def _target_srs(request: WarmMigrationRequest, target: TargetPool, pools: Pools) -> dict[str, StorageRepository]:

@@ -1,34 +1,98 @@
 """The way back: the source as it was found, then the copy kept or dropped (R5, R6).
 
-Runs on failure and on cancel, before the target's start was asked for or when that start plainly failed. The source comes first:
-what it needs is waited for; what only leaves something lying about is not, but remembered.
+Runs on failure, on cancel and on a roll-back that was asked for. The source comes first: what it needs is waited for; what only leaves
+something lying about is not, but remembered. Every part may run twice (R11).
 """
 
 import logging
 
+from xo_warmig.engine.checks import DOOR_LOST
+from xo_warmig.engine.detaching import see_detached
+from xo_warmig.engine.door import release_door
+from xo_warmig.engine.failures import as_warmig, from_fact, to_fact
 from xo_warmig.engine.leftovers import leave, remove_snapshot, remove_target_disk, remove_target_vm
 from xo_warmig.engine.prepare import make_disk, make_vm
+from xo_warmig.engine.restoring import restore_source
+from xo_warmig.engine.showing import end_showing
 from xo_warmig.engine.work import Work
-from xo_warmig.errors import NoSuchObject, PoolError, PoolUnreachable, SafetyError, WarmigError
-from xo_warmig.model.events import (
-    CopyKept,
-    Effect,
-    EffectFailed,
-    EffectIntended,
-    LateHaltWatched,
-    SnapshotTaken,
-    SourceRestored,
-    SourceStarted,
-)
-from xo_warmig.model.phases import WaitingFor
+from xo_warmig.errors import Cancelled, PoolUnreachable, SafetyError, WarmigError
+from xo_warmig.model.events import CopyKept, Effect, EffectFailed, EffectIntended, Failed, SnapshotTaken
+from xo_warmig.model.phases import Phase
 from xo_warmig.model.plans import KeptDisk, TargetDisk
-from xo_warmig.model.requests import OnFailure
+from xo_warmig.model.requests import ForceShutdown, ShutdownPolicy
 from xo_warmig.model.vm import PowerState
-from xo_warmig.replication.ports import Pool
 
 log = logging.getLogger("xo_warmig.engine")
 
-_GOING_DOWN = frozenset({"clean_shutdown", "hard_shutdown", "shutdown"})
+# A target whose changes are thrown away is asked to shut down, and not for long.
+_DISCARDED = ShutdownPolicy(timeout=120, force=ForceShutdown.ALWAYS)
+
+
+async def go_back(work: Work, error: WarmigError) -> None:
+    """Enter the way back, and say at once why: whoever watches need not wait for the undoing to learn it."""
+    cancelled = isinstance(error, Cancelled) and not work.state.start_asked
+    if work.state.phase is Phase.PLANNED:
+        await work.journal.enter(Phase.CANCELLED if cancelled else Phase.FAILED, Failed(error=to_fact(error)))
+        return
+    end_showing(work)
+    await work.journal.enter(Phase.CANCELLING if cancelled else Phase.ROLLING_BACK, Failed(error=to_fact(error)))
+
+
+async def finish_undo(work: Work) -> None:
+    """The way back to its end: cancelled when that was asked for, else failed; failed also when the source could not be given back."""
+    error = from_fact(work.state.error or {})
+    end = Phase.CANCELLED if work.state.phase is Phase.CANCELLING else Phase.FAILED
+    if error.code == DOOR_LOST:
+        # Another server has the VM: to touch anything now would be two that drive it (R16).
+        await work.drop_held()
+        await work.journal.enter(Phase.FAILED)
+        return
+    try:
+        if work.state.rollback_asked:
+            await stop_target(work)
+        await undo(work)
+    except Exception as failure:
+        trouble = not_restored(error, as_warmig(failure))
+        await work.journal.enter(Phase.FAILED, Failed(error=to_fact(trouble)))
+        return
+    if work.state.left:
+        error.evidence["left"] = [{"pool": each.pool, "kind": each.kind, "uuid": each.uuid} for each in work.state.left]
+        await work.journal.enter(end, Failed(error=to_fact(error)))
+    else:
+        await work.journal.enter(end)
+
+
+def rolled_back(work: Work) -> WarmigError:
+    """Why a migration that was rolled back after its target's start has failed."""
+    return WarmigError(
+        "the migration was rolled back; what the target wrote since its start is discarded",
+        code="ROLLED_BACK",
+        evidence={"target": work.state.target_vm, "discarded_since": target_runs_since(work)},
+    )
+
+
+def target_runs_since(work: Work) -> float | None:
+    """Since when the target may hold writes that the source has not, in seconds since the epoch."""
+    downtime, asked = work.state.downtime, work.state.shutdown_asked
+    return None if asked is None else asked + (downtime.seconds if downtime is not None else 0.0)
+
+
+async def stop_target(work: Work) -> None:
+    """Its changes are to be discarded: blocked first, so that nothing starts it again, then off."""
+    target = work.target_vm
+    await work.once_back(lambda: work.tried(lambda: work.target.block_operations(target, work.state.target_blocked)))
+    if await work.once_back(lambda: work.target.power_state(target)) is not PowerState.HALTED:
+        await work.once_back(lambda: work.tried(lambda: work.target.shut_down(target, _DISCARDED)))
+
+
+def not_restored(error: WarmigError, trouble: WarmigError) -> WarmigError:
+    """The failure of the way back, with what led to it."""
+    return SafetyError(
+        f"{error.message}; and the source could not be given back: {trouble.message}",
+        code="ROLL_BACK_FAILED",
+        evidence={"cause": to_fact(error), "roll_back": to_fact(trouble)},
+        remedy=trouble.remedy or "see to the source VM by hand; nothing more is done to it",
+    )
 
 
 async def undo(work: Work) -> None:
@@ -47,172 +111,13 @@ async def undo(work: Work) -> None:
     await settle_intents(work)
     await see_detached(work, work.target, [disk.vdi for disk in work.state.target_disks.values()])
     await see_detached(work, work.source, list(work.state.snapshots))
-    if work.state.request.on_failure is OnFailure.KEEP and work.state.moved_data:
+    if not work.state.drops_copy and work.state.moved_data:
         await keep_copy(work)
     else:
         await drop_copy(work)
     if failure is not None:
         raise failure
-
-
-async def restore_source(work: Work) -> None:
-    """Power and blocked operations as they were found; nothing that we did not change."""
-    if work.state.blocking is None or work.state.source_restored:
-        return
-    if work.state.shutdown_asked and not work.state.source_started_again:
-        await restore_power(work)
-    await unblock_source(work)
-    await work.journal.record(SourceRestored())
-
-
-async def unblock_source(work: Work) -> None:
-    blocking = work.state.blocking
-    if blocking is not None:
-        await work.once_back(
-            lambda: work.tried(lambda: work.source.unblock_operations(work.vm, blocking.operations, blocking.before))
-        )
-
-
-async def restore_power(work: Work) -> None:
-    """Start the source if it went down for us; if it may yet go down, have it watched (R7)."""
-    power = await final_power(work)
-    if power is PowerState.HALTED:
-        await target_is_off(work)
-        await see_detached(work, work.source, [disk.vdi for disk in work.state.plan.vm.disks])
-        await work.once_back(lambda: work.tried(lambda: start_source(work)))
-        await work.journal.record(SourceStarted())
-    elif power is PowerState.RUNNING:
-        await work.journal.record(LateHaltWatched(on=True))
-    else:
-        raise SafetyError(
-            f"the source VM is {power}, which is not our doing; it is left so",
-            code="SOURCE_NOT_HALTED",
-            evidence={"rule": "R5", "vm": work.vm, "actual": str(power)},
-            remedy="see to it by hand",
-        )
-
-
-async def final_power(work: Work) -> PowerState:
-    """The source's power state once no shutdown is under way any more, or it was waited for long enough."""
-    deadline = work.clock.monotonic() + work.settings.halting_seconds
-    while True:
-        vm = await work.once_back(lambda: work.source.read_vm(work.vm))
-        going_down = not _GOING_DOWN.isdisjoint(vm.current_operations)
-        if not going_down or work.clock.monotonic() >= deadline:
-            return vm.power_state
-        await work.clock.sleep(work.settings.detach_poll_seconds)
-
-
-async def see_detached(work: Work, pool: Pool, vdis: list[str]) -> None:
-    """R10: no control domain holds these disks any more. Our own connections are closed; one whose answer was lost may linger."""
-
-    async def free() -> bool:
-        return not any(each.plugged and each.is_control_domain for each in await pool.attachments(vdis))
-
-    times = work.settings
-    try:
-        seen = await work.until(free, seconds=times.detach_seconds, poll_seconds=times.detach_poll_seconds)
-    except WarmigError as failure:
-        log.info("migration %s: detachment was not seen on pool %s: %s", work.id, pool.name, failure)
-        return
-    if not seen:
-        await work.journal.warn(
-            "DISK_STILL_ATTACHED",
-            f"a control domain of pool {pool.name} still holds a disk of the migration",
-            rule="R10",
-            disks=vdis,
-            remedy="unplug and destroy its VBD there",
-        )
-
-
-async def target_is_off(work: Work) -> None:
-    """R5: the target seen halted, blocked again, with no operation running, before the source may start.
-
-    Its pool is waited for: nothing is guessed, however unlikely it is that somebody freed and started a blocked, half-written copy.
-    Who knows better starts the source by hand, which ends the wait.
-    """
-    if work.state.target_vm is None:
-        return
-    warned = False
-    while True:
-        try:
-            await work.tried(lambda: see_target_off(work))
-            break
-        except PoolUnreachable as away:
-            if not warned:
-                await warn_of_absence(work, away)
-                warned = True
-            await work.journal.wait_for(WaitingFor.POOL, str(away))
-            await work.clock.sleep(work.settings.pool_poll_seconds)
-        if await work.once_back(lambda: work.source.power_state(work.vm)) is not PowerState.HALTED:
-            break
-    await work.journal.wait_for(WaitingFor.NOTHING)
-
-
-async def warn_of_absence(work: Work, away: PoolUnreachable) -> None:
-    await work.journal.warn(
-        "TARGET_POOL_AWAY",
-        f"the source stays off until the target is seen halted, and its pool is away: {away}",
-        rule="R5",
-        vm=work.state.target_vm,
-        remedy="bring the target's pool back; or, where the target surely does not run, unblock the source and start it by hand",
-    )
-
-
-async def see_target_off(work: Work) -> None:
-    """Look, block, look again."""
-    try:
-        await _demand_off(work)
-        await work.target.block_operations(work.target_vm, work.state.target_blocked)
-        await _demand_off(work)
-    except NoSuchObject:
-        return  # what does not exist cannot run
-
-
-async def _demand_off(work: Work) -> None:
-    idle = False
-    for _ in range(work.settings.tries):
-        vm = await work.target.read_vm(work.target_vm)
-        if vm.power_state is not PowerState.HALTED:
-            raise SafetyError(
-                f"the target VM is {vm.power_state}, so the source is not started",
-                code="TARGET_RUNS",
-                evidence={"rule": "R5", "vm": vm.uuid, "actual": str(vm.power_state)},
-                remedy="decide which of the two is to live; the source stays off until then",
-            )
-        idle = not vm.current_operations
-        if idle:
-            return
-        await work.clock.sleep(work.settings.retry_seconds)
-    raise SafetyError(
-        "the target VM has an operation in progress, so the source is not started",
-        code="TARGET_BUSY",
-        evidence={"rule": "R5", "vm": work.target_vm},
-        remedy="wait until it has ended; then remove the source's blocked operations and start it",
-    )
-
-
-async def start_source(work: Work) -> None:
-    """Start it again, if it does not run. A block of the user's own on starting is set aside for this one start."""
-    blocking = work.state.blocking
-    ours, before = ({}, {}) if blocking is None else (blocking.operations, blocking.before)
-    aside = {name: text for name, text in before.items() if name in ("start", "start_on")}
-    rest = {name: text for name, text in before.items() if name not in aside}
-    await work.source.unblock_operations(work.vm, ours, rest)
-    await work.source.unblock_operations(work.vm, aside, {})
-    try:
-        if await work.source.power_state(work.vm) is not PowerState.RUNNING:
-            try:
-                await work.source.start_vm(work.vm)
-            except PoolUnreachable:
-                raise
-            except PoolError:
-                # An earlier try whose answer was lost may have started it after all.
-                if await work.source.power_state(work.vm) is not PowerState.RUNNING:
-                    raise
-    finally:
-        if aside:
-            await work.source.block_operations(work.vm, aside)
+    await release_door(work)
 
 
 async def settle_intents(work: Work) -> None:
@@ -235,7 +140,7 @@ async def find_again(work: Work, intent: EffectIntended) -> None:
         case Effect.TARGET_DISK:
             await make_disk(work, next(disk for disk in work.state.plan.vm.disks if disk.vdi == intent.subject))
         case Effect.SNAPSHOT:
-            uuid = await work.source.snapshot_disk(intent.subject, tag=intent.tag)
+            uuid = await work.source.snapshot_disk(intent.subject, tag=intent.tag, epoch=work.state.epoch)
             number = int(intent.tag.rpartition("/")[2])
             await work.journal.record(SnapshotTaken(disk=intent.subject, snapshot=uuid, number=number))
 
@@ -247,7 +152,9 @@ async def keep_copy(work: Work) -> None:
         KeptDisk(disk=disk, virtual_size_bytes=sizes[disk], target=_as_kept(work, target))
         for disk, target in work.state.target_disks.items()
     ]
-    await work.journal.record(CopyKept(disks=kept))
+    if not work.state.kept:
+        until = work.clock.now() + work.settings.retention_seconds
+        await work.journal.record(CopyKept(disks=kept, until=until))
     bases = {each.target.base for each in kept}
     for uuid in sorted(work.state.snapshots.keys() - bases):
         await remove_snapshot(work, uuid)
@@ -268,13 +175,3 @@ async def drop_copy(work: Work) -> None:
             await leave(work, work.target, "vdi", disk.vdi, "its VM stays")
     for uuid in sorted(work.state.snapshots):
         await remove_snapshot(work, uuid)
-
-
-async def start_after_late_halt(work: Work) -> bool:
-    """One look of the watch over a shutdown that was given up: start the source if it halted. True when that was done (R7)."""
-    if await work.source.power_state(work.vm) is not PowerState.HALTED:
-        return False
-    await target_is_off(work)
-    await start_source(work)
-    await work.journal.record(SourceStarted())
-    return True

@@ -8,8 +8,10 @@ from typing import Any, TypeVar
 from xo_warmig.engine.journal import Journal
 from xo_warmig.engine.settings import Settings
 from xo_warmig.engine.state import MigrationState
-from xo_warmig.errors import IncorrectState, PoolError, PoolUnreachable
-from xo_warmig.model.phases import WaitingFor, can_cancel
+from xo_warmig.engine.stopwatch import Stopwatch
+from xo_warmig.engine.store import Store
+from xo_warmig.errors import IncorrectState, PoolError, PoolUnreachable, WarmigError
+from xo_warmig.model.phases import WaitingFor
 from xo_warmig.replication.clock import Clock
 from xo_warmig.replication.ports import Import, Pools, SourcePool, TargetPool
 from xo_warmig.replication.retries import is_outcome_lost, is_temporary
@@ -20,37 +22,46 @@ log = logging.getLogger("xo_warmig.engine")
 Result = TypeVar("Result")
 
 
+class Surroundings:
+    """What all migrations of a server share."""
+
+    def __init__(self, pools: Pools, store: Store, copy: Copy, clock: Clock, settings: Settings) -> None:
+        self.pools = pools
+        self.store = store
+        self.copy = copy
+        self.clock = clock
+        self.settings = settings
+
+
 class Work:
-    """One migration at work."""
+    """One migration at work in this process. What it holds goes with the process; all else is in its journal."""
 
     def __init__(
-        self,
-        journal: Journal,
-        source: SourcePool,
-        target: TargetPool,
-        *,
-        copy: Copy,
-        clock: Clock,
-        settings: Settings,
-        pools: Pools,
-        earlier: list[Journal],
-        shutdown_seconds: float,
-        start_seconds: float,
+        self, journal: Journal, source: SourcePool, target: TargetPool, around: Surroundings, earlier: list[Journal]
     ) -> None:
         self.journal = journal
         self.source = source
         self.target = target
-        self.copy = copy
-        self.clock = clock
-        self.settings = settings
-        self.pools = pools
+        self.pools = around.pools
+        self.store = around.store
+        self.copy = around.copy
+        self.clock = around.clock
+        self.settings = around.settings
         self.earlier = earlier
-        self.shutdown_seconds = shutdown_seconds
-        self.start_seconds = start_seconds
+        # How long shutdowns and starts are expected to take.
+        self.shutdown_seconds = around.settings.shutdown_seconds
+        self.start_seconds = around.settings.start_seconds
+        self.watch = Stopwatch(around.clock)
         self.held: dict[str, Import] = {}
-        self.forward: asyncio.Task[None] | None = None
-        self.cancel_wanted = False
-        self.crossing = False
+        self.parts: dict[str, dict[str, float]] = {}  # of each disk's copy in the pass that runs, in seconds
+        self.carrying: asyncio.Future[None] | None = (
+            None  # the VM's own changed state, on its way beside the final pass
+        )
+        self.ticking: asyncio.Task[None] | None = None
+        self.trouble: WarmigError | None = None  # why it could not be taken up as it should
+        self.start_asked_here = False
+        self.closing = False
+        self._interruptible: set[asyncio.Future[Any]] = set()
 
     @property
     def state(self) -> MigrationState:
@@ -77,10 +88,35 @@ class Work:
     def ways(self) -> Ways:
         return Ways(self.source, self.target, self.copy, self.clock)
 
-    @property
-    def cancellable(self) -> bool:
-        """Whether the start of the target was not asked for yet, nor is just about to be."""
-        return can_cancel(self.state.phase) and not self.crossing
+    async def interruptible(self, body: Coroutine[Any, Any, Result]) -> Result:
+        """Await ``body``; ``interrupt`` makes it raise CancelledError here, with all that it held let go of."""
+        task = asyncio.ensure_future(body)
+        self._interruptible.add(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not task.done():
+                # This very task is stopped, with the whole server: leave no connection open.
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+            raise
+        finally:
+            self._interruptible.discard(task)
+
+    def interrupt(self) -> None:
+        """Stop what runs; the next turn looks why."""
+        for task in self._interruptible:
+            task.cancel()
+
+    def was_interrupted(self) -> bool:
+        """Whether a CancelledError that just came out of ``interruptible`` was our own word, and not this task's own end."""
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() == 0
+
+    async def parked_if_closing(self) -> None:
+        """While the server stops, nothing new begins: whoever drives this is ended from outside."""
+        if self.closing:
+            await asyncio.get_running_loop().create_future()
 
     async def drop_held(self) -> None:
         """Close the imports that were opened ahead, and see their disks free."""
@@ -120,9 +156,12 @@ class Work:
                 await self.clock.sleep(self.settings.retry_seconds)
         return await call()
 
-    async def for_a_while(self, call: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-        """Call as long as clean-up waits for a pool that is away, then raise what stands against it."""
-        deadline = self.clock.monotonic() + self.settings.cleanup_seconds
+    async def for_a_while(
+        self, call: Callable[[], Coroutine[Any, Any, Result]], *, seconds: float | None = None
+    ) -> Result:
+        """Call as long as something may wait for a pool that is away (clean-up's time by default), then raise what stands against it."""
+        patience = self.settings.cleanup_seconds if seconds is None else seconds
+        deadline = self.clock.monotonic() + patience
         while True:
             try:
                 return await self.tried(call)
@@ -130,3 +169,11 @@ class Work:
                 if self.clock.monotonic() >= deadline:
                     raise
                 await self.clock.sleep(self.settings.pool_poll_seconds)
+
+    async def patiently(self, call: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """Call while the source runs on: a pool that is away is waited for with patience, a refusal that passes is tried again."""
+        return await self.for_a_while(call, seconds=self.settings.pool_patience_seconds)
+
+    async def briefly(self, call: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """Call in the downtime: a pool that is away gets a minute, a refusal that passes is tried again."""
+        return await self.for_a_while(call, seconds=self.settings.downtime_patience_seconds)

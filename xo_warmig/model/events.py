@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import msgspec
 
-from xo_warmig.model.passes import PassPlan, PassReport
+from xo_warmig.model.passes import DiskPassReport, PassPlan, PassReport
 from xo_warmig.model.phases import Phase, WaitingFor
 from xo_warmig.model.plans import KeptDisk, Leftover, MigrationPlan
 from xo_warmig.model.reports import Downtime, Warning_
@@ -59,8 +59,47 @@ class Warned(_Fact, frozen=True, kw_only=True):
     warning: Warning_
 
 
+class EpochBegun(_Fact, frozen=True, kw_only=True):
+    """A server takes the migration up, the first time or after another process had it; ``key`` is about to be put on the source (R16)."""
+
+    epoch: int
+    key: str
+
+
+class DoorReleased(_Fact, frozen=True, kw_only=True):
+    """Our key is off the source."""
+
+
 class CancelAsked(_Fact, frozen=True, kw_only=True):
-    """Somebody asked for a stop."""
+    """Somebody asked for a stop. ``drop`` the copy, keep it, or (None) do as the request said."""
+
+    drop: bool | None = None
+
+
+class PauseAsked(_Fact, frozen=True, kw_only=True):
+    """Somebody asked for a pause: no disk shall be attached."""
+
+
+class Paused(_Fact, frozen=True, kw_only=True):
+    """No disk is attached for this migration any more."""
+
+
+class ResumeAsked(_Fact, frozen=True, kw_only=True):
+    """Somebody asked to go on."""
+
+
+class CutoverAsked(_Fact, frozen=True, kw_only=True):
+    """Somebody said that it shall cut over as soon as it pays. ``passes``: how many were taken until then."""
+
+    passes: int
+
+
+class RollbackAsked(_Fact, frozen=True, kw_only=True):
+    """Somebody wants the source back although the target was started; what the target wrote is lost."""
+
+
+class CommitAsked(_Fact, frozen=True, kw_only=True):
+    """Somebody said that the source may be settled."""
 
 
 class EffectIntended(_Fact, frozen=True, kw_only=True):
@@ -124,6 +163,28 @@ class PassStarted(_Fact, frozen=True, kw_only=True):
     plan: PassPlan
 
 
+class DiskCopied(_Fact, frozen=True, kw_only=True):
+    """A disk's part of a pass ended, complete or not."""
+
+    number: int  # of the pass
+    report: DiskPassReport
+
+
+class DiskReplaced(_Fact, frozen=True, kw_only=True):
+    """An old writer does not let go of a target disk: a clone of it serves from here on (R16)."""
+
+    disk: str
+    vdi: str
+    old_vdi: str
+
+
+class BaseVoided(_Fact, frozen=True, kw_only=True):
+    """The target disk is no copy of its base any more, so its next pass is a full one (R17, R18)."""
+
+    disk: str
+    reason: str
+
+
 class PassFinished(_Fact, frozen=True, kw_only=True):
     """A pass ended, complete or not."""
 
@@ -135,6 +196,7 @@ class Decision(StrEnum):
 
     PASS_AGAIN = "passAgain"
     CUT_OVER = "cutOver"
+    HOLD = "hold"
 
 
 class Decided(_Fact, frozen=True, kw_only=True):
@@ -150,6 +212,10 @@ class SourceBlocking(_Fact, frozen=True, kw_only=True):
 
     operations: dict[str, str]
     before: dict[str, str]
+
+
+class SourceUnblocked(_Fact, frozen=True, kw_only=True):
+    """Our blocks are off a source that was not asked to shut down yet."""
 
 
 class ShutdownAsked(_Fact, frozen=True, kw_only=True):
@@ -187,8 +253,16 @@ class TargetReleased(_Fact, frozen=True, kw_only=True):
     """Our blocks are off the target: it may be started by anybody."""
 
 
+class SourceDeleting(_Fact, frozen=True, kw_only=True):
+    """Nothing forbids it: the source and the disks of the plan are about to be destroyed (R2)."""
+
+
 class SourceDeleted(_Fact, frozen=True, kw_only=True):
     """The source and the disks of the plan are gone (R2)."""
+
+
+class SourceStarting(_Fact, frozen=True, kw_only=True):
+    """Roll-back is about to start the source again; the target was seen halted (R5)."""
 
 
 class SourceStarted(_Fact, frozen=True, kw_only=True):
@@ -206,15 +280,17 @@ class LateHaltWatched(_Fact, frozen=True, kw_only=True):
 
 
 class CopyKept(_Fact, frozen=True, kw_only=True):
-    """What was copied stays for the next attempt (R6)."""
+    """What was copied stays for the next attempt (R6), until ``until`` (seconds since the epoch)."""
 
     disks: list[KeptDisk]
+    until: float | None = None
 
 
 class CopyReleased(_Fact, frozen=True, kw_only=True):
-    """The kept copy is not this migration's any more: ``to`` took it over, or it was removed."""
+    """The kept copy is not this migration's any more: ``to`` took it over, or it was removed, or somebody took it ``in_use``."""
 
     to: str | None
+    in_use: bool = False
 
 
 class TargetDiskDestroyed(_Fact, frozen=True, kw_only=True):
@@ -239,7 +315,10 @@ class Failed(_Fact, frozen=True, kw_only=True):
     error: dict[str, object]
 
 
-CourseFact = Planned | PhaseChanged | WaitingChanged | Warned | CancelAsked | Failed | Decided | LateHaltWatched
+CourseFact = (
+    Planned | EpochBegun | DoorReleased | PhaseChanged | WaitingChanged | Warned | Failed | Decided | LateHaltWatched
+)
+SteeringFact = CancelAsked | PauseAsked | Paused | ResumeAsked | CutoverAsked | RollbackAsked | CommitAsked
 CopyFact = (
     EffectIntended
     | EffectFailed
@@ -247,13 +326,13 @@ CopyFact = (
     | TargetVmCreated
     | TargetDiskCreated
     | TargetPrepared
-    | SnapshotTaken
-    | SnapshotDestroyed
-    | PassStarted
-    | PassFinished
+    | DiskReplaced
+    | BaseVoided
 )
+PassFact = SnapshotTaken | SnapshotDestroyed | PassStarted | DiskCopied | PassFinished
 CutoverFact = (
     SourceBlocking
+    | SourceUnblocked
     | ShutdownAsked
     | SourceHalted
     | TargetStarted
@@ -261,11 +340,21 @@ CutoverFact = (
     | TargetBooted
     | CheckFailed
     | TargetReleased
+    | SourceDeleting
     | SourceDeleted
 )
-UndoFact = SourceStarted | SourceRestored | CopyKept | CopyReleased | TargetDiskDestroyed | TargetDiscarded | LeftBehind
+UndoFact = (
+    SourceStarting
+    | SourceStarted
+    | SourceRestored
+    | CopyKept
+    | CopyReleased
+    | TargetDiskDestroyed
+    | TargetDiscarded
+    | LeftBehind
+)
 
-Event = CourseFact | CopyFact | CutoverFact | UndoFact
+Event = CourseFact | SteeringFact | CopyFact | PassFact | CutoverFact | UndoFact
 
 
 class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

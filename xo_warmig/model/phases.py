@@ -65,7 +65,8 @@ TRANSITIONS: dict[Phase, frozenset[Phase]] = {
     Phase.COPYING: frozenset({Phase.SYNCING}) | _UNDO,
     Phase.SYNCING: frozenset({Phase.HOLDING, Phase.STOPPING}) | _UNDO,
     Phase.HOLDING: frozenset({Phase.SYNCING, Phase.STOPPING}) | _UNDO,
-    Phase.STOPPING: frozenset({Phase.FINALISING}) | _UNDO,
+    # Back to syncing when the server was away so long that the last pass is old, before the shutdown was asked for.
+    Phase.STOPPING: frozenset({Phase.FINALISING, Phase.SYNCING}) | _UNDO,
     Phase.FINALISING: frozenset({Phase.VERIFYING}) | _UNDO,
     # Straight to committing when the target is not to be started.
     Phase.VERIFYING: frozenset({Phase.STARTING, Phase.COMMITTING}) | _UNDO,
@@ -111,6 +112,12 @@ def can_cancel(phase: Phase) -> bool:
     if phase is Phase.CANCELLING:
         return False
     return Phase.CANCELLING in TRANSITIONS[phase] or Phase.CANCELLED in TRANSITIONS[phase]
+
+
+CAN_PAUSE = frozenset({Phase.PREPARING, Phase.COPYING, Phase.SYNCING, Phase.HOLDING})
+CAN_CUT_OVER = frozenset({Phase.PLANNED, Phase.PREPARING, Phase.COPYING, Phase.SYNCING, Phase.HOLDING})
+CAN_COMMIT = frozenset({Phase.AWAITING_COMMIT})
+CAN_ROLL_BACK_STARTED = frozenset({Phase.AWAITING_COMMIT})
 
 
 def advance(phase: Phase, to: Phase) -> Phase:

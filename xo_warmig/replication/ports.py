@@ -100,6 +100,13 @@ class Pool(Protocol):
         """Open a VHD export of ``vdi``, or of what differs from ``base``. Not repeatable: each call is a new connection."""
         ...
 
+    async def release_disk(self, vdi: str) -> None:
+        """Take from control domains a disk of ours that a restarted toolstack left attached to them, with nobody writing any more.
+
+        Raises PoolError when a writer still holds it, which the pool says by refusing to detach it (R16).
+        """
+        ...
+
     async def our_objects(self) -> list[OurObject]:
         """Every VM, VDI and snapshot whose tags are ours and its own (R11), whatever migration it belongs to."""
         ...
@@ -167,13 +174,6 @@ class TargetPool(Pool, Protocol):
         """Give the VM a VIF with the source's device, MAC and settings, on ``network``."""
         ...
 
-    async def release_disk(self, vdi: str) -> None:
-        """Take from control domains a disk of ours that a restarted toolstack left attached to them, with nobody writing any more.
-
-        Raises PoolError when a writer still holds it, which the pool says by refusing to detach it (R16).
-        """
-        ...
-
     async def assert_startable(self, vm: str) -> None:
         """See that a live host could start it now, blocked or not. Raises PoolError with what speaks against each host."""
         ...
@@ -209,6 +209,10 @@ class TargetPool(Pool, Protocol):
         ...
 
 
+class AnyPool(SourcePool, TargetPool, Protocol):
+    """A pool is either side, by what a migration wants of it."""
+
+
 class PassBook(Protocol):
     """Where a running pass writes down what must outlive the process. Durable when these return; by source disk."""
 
@@ -224,8 +228,12 @@ class PassBook(Protocol):
 class Pools(Protocol):
     """All connected pools."""
 
-    async def connected(self) -> tuple[list[TargetPool], list[str]]:
+    async def connected(self) -> tuple[list[AnyPool], list[str]]:
         """The pools that answer, and the names of configured ones that do not."""
+        ...
+
+    async def pool(self, uuid: str) -> AnyPool:
+        """A pool by its uuid. Raises PoolUnreachable while no configured server is connected to it."""
         ...
 
     async def pool_of_vm(self, vm: str) -> SourcePool:

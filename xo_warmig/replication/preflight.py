@@ -12,6 +12,7 @@ from xo_warmig.model.reports import Warning_
 from xo_warmig.model.requests import ForceShutdown, WarmMigrationRequest
 from xo_warmig.model.units import GIB, format_bytes
 from xo_warmig.model.vm import Disk, Network, PowerState, StorageRepository, Vm
+from xo_warmig.replication.holding import parse_wish
 from xo_warmig.replication.networks import choose_networks
 
 # A VHD holds no more, and a VHD export is the only way of reading a disk so far.
@@ -20,6 +21,8 @@ MOST_DISK_BYTES = 2040 * GIB
 MOST_CHAIN_DEPTH = 25
 # The texts that this project blocks operations with begin so.
 OUR_MARK = "xo_warmig"
+# The key of a source VM's other_config that says which server has it (R16).
+DOOR = "xo_warmig:door"
 
 # Operations in progress that a migration would cross.
 _CROSSING = frozenset(
@@ -34,7 +37,8 @@ class Surroundings(NamedTuple):
     """What was read of the world beside the VM.
 
     ``srs`` are those of the target pool that the request names, ``source_srs`` those of the VM's disks, both by uuid. ``there_already``:
-    source disks that an earlier attempt left a copy of, for which no space is needed.
+    source disks that an earlier attempt left a copy of, for which no space is needed. ``ours``: ended migrations of this server, whose
+    door key is no obstacle. ``now``: seconds since the epoch.
     """
 
     target_pool: str
@@ -43,6 +47,8 @@ class Surroundings(NamedTuple):
     source_srs: Mapping[str, StorageRepository]
     networks: Sequence[Network]
     there_already: frozenset[str] = frozenset()
+    ours: frozenset[str] = frozenset()
+    now: float = 0.0
 
 
 class Preflight(NamedTuple):
@@ -58,8 +64,9 @@ def preflight(request: WarmMigrationRequest, vm: Vm, around: Surroundings) -> Pr
     srs = {disk.vdi: request.map_vdis_srs.get(disk.vdi, request.sr) for disk in vm.disks}
     networks, network_errors = choose_networks(vm, around.networks, request.map_vifs_networks)
     errors: list[WarmigError] = [
-        *_request_errors(request),
+        *_request_errors(request, around.now),
         *_vm_errors(request, vm),
+        *_door_errors(vm, around.ours),
         *_map_errors(request, vm, around),
         *_sr_errors(request, vm, srs, around),
         *(error for disk in vm.disks for error in _disk_errors(vm, disk)),
@@ -83,7 +90,19 @@ def preflight(request: WarmMigrationRequest, vm: Vm, around: Surroundings) -> Pr
     return Preflight([], warnings, plan)
 
 
-def _request_errors(request: WarmMigrationRequest) -> Iterator[WarmigError]:
+def _request_errors(request: WarmMigrationRequest, now: float) -> Iterator[WarmigError]:
+    try:
+        wish = parse_wish(request.cutover)
+    except InvalidRequest as error:
+        yield error
+    else:
+        if wish.time is not None and wish.time < now:
+            yield InvalidRequest(
+                f"the time of the cutover, {request.cutover}, is over",
+                code="CUTOVER_IN_THE_PAST",
+                evidence={"instancePath": "/cutover", "actual": request.cutover},
+                remedy='give a later time, or "auto"',
+            )
     if request.delete_source_vm and not request.start_destination_vm:
         yield InvalidRequest(
             "the source can be deleted only after the target was seen to boot, and the target is not to be started",
@@ -115,6 +134,18 @@ def _vm_errors(request: WarmMigrationRequest, vm: Vm) -> Iterator[WarmigError]:
             remedy="resume it or shut it down first",
         )
     yield from _block_errors(request, vm)
+
+
+def _door_errors(vm: Vm, ours: frozenset[str]) -> Iterator[WarmigError]:
+    """R16: another server has the VM, or an earlier migration of another one left its key."""
+    key = vm.other_config.get(DOOR)
+    if key is not None and key.partition("/")[0] not in ours:
+        yield ForbiddenOperation(
+            "another migration holds the VM",
+            code="SOURCE_CLAIMED",
+            evidence={"operation": "warm migration", "reason": f"{DOOR} is {key}", "objectId": vm.uuid, "key": key},
+            remedy=f"find the server that runs it; if there is none any more, remove {DOOR} from the VM's other_config",
+        )
 
 
 def _operation_errors(vm: Vm) -> Iterator[WarmigError]:

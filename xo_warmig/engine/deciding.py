@@ -1,0 +1,116 @@
+"""What follows a complete pass: another one, a wait, or the cutover; and telling why."""
+
+import asyncio
+import contextlib
+
+from xo_warmig.engine.work import Work
+from xo_warmig.model.events import Decided, Decision
+from xo_warmig.model.passes import PassKind, PassReport, Verdict
+from xo_warmig.model.phases import Phase, WaitingFor
+from xo_warmig.model.units import format_seconds
+from xo_warmig.replication.convergence import Budget, Costs, CutOver, PassAgain, explain, predict_downtime
+from xo_warmig.replication.holding import Hold, Wish, decide_with, parse_wish
+
+
+def complete_passes(work: Work) -> list[PassReport]:
+    """Those over the running source that say something: the complete ones."""
+    return [each for each in work.state.passes if each.verdict is Verdict.COMPLETE and each.kind is not PassKind.FINAL]
+
+
+def predicted_now(work: Work) -> float | None:
+    """The downtime if the cutover began now."""
+    costs = Costs(work.shutdown_seconds, work.start_seconds)
+    return predict_downtime(complete_passes(work), costs, pending_seconds=pending_seconds(work))
+
+
+def pending_seconds(work: Work) -> float:
+    """How long ago what the target holds was frozen."""
+    taken = [work.state.snapshots.get(disk.base or "") for disk in work.state.target_disks.values()]
+    times = [each.taken for each in taken if each is not None and each.taken is not None]
+    return max(0.0, work.clock.now() - min(times)) if times else 0.0
+
+
+def decision_now(work: Work) -> CutOver | PassAgain | Hold:
+    """What convergence and the caller's wish say at this moment."""
+    return decide_with(complete_passes(work), budget_of(work), wish_of(work), predicted_now(work), now=work.clock.now())
+
+
+def budget_of(work: Work) -> Budget:
+    request = work.state.request
+    return Budget(request.target_downtime, request.max_passes, request.min_pass_interval)
+
+
+def wish_of(work: Work) -> Wish:
+    return parse_wish(work.state.request.cutover, work.state.cutover_asked)
+
+
+async def decide_what_follows(work: Work) -> None:
+    """Wait for as long as there is nothing to do, then decide: another pass or the cutover."""
+    while True:
+        decision = decision_now(work)
+        match decision:
+            case CutOver():
+                await conclude(work, decision)
+                return
+            case PassAgain(wait_seconds=0):
+                await conclude(work, decision)
+                return
+            case PassAgain(wait_seconds=seconds):
+                await work.journal.wait_for(WaitingFor.TIME, "the least time between passes")
+                await wait_or_word(work, seconds)
+            case Hold():
+                await hold(work, decision)
+
+
+async def hold(work: Work, decision: Hold) -> None:
+    """Wait in the phase ``holding``, where the prediction is on show."""
+    if work.state.phase is not Phase.HOLDING:
+        await work.journal.record(_fact(work, decision))
+        await work.journal.enter(Phase.HOLDING)
+    if decision.for_time:
+        await work.journal.wait_for(WaitingFor.TIME, f"the cutover is to be at {work.state.request.cutover}")
+    else:
+        await work.journal.wait_for(WaitingFor.OPERATOR, "holding: warmMigration.cutover goes on")
+    work.journal.publish_progress()
+    await wait_or_word(work, min(decision.wait_seconds, work.settings.hold_look_seconds))
+
+
+async def wait_or_word(work: Work, seconds: float) -> None:
+    """Until the time is over, or something was recorded that may change what follows."""
+    sleeping = asyncio.ensure_future(work.clock.sleep(seconds))
+    word = asyncio.ensure_future(work.journal.changed())
+    try:
+        await asyncio.wait({sleeping, word}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in (sleeping, word):
+            each.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await each
+
+
+async def conclude(work: Work, decision: CutOver | PassAgain) -> None:
+    """Record the decision with its reason; warn where the downtime will be longer than asked for."""
+    await work.journal.record(_fact(work, decision))
+    await work.journal.enter(Phase.SYNCING)
+    await work.journal.wait_for(WaitingFor.NOTHING)
+    if isinstance(decision, CutOver) and not decision.within_budget:
+        budget = budget_of(work)
+        await work.journal.warn(
+            "DOWNTIME_ABOVE_TARGET",
+            f"cutting over although {explain(decision, budget)}",
+            reason=decision.reason,
+            predicted_downtime_seconds=decision.predicted_downtime_seconds,
+            target_downtime_seconds=budget.target_downtime_seconds,
+            remedy="raise targetDowntime, or migrate when the VM writes less",
+        )
+
+
+def _fact(work: Work, decision: CutOver | PassAgain | Hold) -> Decided:
+    kinds = {CutOver: Decision.CUT_OVER, PassAgain: Decision.PASS_AGAIN, Hold: Decision.HOLD}
+    predicted = decision.predicted_downtime_seconds
+    if isinstance(decision, Hold):
+        told = "unknown" if predicted is None else format_seconds(predicted)
+        reason = f"holding; the predicted downtime is {told}"
+    else:
+        reason = explain(decision, budget_of(work))
+    return Decided(decision=kinds[type(decision)], reason=reason, predicted_downtime_seconds=predicted)

@@ -1,0 +1,137 @@
+"""The driver that survives the process: a DBOS workflow for each migration, and a child for each disk and pass.
+
+The workflows are thin: all that is known of a migration stands in our own facts, and a step may run twice. DBOS only remembers which
+turns were taken, and starts what was not over when the process ended (its traps are why it looks like this: a child of its own for
+each disk, explicit ids and version, an exception never leaves a step, and its own cancel is never used).
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy
+from dbos import DBOS, DBOSConfig, SetWorkflowID
+
+from xo_warmig.engine.driver import Turns
+
+log = logging.getLogger("xo_warmig.engine")
+
+# Changed only when the workflows below change in a way that old histories do not fit. Then migrations under way are begun anew from
+# their facts, which is always right.
+APPLICATION_VERSION = "1"
+APPLICATION = "xo-warmig"
+EXECUTOR = "embedded"
+MOST_RECOVERIES = 1_000_000  # a crash is counted by the migration's own epochs, and never gives it up
+
+Result = TypeVar("Result")
+
+
+class DurableDriver:
+    """Drives with DBOS on a SQLite file. DBOS is one for the process, so this is too; one process for a file (the caller's lock)."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._running: set[asyncio.Task[Any]] = set()
+        self._stopping = False
+
+    async def open(self, turns: Turns) -> None:
+        global _driver, _turns
+        _driver, _turns = self, turns
+        DBOS(config=self._config())
+        DBOS.launch()
+
+    async def drive(self, migration: str) -> None:
+        with SetWorkflowID(workflow_id(migration)):
+            await DBOS.start_workflow_async(migrate, migration)
+
+    async def close(self) -> None:
+        self._stopping = True
+        for task in list(self._running):
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        await asyncio.to_thread(DBOS.destroy)
+
+    async def guarded(self, body: Coroutine[Any, Any, Result]) -> Result:
+        """Run a step's body such that stopping the server leaves it as a crash would: unfinished, to be run again."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._running.add(task)
+        try:
+            return await body
+        finally:
+            self._running.discard(task)
+
+    def _config(self) -> DBOSConfig:
+        engine = sqlalchemy.create_engine(f"sqlite:///{self._file}")
+        sqlalchemy.event.listen(engine, "connect", _configure)
+        return DBOSConfig(
+            name=APPLICATION,
+            system_database_url=f"sqlite:///{self._file}",
+            system_database_engine=engine,
+            application_version=APPLICATION_VERSION,
+            executor_id=EXECUTOR,
+            log_level="WARNING",
+            notification_listener_polling_interval_sec=0.05,
+        )
+
+
+def workflow_id(migration: str) -> str:
+    return f"migration/{migration}"
+
+
+def _configure(connection: Any, _record: object) -> None:
+    """WAL, so that readers and the writer do not wait for each other. A turn whose record is lost with the machine is taken again."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA busy_timeout=10000")
+    cursor.close()
+
+
+# DBOS finds workflows by their names in a registry of the process, so they are functions of this module, and so is what they call.
+_driver: DurableDriver | None = None
+_turns: Turns | None = None
+
+
+def _at_work() -> tuple[DurableDriver, Turns]:
+    if _driver is None or _turns is None:
+        raise RuntimeError("the driver is not open")
+    return _driver, _turns
+
+
+@DBOS.workflow(name="migrate", max_recovery_attempts=MOST_RECOVERIES)
+async def migrate(migration: str) -> None:
+    """Turn after turn to the end. The number of the turn names the children, so a replay meets the same ones."""
+    number = 0
+    while True:
+        ended, of_pass, disks = await take_turn(migration, number)
+        if ended:
+            return
+        handles = []
+        for disk in disks:
+            with SetWorkflowID(f"{workflow_id(migration)}/turn-{number}/pass-{of_pass}/{disk}"):
+                handles.append(await DBOS.start_workflow_async(copy_disk, migration, of_pass, disk))
+        for handle in handles:
+            await handle.get_result(polling_interval_sec=0.1)
+        number += 1
+
+
+@DBOS.workflow(name="copy_disk", max_recovery_attempts=MOST_RECOVERIES)
+async def copy_disk(migration: str, number: int, disk: str) -> None:
+    """One disk's part of a pass."""
+    await copy(migration, number, disk)
+
+
+@DBOS.step(name="turn")
+async def take_turn(migration: str, number: int) -> tuple[bool, int, list[str]]:
+    driver, turns = _at_work()
+    turn = await driver.guarded(turns.turn(migration))
+    return turn.ended, turn.number, list(turn.disks)
+
+
+@DBOS.step(name="copy")
+async def copy(migration: str, number: int, disk: str) -> None:
+    driver, turns = _at_work()
+    await driver.guarded(turns.copy(migration, number, disk))

@@ -1,0 +1,24 @@
+"""The end of a kept copy's time: after the retention it goes, with its base on the source (R6)."""
+
+import logging
+from collections.abc import Mapping
+
+from xo_warmig.engine.adoption import release
+from xo_warmig.engine.journal import Journal
+from xo_warmig.engine.works import Works
+from xo_warmig.errors import WarmigError
+
+log = logging.getLogger("xo_warmig.engine")
+
+
+async def drop_expired(journals: Mapping[str, Journal], works: Works) -> None:
+    """Remove what is kept for longer than it was promised; a pool that is away is asked again the next time."""
+    for journal in list(journals.values()):
+        until = journal.state.kept_until
+        if not journal.state.kept or until is None or journal.now() < until:
+            continue
+        try:
+            await release(await works.of(journal.id), journal)
+        except WarmigError as error:
+            log.warning("the copy kept by migration %s is not removed yet: %s", journal.id, error)
+        works.forget(journal.id)

@@ -1,0 +1,104 @@
+"""The migrations that this process has at work: each is taken up once, whoever asks for it first."""
+
+import asyncio
+import statistics
+from collections.abc import Iterable
+
+from xo_warmig.engine.deciding import predicted_now
+from xo_warmig.engine.journal import Journal
+from xo_warmig.engine.takeover import take_up
+from xo_warmig.engine.work import Surroundings, Work
+from xo_warmig.errors import PoolUnreachable, WarmigError
+from xo_warmig.model.phases import WaitingFor
+from xo_warmig.replication.ports import AnyPool
+
+
+class Works:
+    """By migration."""
+
+    def __init__(self, journals: dict[str, Journal], around: Surroundings) -> None:
+        self._journals = journals
+        self._around = around
+        self._taken: dict[str, asyncio.Task[Work]] = {}
+        self._closing = False
+
+    async def of(self, migration: str) -> Work:
+        """The migration at work; waits until its pools were seen and it was taken up."""
+        if migration not in self._taken:
+            self._taken[migration] = asyncio.create_task(self._take(migration), name=f"taking up {migration}")
+        return await asyncio.shield(self._taken[migration])
+
+    def at_hand(self, migration: str) -> Work | None:
+        """The same, if it was taken up already."""
+        task = self._taken.get(migration)
+        return (
+            task.result()
+            if task is not None and task.done() and not task.cancelled() and not task.exception()
+            else None
+        )
+
+    def all_at_hand(self) -> list[Work]:
+        found = (self.at_hand(migration) for migration in list(self._taken))
+        return [work for work in found if work is not None]
+
+    def forget(self, migration: str) -> None:
+        """It is at its end."""
+        self._taken.pop(migration, None)
+
+    async def close(self) -> None:
+        """Nothing is taken up any more."""
+        waiting = [task for task in self._taken.values() if not task.done()]
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    async def _take(self, migration: str) -> Work:
+        journal = self._journals[migration]
+        plan = journal.state.plan
+        source = await self._pool(journal, plan.source_pool, plan.source_pool_name)
+        target = await self._pool(journal, plan.target_pool, plan.target_pool_name)
+        work = Work(journal, source, target, self._around, self.earlier(plan.vm.uuid, than=migration))
+        work.shutdown_seconds, work.start_seconds = self._learned()
+        journal.predict = lambda: predicted_now(work)
+        try:
+            await take_up(work)
+        except WarmigError as trouble:
+            work.trouble = trouble
+        return work
+
+    async def _pool(self, journal: Journal, uuid: str, name: str) -> AnyPool:
+        """Wait until the pool is connected: a server that was just started connects in the background."""
+        while True:
+            try:
+                pool = await self._around.pools.pool(uuid)
+            except PoolUnreachable as away:
+                await journal.wait_for(WaitingFor.POOL, away.message or f"pool {name} is not connected")
+                await self._around.clock.sleep(self._around.settings.pool_poll_seconds)
+            else:
+                if journal.state.waiting_for is WaitingFor.POOL:
+                    await journal.wait_for(WaitingFor.NOTHING)
+                return pool
+
+    def earlier(self, vm: str, *, than: str = "") -> list[Journal]:
+        """Ended migrations of the VM that left something, the newest first."""
+        return [
+            each
+            for each in reversed(self._journals.values())
+            if each.id != than and each.state.plan.vm.uuid == vm and each.state.ended
+            if each.state.kept or each.state.left or each.state.door_key is not None
+        ]
+
+    def _learned(self) -> tuple[float, float]:
+        """How long shutdown and start took in migrations so far, or what the settings guess."""
+        downtimes = [each.state.downtime for each in self._journals.values() if each.state.downtime is not None]
+        parts = [(part.name, part.seconds) for downtime in downtimes for part in downtime.parts]
+        settings = self._around.settings
+        return (
+            _median((seconds for name, seconds in parts if name == "shutdown"), settings.shutdown_seconds),
+            _median((seconds for name, seconds in parts if name == "start"), settings.start_seconds),
+        )
+
+
+def _median(values: Iterable[float], otherwise: float) -> float:
+    known = list(values)
+    return statistics.median(known) if known else otherwise
