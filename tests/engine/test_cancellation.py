@@ -135,19 +135,6 @@ def test_a_finished_migration_cannot_be_cancelled(play: Any) -> None:
     play(body)
 
 
-def test_closing_the_engine_gives_the_source_back(play: Any) -> None:
-    """A server that stops in the middle leaves no half migration."""
-
-    async def body(scene: Any) -> None:
-        await scene.start(on_failure=OnFailure.DROP)
-        await asyncio.sleep(0.6)
-        await scene.engine.close()
-        scene.world.assert_as_found()
-        scene.world.assert_nothing_left()
-
-    play(body)
-
-
 def test_a_guest_that_halts_long_after_a_cancelled_shutdown_is_started_again(play: Any) -> None:
     """R7: the watch goes on for an hour."""
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.engine.fake_pools import FakePools
 from xo_warmig.engine.engine import Engine
 from xo_warmig.engine.fold import fold
 from xo_warmig.engine.store import MemoryStore
@@ -240,8 +241,8 @@ def test_an_engine_on_an_old_store_knows_its_migrations(play: Any) -> None:
         await scene.ended_well(migration)
         store = MemoryStore()
         for each in scene.engine.events(migration):
-            await store.append(migration, each.time, each.event)
-        again = Engine(scene.engine._pools, store=store)
+            await store.append(migration, each.time, [each.event])
+        again = Engine(FakePools(scene.world), store=store)
         assert again.report(migration) == scene.engine.report(migration)
         assert await again.outcome(migration) == scene.world.the_target().uuid
 

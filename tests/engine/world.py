@@ -19,9 +19,15 @@ class Fault:
     """What befalls a call: ``before`` it has its effect or after, once or for good."""
 
     def __init__(
-        self, error: BaseException | None, *, after: bool, times: int, hook: Callable[[], None] | None
+        self,
+        error: BaseException | None,
+        *,
+        after: bool,
+        times: int,
+        hook: Callable[[], None] | None,
+        kills: bool,
     ) -> None:
-        self.error, self.after, self.left, self.hook = error, after, times, hook
+        self.error, self.after, self.left, self.hook, self.kills = error, after, times, hook, kills
 
 
 class World:
@@ -80,9 +86,10 @@ class World:
         after: bool = False,
         times: int = 1,
         hook: Callable[[], None] | None = None,
+        kills: bool = False,
     ) -> None:
-        """Let the ``nth`` call (and ``times - 1`` more) fail, or run a hook there."""
-        self.faults[call, nth] = Fault(error, after=after, times=times, hook=hook)
+        """Let the ``nth`` call (and ``times - 1`` more) fail, or run a hook there. ``kills``: the hook is the end of who calls."""
+        self.faults[call, nth] = Fault(error, after=after, times=times, hook=hook, kills=kills)
 
     def refusal(self, code: str = "SR_BACKEND_FAILURE_44") -> PoolError:
         return PoolError(f"the pool said {code}", code=code, evidence={"xapi": [code]})
@@ -100,6 +107,8 @@ class World:
         fault = next((each for (c, n), each in self.faults.items() if c == full and n <= nth < n + each.left), None)
         if fault is not None and not fault.after:
             self._befall(fault)
+            if fault.kills:
+                await asyncio.get_running_loop().create_future()  # whoever called is dead, and the call was never sent
         yield
         self.guest_writes()
         self.look()

@@ -1,6 +1,9 @@
 """One disk's copy in a pass, and the judgement over all of them."""
 
+import msgspec
+
 from xo_warmig.disks.meter import Meter
+from xo_warmig.engine.failures import to_fact
 from xo_warmig.engine.work import Work
 from xo_warmig.model.passes import DiskPassPlan, DiskPassReport, PassKind, PassPlan, PassReport, Verdict
 from xo_warmig.replication.run import Begun, run_pass
@@ -15,7 +18,8 @@ async def copy_one(work: Work, plan: PassPlan, disk: DiskPassPlan, meter: Meter)
         alone, work.ways, begun=begun, meters={disk.disk: meter}, held={} if held is None else {disk.disk: held}
     )
     work.parts[disk.disk] = run.parts
-    return run.report.disks[0]
+    report = run.report.disks[0]
+    return report if run.error is None else msgspec.structs.replace(report, error=to_fact(run.error))
 
 
 def judged(work: Work, plan: PassPlan, *, void: bool = False) -> PassReport:

@@ -184,8 +184,7 @@ class Engine:
             WarmigError: the source could not be given back.
         """
         journal = self._known(migration)
-        if journal.state.phase not in (Phase.CANCELLING, Phase.CANCELLED) and not journal.state.cancel_asked:
-            await self._ask(journal, CancelAsked(drop=drop), steering.demand_cancellable)
+        await self._ask(journal, CancelAsked(drop=drop), steering.demand_cancellable)
         while not journal.state.ended:
             await journal.changed()
         if journal.state.phase is Phase.FAILED and journal.state.error is not None:
@@ -194,21 +193,19 @@ class Engine:
     async def pause(self, migration: str) -> None:
         """Let go of all disks and wait; returns when nothing is attached. Twice is once. Raises IncorrectState."""
         journal = self._known(migration)
-        if not journal.state.pause_asked:
-            await self._ask(journal, PauseAsked(), steering.demand_pausable)
+        await self._ask(journal, PauseAsked(), steering.demand_pausable)
         while journal.state.pause_asked and not (journal.state.paused or journal.state.ended):
             await journal.changed()
 
     async def resume(self, migration: str) -> None:
         """Go on after a pause; nothing when it is not paused and under way. Raises IncorrectState."""
-        journal = self._known(migration)
-        await journal.record(ResumeAsked(), guard=steering.demand_resumable)
+        await self._ask(self._known(migration), ResumeAsked(), steering.demand_resumable, interrupts=False)
 
     async def cutover(self, migration: str) -> None:
         """Cut over as soon as it pays, without waiting for a word or a time. Twice is once. Raises IncorrectState."""
         journal = self._known(migration)
-        if journal.state.cutover_asked is None:
-            await journal.record(CutoverAsked(passes=len(journal.state.passes)), guard=steering.demand_cut_over)
+        asked = CutoverAsked(passes=len(journal.state.passes))
+        await self._ask(journal, asked, steering.demand_cut_over, interrupts=False)
 
     async def rollback(self, migration: str, *, discard_target_changes: bool) -> None:
         """Take the source back; returns when it is as it was found. Before the target's start this is a cancel.
@@ -220,9 +217,8 @@ class Engine:
         if not journal.state.start_asked and not (journal.state.ended and not journal.state.cancel_asked):
             await self.cancel(migration)
             return
-        if not journal.state.rollback_asked:
-            guard = steering.rollback_guard(discard_target_changes=discard_target_changes)
-            await journal.record(RollbackAsked(), guard=guard)
+        guard = steering.rollback_guard(discard_target_changes=discard_target_changes)
+        await self._ask(journal, RollbackAsked(), guard, interrupts=False)
         while not journal.state.ended:
             await journal.changed()
         error = journal.state.error
@@ -232,8 +228,7 @@ class Engine:
     async def commit(self, migration: str) -> None:
         """Settle the source of a migration that waits for that; returns when it is done. Twice is once. Raises IncorrectState."""
         journal = self._known(migration)
-        if journal.state.phase is not Phase.DONE and not journal.state.commit_asked:
-            await journal.record(CommitAsked(), guard=steering.demand_committable)
+        await self._ask(journal, CommitAsked(), steering.demand_committable, interrupts=False)
         while journal.state.commit_asked and not journal.state.ended:
             await journal.changed()
         if not journal.state.ended:
@@ -260,11 +255,14 @@ class Engine:
 
     # What the above is made of.
 
-    async def _ask(self, journal: Journal, event: Event, guard: Guard) -> None:
-        """Record what somebody asked for, and interrupt what runs, so that the next turn sees it."""
-        await journal.record(event, guard=guard)
+    async def _ask(self, journal: Journal, event: Event, guard: Guard, *, interrupts: bool = True) -> None:
+        """Record what somebody asked for, once; where it interrupts what runs, the next turn sees why."""
+        try:
+            await journal.record(event, guard=guard)
+        except steering.AskedAlready:
+            return
         work = self._works.at_hand(journal.id)
-        if work is not None:
+        if work is not None and interrupts:
             work.interrupt()
 
     async def _survey(self, request: WarmMigrationRequest) -> Survey:

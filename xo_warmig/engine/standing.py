@@ -46,7 +46,7 @@ async def stand_still(work: Work, error: WarmigError) -> None:
     """Something unforeseen went wrong beyond the door: stop and tell, undo nothing."""
     log.error("migration %s stands still in %s: %s", work.id, work.state.phase, error)
     if work.state.phase is Phase.COMMITTING:
-        if work.state.booted is None and work.state.request.start_destination_vm:
+        if work.state.booted is None:
             # Whoever waits for the answer has none yet, and none would come.
             await work.journal.record(CheckFailed(running=work.state.target_started, error=to_fact(error)))
         await work.journal.warn(error.code, error.message, remedy=error.remedy, **error.evidence)

@@ -15,7 +15,13 @@ from xo_warmig.model.phases import (
 )
 
 
+class AskedAlready(Exception):
+    """The same word was said before, and counts: saying it again changes nothing."""
+
+
 def demand_cancellable(state: MigrationState) -> None:
+    if state.cancel_asked:
+        raise AskedAlready
     if not can_cancel(state.phase):
         raise _refused(
             state, "be cancelled any more", "TOO_LATE_TO_CANCEL", (phase for phase in TRANSITIONS if can_cancel(phase))
@@ -23,6 +29,8 @@ def demand_cancellable(state: MigrationState) -> None:
 
 
 def demand_pausable(state: MigrationState) -> None:
+    if state.pause_asked and not state.ended:
+        raise AskedAlready
     if state.phase not in CAN_PAUSE or state.cancel_asked:
         raise _refused(state, "be paused", "CANNOT_PAUSE", CAN_PAUSE)
 
@@ -30,9 +38,13 @@ def demand_pausable(state: MigrationState) -> None:
 def demand_resumable(state: MigrationState) -> None:
     if state.ended or state.cancel_asked:
         raise _refused(state, "go on", "CANNOT_RESUME", CAN_PAUSE)
+    if not state.pause_asked:
+        raise AskedAlready
 
 
 def demand_cut_over(state: MigrationState) -> None:
+    if state.cutover_asked is not None and not state.ended:
+        raise AskedAlready
     if state.phase not in CAN_CUT_OVER or state.cancel_asked:
         raise _refused(state, "be told to cut over", "CANNOT_CUT_OVER", CAN_CUT_OVER)
     if state.pause_asked:
@@ -45,6 +57,8 @@ def demand_cut_over(state: MigrationState) -> None:
 
 
 def demand_committable(state: MigrationState) -> None:
+    if state.phase is Phase.DONE or state.commit_asked:
+        raise AskedAlready
     if state.phase not in CAN_COMMIT or state.rollback_asked:
         raise _refused(state, "be committed", "CANNOT_COMMIT", CAN_COMMIT)
 
@@ -53,6 +67,8 @@ def rollback_guard(*, discard_target_changes: bool) -> Callable[[MigrationState]
     """After the target's start: only with the caller's word that what it wrote may be lost."""
 
     def demand(state: MigrationState) -> None:
+        if state.rollback_asked:
+            raise AskedAlready
         if state.phase not in CAN_ROLL_BACK_STARTED or state.commit_asked:
             raise _refused(state, "be rolled back", "CANNOT_ROLL_BACK", CAN_ROLL_BACK_STARTED)
         if not discard_target_changes:

@@ -1,0 +1,82 @@
+"""The process dies at any call on a pool and at any record, before and after: the next one brings the migration to its end."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.engine.conftest import REQUEST
+from tests.engine.lives import Lives
+from tests.engine.virtual_time import run_virtual
+from tests.engine.world import World
+from xo_warmig.model.phases import Phase
+from xo_warmig.model.vm import PowerState
+
+
+def life_points() -> list[tuple[str, int]]:
+    """Every call and every record of a good migration, in order."""
+
+    async def body() -> list[str]:
+        world = World()
+        lives = Lives(world)
+        await lives.engine.open()
+        started = await lives.engine.start(REQUEST, user="admin")
+        first = len(world.trace)
+        await ended(lives, started.id)
+        return world.trace[:first] + ["started"] + world.trace[first:]
+
+    counts: dict[str, int] = {}
+    points = []
+    begun = False
+    for call in run_virtual(body()):
+        counts[call] = counts.get(call, 0) + 1
+        begun = begun or call == "started"
+        if begun and call != "started":
+            points.append((call, counts[call]))
+    return points
+
+
+async def ended(lives: Lives, migration: str) -> Any:
+    async with asyncio.timeout(4000):
+        while (report := lives.engine.report(migration)).finished is None:
+            await asyncio.sleep(0.5)
+            if report.phase is Phase.AWAITING_COMMIT:
+                break
+    return lives.engine.report(migration)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "death" in metafunc.fixturenames:
+        points = life_points()
+        metafunc.parametrize("death", points, ids=[f"{call}-{nth}" for call, nth in points])
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_the_next_process_goes_on(death: tuple[str, int], after: bool) -> None:
+    """To its end: the target runs, equal, and nothing is left on either side."""
+
+    async def body() -> None:
+        world = World()
+        lives = Lives(world)
+        await lives.engine.open()
+        call, nth = death
+        world.fail(call, nth, after=after, hook=lives.die, kills=True)
+        started = await lives.engine.start(REQUEST, user="admin")
+        life = lives.number
+        async with asyncio.timeout(4000):
+            while lives.number == life:
+                await asyncio.sleep(0.1)
+        await asyncio.sleep(5)
+        await lives.next()
+        report = await ended(lives, started.id)
+        assert report.phase is Phase.DONE, (report.phase, report.error, report.warnings)
+        assert report.epoch == 2 or death[0] == "store.append"
+        world.assert_quiet()
+        assert world.vm.power is PowerState.HALTED
+        assert world.the_target().power is PowerState.RUNNING
+        world.assert_equal()
+        assert world.our_snapshots() == []
+        assert len(world.target.vdis) == 2
+        assert "xo_warmig:door" not in world.vm.other_config
+
+    run_virtual(body())
