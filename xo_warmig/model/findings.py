@@ -1,6 +1,7 @@
 """What a look at a VM and its way says before anything is touched: findings, and the plan as people see it. Values only."""
 
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -21,7 +22,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     object: str
     message: str
     remedy: str = ""
-    evidence: dict[str, object] = {}
+    evidence: dict[str, Any] = {}
 
 
 class PlannedDisk(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
