@@ -1,7 +1,9 @@
-"""list, show, watch and cancel: what they call and print."""
+"""list, show and watch: what they call and print."""
 
 import json
 from typing import Any
+
+import pytest
 
 
 def test_list_shows_a_row_per_migration(canned: Any, run: Any, report: Any) -> None:
@@ -37,11 +39,54 @@ def test_show_has_passes_downtime_warnings_and_error(canned: Any, run: Any, repo
         assert part in result.stdout, part
 
 
-def test_cancel_calls_and_confirms(canned: Any, run: Any) -> None:
-    """It returns when the server says so."""
-    canned.answers["warmMigration.cancel"] = True
-    assert "Cancelled m-1" in run("cancel", "m-1").stdout
-    assert canned.calls == [("warmMigration.cancel", {"id": "m-1"})]
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"phase": "copying", "paused": True}, ["paused", "xo-warmig resume m-1"]),
+        (
+            {"phase": "holding", "predictedDowntimeSeconds": 3.2},
+            ["holding until told to cut over", "xo-warmig cutover m-1", "3.2 s of downtime"],
+        ),
+        ({"phase": "holding", "cutoverTime": 1_790_600_000.0}, ["holding until 2026-09-2", "xo-warmig cutover m-1"]),
+        (
+            {"phase": "awaiting_commit"},
+            ["commit or rollback?", "xo-warmig commit m-1", "xo-warmig rollback m-1 --discard-target-changes"],
+        ),
+        ({"phase": "awaiting_commit", "commitTime": 1_790_600_000.0}, ["commits at 2026-09-2", "xo-warmig commit m-1"]),
+        (
+            {"phase": "copying", "waitingFor": "pool", "waitingReason": "amd [red] is away"},
+            ["waiting for a pool: amd [red] is away"],
+        ),
+        ({"phase": "copying", "epoch": 3}, ["taken up again 2 times"]),
+        ({"phase": "failed", "keptUntil": 1_790_600_000.0}, ["what was copied is kept until 2026-09-2"]),
+    ],
+)
+def test_show_tells_where_it_stands(
+    canned: Any, run: Any, report: Any, changes: dict[str, Any], parts: list[str]
+) -> None:
+    """What it waits for, and what to type."""
+    canned.answers["warmMigration.get"] = report(downtime=None, **changes)
+    text = run("show", "m-1").stdout
+    for part in parts:
+        assert part in text, part
+
+
+def test_show_of_one_that_is_done_says_nothing_of_waiting(canned: Any, run: Any, report: Any) -> None:
+    """Nor of interruptions that were not."""
+    canned.answers["warmMigration.get"] = report(paused=True, waitingFor="pool")
+    text = run("show", "m-1").stdout
+    for word in ("paused", "waiting", "taken up", "kept until", "Now"):
+        assert word not in text, word
+
+
+def test_watch_goes_on_when_the_server_restarts(canned: Any, run: Any, report: Any) -> None:
+    """On the next connection."""
+    reports = iter([report(phase="copying", progress=0.5), report()])
+    canned.answers["warmMigration.get"] = lambda _: next(reports)
+    canned.notifications["warmMigration.get"] = [None]
+    result = run("watch", "m-1", "--json")
+    assert result.exit_code == 0
+    assert [json.loads(line)["progress"] for line in result.stdout.splitlines()] == [0.5, 1.0]
 
 
 def test_watch_one_as_json_prints_a_line_per_change(canned: Any, run: Any, report: Any) -> None:

@@ -4,7 +4,6 @@ Names come from pools: they are escaped, never markup.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -12,8 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from xo_warmig.cli.waiting import commands, kept, moment, taken_up_again, waits
 from xo_warmig.model.passes import PassReport, Verdict
-from xo_warmig.model.phases import Phase
+from xo_warmig.model.phases import Phase, is_end
 from xo_warmig.model.reports import Downtime, MigrationReport
 from xo_warmig.model.units import format_bytes, format_seconds
 
@@ -49,7 +49,7 @@ def migrations_table(reports: Sequence[MigrationReport]) -> Table:
             phase_text(report.phase),
             f"{report.progress:.0%}",
             seconds(report.downtime.seconds if report.downtime else None),
-            f"{datetime.fromtimestamp(report.created):%Y-%m-%d %H:%M:%S}",
+            moment(report.created),
         )
     return table
 
@@ -112,6 +112,23 @@ def _facts(report: MigrationReport) -> list[tuple[str, RenderableType]]:
         ("To", escape(f"{report.target_pool_name}  {report.target_pool}  SR {report.sr}")),
         ("Target VM", report.target_vm or "-"),
         ("Phase", phase_text(report.phase)),
+        *_standing_facts(report),
         ("Progress", f"{report.progress:.0%}"),
         ("Took", seconds(took)),
     ]
+
+
+def _standing_facts(report: MigrationReport) -> list[tuple[str, RenderableType]]:
+    """What it waits for, what can be done, and what an interruption or an end left; only what there is."""
+    found: list[tuple[str, RenderableType]] = []
+    if now := waits(report):
+        found.append(("Now", Text(now, style="yellow")))
+    for command, effect in commands(report):
+        found.append(("", Text(command, style="bold").append(f"  {effect}", style="not bold dim")))
+    if report.predicted_downtime_seconds is not None and not is_end(report.phase):
+        found.append(("Predicted", f"{seconds(report.predicted_downtime_seconds)} of downtime"))
+    if times := taken_up_again(report):
+        found.append(("Interrupted", times))
+    if left := kept(report):
+        found.append(("Kept", left))
+    return found
