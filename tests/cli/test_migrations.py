@@ -1,9 +1,14 @@
 """list, show and watch: what they call and print."""
 
+import io
 import json
 from typing import Any
 
 import pytest
+from rich.console import Console
+
+from xo_warmig.cli.following import as_report
+from xo_warmig.cli.tables import migrations_table
 
 
 def test_list_shows_a_row_per_migration(canned: Any, run: Any, report: Any) -> None:
@@ -14,6 +19,29 @@ def test_list_shows_a_row_per_migration(canned: Any, run: Any, report: Any) -> N
     assert "web-1 [red]" in result.stdout
     assert "m-2" in result.stdout
     assert "failed" in result.stdout
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_list_has_whole_ids_at_any_width(report: Any, width: int) -> None:
+    """Other commands ask for them; what stands still says so."""
+    ids = ["8539ec6c-9f72-58a4-fa2b-05f867190a3c", "0747a9dc-a36c-6461-bb84-72efa03b0760"]
+    shown = [
+        report(
+            id=ids[0],
+            vmName="a name that is longer than the column is wide",
+            phase="copying",
+            paused=True,
+            progress=0.5,
+        ),
+        report(id=ids[1], phase="copying", waitingFor="pool", waitingReason="away"),
+    ]
+    console = Console(width=width, file=io.StringIO())
+    console.print(migrations_table([as_report(one) for one in shown], width=width))
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert max(map(len, text.splitlines())) <= width
+    for part in (*ids, "50%, paused", "waits for a", "2.5 s", "Started"):
+        assert part in text, part
 
 
 def test_list_without_migrations_says_so(canned: Any, run: Any) -> None:

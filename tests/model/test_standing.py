@@ -50,6 +50,7 @@ REPORT = MigrationReport(
             {"phase": Phase.AWAITING_COMMIT, "commit_time": 9.0},
             Standing(False, WaitingFor.TIME, 9.0, (Step.COMMIT, Step.ROLLBACK)),
         ),
+        ({"phase": Phase.CANCELLING, "paused": True}, MOVING),
         ({"phase": Phase.DONE, "paused": True, "waiting_for": WaitingFor.POOL}, MOVING),
     ],
 )

@@ -23,7 +23,8 @@ def list_migrations(server: Access, as_json: bool) -> None:
             print_json(found)
             return
         reports = sorted(map(following.as_report, found), key=lambda report: report.created)
-        output().print(migrations_table(reports) if reports else "No migrations yet.")
+        console = output()
+        console.print(migrations_table(reports, width=console.width) if reports else "No migrations yet.")
 
     options.signed_in(server, run)
 
@@ -37,7 +38,11 @@ def show(server: Access, as_json: bool, migration: str) -> None:
 
     async def run(client: Client) -> None:
         found = await client.call("warmMigration.get", id=migration)
-        print_json(found) if as_json else output().print(migration_details(following.as_report(found)))
+        if as_json:
+            print_json(found)
+            return
+        console = output()
+        console.print(migration_details(following.as_report(found), width=console.width))
 
     options.signed_in(server, run)
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import click
 import msgspec
-from rich import box
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
@@ -14,12 +13,13 @@ from rich.text import Text
 from xo_warmig.cli import options
 from xo_warmig.cli.access import Access
 from xo_warmig.cli.request import as_request, request_parameters
+from xo_warmig.cli.tables import plain_table
 from xo_warmig.cli.terminal import output, print_json
 from xo_warmig.client import Client
 from xo_warmig.model.findings import Finding, PlannedDisk, PlannedVif, PlanReport, Severity
 from xo_warmig.model.units import format_bytes
 
-_WAYS = {"vhd": "VHD export", "vhdDelta": "VHD export, changes only"}
+_WAYS = {"vhd": "full", "vhdDelta": "delta"}
 _MARKS = {Severity.ERROR: ("✗", "red"), Severity.WARNING: ("!", "yellow"), Severity.INFO: ("·", "dim")}
 
 
@@ -48,11 +48,17 @@ def planned(report: PlanReport) -> RenderableType:
     """Where to, each disk and its way, each interface and its network, then what was found, the worst first."""
     shown: list[RenderableType] = [_heading(report)]
     if report.disks:
-        shown.append(_disks(report.disks))
+        disks = sorted(report.disks, key=lambda disk: (len(disk.device), disk.device))
+        shown += ["", _disks(disks)]
+        shown += [Text(f"disk {disk.device}: {disk.reason}", style="dim") for disk in disks if disk.reason]
     if report.vifs:
-        shown.append(_vifs(report.vifs))
+        shown += ["", _vifs(report.vifs)]
     order = list(Severity)
-    shown += [_finding(one) for one in sorted(report.findings, key=lambda one: order.index(one.severity))]
+    shown.append("")
+    findings = Table.grid(padding=(0, 1))
+    for one in sorted(report.findings, key=lambda one: order.index(one.severity)):
+        findings.add_row(*_finding(one))
+    shown.append(findings)
     shown.append(_verdict(report))
     return Group(*shown)
 
@@ -69,40 +75,37 @@ def _heading(report: PlanReport) -> Table:
 
 
 def _disks(disks: Sequence[PlannedDisk]) -> Table:
-    table = Table("Disk", "Name", box=box.SIMPLE_HEAD)
+    table = plain_table("Disk", "Name")
     table.add_column("Size", justify="right", no_wrap=True)
-    table.add_column("First pass", justify="right", no_wrap=True)
     table.add_column("To SR")
-    table.add_column("Way", ratio=1)
-    for disk in sorted(disks, key=lambda disk: (len(disk.device), disk.device)):
+    table.add_column("First pass", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for disk in disks:
         way = Text(_WAYS.get(disk.way, disk.way))
         if disk.reused:
-            way.append(", reuses the earlier copy", style="green")
-        if disk.reason:
-            way.append(f"\n{disk.reason}", style="dim")
+            way.append(", reused", style="green")
         first = "?" if disk.first_pass_bytes is None else format_bytes(disk.first_pass_bytes)
         size = format_bytes(disk.virtual_size_bytes)
         target = escape(disk.target_sr_name or disk.target_sr)
-        table.add_row(escape(disk.device), escape(disk.name_label or disk.disk), size, first, target, way)
+        table.add_row(escape(disk.device), escape(disk.name_label or disk.disk), size, target, first, way)
     return table
 
 
 def _vifs(vifs: Sequence[PlannedVif]) -> Table:
-    table = Table("Interface", "MAC", "To network", box=box.SIMPLE_HEAD)
-    table.add_column("", ratio=1, style="dim")
+    table = plain_table("Interface", "MAC", "To network")
+    table.add_column("", style="dim")
     for vif in sorted(vifs, key=lambda vif: (len(vif.device), vif.device)):
         network = Text("none", style="red") if vif.network is None else Text(vif.network_name or vif.network)
         table.add_row(escape(vif.device), vif.mac, network, escape(vif.reason))
     return table
 
 
-def _finding(one: Finding) -> Text:
+def _finding(one: Finding) -> tuple[Text, Text]:
     mark, style = _MARKS[one.severity]
-    text = Text(f"{mark} {one.code}", style=style)
-    text.append(f": {one.message}", style="default")
+    text = Text.assemble((one.code, style), f": {one.message}")
     if one.remedy:
-        text.append(f"\n  → {one.remedy}", style="default")
-    return text
+        text.append(f"\n→ {one.remedy}")
+    return Text(mark, style=style), text
 
 
 def _verdict(report: PlanReport) -> Text:

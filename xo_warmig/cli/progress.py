@@ -16,7 +16,7 @@ from rich.text import Text
 from xo_warmig.cli.tables import rate, seconds
 from xo_warmig.cli.waiting import commands, taken_up_again, waits
 from xo_warmig.model.passes import PassKind, PassReport, Verdict
-from xo_warmig.model.phases import Phase, Stage, is_end
+from xo_warmig.model.phases import Phase, Stage, can_cancel, is_end
 from xo_warmig.model.reports import CurrentPass, DiskProgress, MigrationReport
 from xo_warmig.model.units import format_bytes, format_seconds
 
@@ -92,16 +92,16 @@ class MigrationProgress:
 
     def _tell_waiting(self, report: MigrationReport) -> None:
         """Once for each waiting. One that holds goes on with its passes in between: that is the same waiting."""
-        now = waits(report)
-        if not now and report.phase is Phase.SYNCING and self._waits.startswith("holding"):
+        now, before = waits(report), self._waits
+        if now == before or (not now and report.phase is Phase.SYNCING and before.startswith("holding")):
             return
-        if now and now != self._waits:
+        self._waits = now
+        if now:
             self._line(now[0].upper() + now[1:])
             for command, effect in commands(report):
                 self._console.print(f"    [bold]{escape(command)}[/]  {effect}", highlight=False, soft_wrap=True)
-        elif self._waits == "paused" and not is_end(report.phase):
+        elif before == "paused" and can_cancel(report.phase):
             self._line("Going on")
-        self._waits = now
 
     def _line(self, text: str) -> None:
         self._console.print(f"[cyan]•[/] {escape(text)}", highlight=False)
@@ -165,7 +165,7 @@ def _status(report: MigrationReport) -> Text:
     current = report.current_pass
     if current is not None and current.remaining_seconds is not None:
         text.append(f"  pass done in {format_seconds(current.remaining_seconds)}")
-    if report.predicted_downtime_seconds is not None and not is_end(report.phase):
+    if report.predicted_downtime_seconds is not None and report.downtime is None and not is_end(report.phase):
         text.append(f"  predicted downtime {format_seconds(report.predicted_downtime_seconds)}")
     if now := waits(report):
         text.append(f"  {now}", style="not dim yellow")

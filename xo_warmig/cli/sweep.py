@@ -4,14 +4,13 @@ from collections.abc import Sequence
 
 import click
 import msgspec
-from rich import box
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from xo_warmig.cli import options
 from xo_warmig.cli.access import Access
+from xo_warmig.cli.tables import UUID_WIDTH, plain_table
 from xo_warmig.cli.terminal import output, print_json
 from xo_warmig.client import Client
 from xo_warmig.model.findings import SweepReport, SweptObject
@@ -40,7 +39,7 @@ def sweep(ctx: click.Context, /, server: Access, as_json: bool, remove: bool) ->
 
 def swept(report: SweepReport, *, remove: bool) -> RenderableType:
     """A row per object, then what it comes to."""
-    shown: list[RenderableType] = [_table(report.objects, remove=remove)] if report.objects else []
+    shown: list[RenderableType] = [_table(report.objects, remove=remove), ""] if report.objects else []
     shown.append(_summary(report.objects, remove=remove))
     if report.not_asked:
         names = ", ".join(report.not_asked)
@@ -49,16 +48,17 @@ def swept(report: SweepReport, *, remove: bool) -> RenderableType:
 
 
 def _table(objects: Sequence[SweptObject], *, remove: bool) -> Table:
-    table = Table("Pool", "Kind", "Name and uuid", box=box.SIMPLE_HEAD)
+    table = plain_table()
+    table.add_column("Name and uuid", width=UUID_WIDTH)
+    table.add_column("What")
     table.add_column("Size", justify="right", no_wrap=True)
-    table.add_column("Became" if remove else "Made as")
     for one in objects:
         found = one.object
-        name = Text(found.name_label or "-")
-        name.append(f"\n{found.uuid}", style="dim")
-        size = "-" if found.size_bytes is None else format_bytes(found.size_bytes)
-        fate = _fate(one) if remove else Text(found.role)
-        table.add_row(escape(found.pool_name), found.kind, name, size, fate)
+        name = Text(found.name_label or "-", style="bold")
+        name.append(f"\n{found.uuid}", style="not bold")
+        what = Text(f"{found.kind} on {found.pool_name}\n")
+        what.append(_fate(one) if remove else Text(f"made as {found.role}", style="dim"))
+        table.add_row(name, what, "-" if found.size_bytes is None else format_bytes(found.size_bytes))
     return table
 
 

@@ -6,7 +6,7 @@ from xo_warmig.model.phases import Phase, WaitingFor, is_end
 from xo_warmig.model.reports import MigrationReport
 from xo_warmig.model.standing import Step, standing
 
-_AWAITED = {
+AWAITED = {
     WaitingFor.SLOT: "a free slot",
     WaitingFor.POOL: "a pool",
     WaitingFor.OPERATOR: "an operator",
@@ -44,7 +44,7 @@ def waits(report: MigrationReport) -> str:
             )
     if now.waiting_for is WaitingFor.NOTHING:
         return ""
-    return f"waiting for {_AWAITED[now.waiting_for]}" + (f": {report.waiting_reason}" if report.waiting_reason else "")
+    return f"waiting for {AWAITED[now.waiting_for]}" + (f": {report.waiting_reason}" if report.waiting_reason else "")
 
 
 def commands(report: MigrationReport) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import NamedTuple
 
-from xo_warmig.model.phases import Phase, WaitingFor, is_end
+from xo_warmig.model.phases import Phase, WaitingFor, can_cancel, is_end
 from xo_warmig.model.reports import MigrationReport
 
 
@@ -32,7 +32,7 @@ def standing(report: MigrationReport) -> Standing:
     """What a migration waits for; ``MOVING`` while it moves or has ended."""
     if is_end(report.phase):
         return MOVING
-    if report.paused:
+    if report.paused and can_cancel(report.phase):  # one that is being undone does not go on with anything else
         return Standing(True, WaitingFor.OPERATOR, None, (Step.RESUME,))
     match report.phase:
         case Phase.HOLDING:
