@@ -53,9 +53,9 @@ def show(server: Access, as_json: bool, migration: str) -> None:
 @options.client_options
 @options.json_option
 def watch(server: Access, as_json: bool, patience: float, migration: str | None) -> None:
-    """Follow one migration to its end, or with no ID all of them until interrupted.
+    """Follow one migration to its end, or all of them.
 
-    With --json every change is a line.
+    With no ID until interrupted. With --json every change is a line.
     """
     if migration is None:
         options.signed_in(server, lambda client: _watch_all(client, as_json=as_json), patience_seconds=patience)

@@ -29,9 +29,9 @@ _MARKS = {Severity.ERROR: ("✗", "red"), Severity.WARNING: ("!", "yellow"), Sev
 @options.json_option
 @click.pass_context
 def plan(ctx: click.Context, /, server: Access, as_json: bool, **asked: Any) -> None:
-    """Tell what `migrate` would do with the same arguments, and what stands in its way. Changes nothing.
+    """Tell what `migrate` would do; change nothing.
 
-    The exit code is 1 when the migration is not possible.
+    Takes the same arguments, and tells what stands in the way. The exit code is 1 when the migration is not possible.
     """
     parameters = as_request(**asked)
 

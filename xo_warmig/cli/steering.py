@@ -25,7 +25,7 @@ def _of_a_migration(command: Command) -> Command:
 @click.command()
 @_of_a_migration
 def cutover(server: Access, as_json: bool, migration: str) -> None:
-    """Cut over as soon as it pays, without waiting for a word or a time any more."""
+    """Cut over as soon as it pays, waiting for nothing else."""
     _say(
         server,
         migration,
@@ -91,7 +91,7 @@ def rollback(server: Access, as_json: bool, migration: str, discard_target_chang
 @click.command()
 @_of_a_migration
 def commit(server: Access, as_json: bool, migration: str) -> None:
-    """Accept the target, and delete the source where that was asked for. Returns when that is so."""
+    """Accept the target. The source is deleted where that was asked for; returns when all of that is so."""
     _say(
         server,
         migration,

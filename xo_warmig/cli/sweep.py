@@ -23,9 +23,10 @@ from xo_warmig.model.units import format_bytes
 @options.json_option
 @click.pass_context
 def sweep(ctx: click.Context, /, server: Access, as_json: bool, remove: bool) -> None:
-    """List what migrations left behind on all pools: objects that no running migration and no kept copy owns.
+    """List what migrations left behind, or remove it.
 
-    With --remove the exit code is 1 when one of them could not be removed.
+    These are objects on any pool that a migration made, and that no running migration and no kept copy owns. With --remove the exit
+    code is 1 when one of them could not be removed.
     """
 
     async def run(client: Client) -> SweepReport:
