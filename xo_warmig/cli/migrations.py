@@ -5,8 +5,8 @@ import click
 from xo_warmig.cli import following, options
 from xo_warmig.cli.access import Access
 from xo_warmig.cli.tables import migration_details, migrations_table
-from xo_warmig.cli.terminal import output, print_json
-from xo_warmig.cli.viewing import Viewing
+from xo_warmig.cli.terminal import errors, output, print_json
+from xo_warmig.cli.viewing import Viewing, loss
 from xo_warmig.cli.waiting import waits
 from xo_warmig.client import Client
 
@@ -58,7 +58,12 @@ def watch(server: Access, as_json: bool, patience: float, migration: str | None)
     With no ID until interrupted. With --json every change is a line.
     """
     if migration is None:
-        options.signed_in(server, lambda client: _watch_all(client, as_json=as_json), patience_seconds=patience)
+        options.signed_in(
+            server,
+            lambda client: _watch_all(client, as_json=as_json),
+            patience_seconds=patience,
+            lost=lambda error: errors().print(loss(error, patience), markup=False, highlight=False),
+        )
         return
 
     async def given(client: Client) -> str:

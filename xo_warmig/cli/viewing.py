@@ -43,7 +43,7 @@ class Viewing:
                     print_json(report)
 
             def lost(error: ConnectionLost) -> None:
-                text = f"{error}; trying again for {format_seconds(patience_seconds)}"
+                text = loss(error, patience_seconds)
                 progress.say(text) if progress is not None else errors().print(text, markup=False, highlight=False)
 
             async def follow(client: Client) -> MigrationReport:
@@ -56,6 +56,11 @@ class Viewing:
             print_end(report)
         elif not self._every_report:
             print_json(report)
+
+
+def loss(error: ConnectionLost, patience_seconds: float) -> str:
+    """What is told when the connection is lost and tried again."""
+    return f"{error}; trying again for {format_seconds(patience_seconds)}"
 
 
 def print_end(report: MigrationReport) -> None:
