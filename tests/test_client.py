@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import Server, ServerConnection, serve
 
-from xo_warmig.client import CallFailed, ConnectionLost, Notification, connect, websocket_url
+from xo_warmig.client import CallFailed, Client, ConnectionLost, Notification, connect, persistently, websocket_url
 
 Handler = Callable[[ServerConnection, dict[str, Any]], Awaitable[None]]
 Start = Callable[[Handler], Awaitable[str]]
@@ -207,6 +207,121 @@ async def test_half_of_the_credentials_is_a_mistake() -> None:
     with pytest.raises(TypeError):
         async with connect("http://127.0.0.1:1", email="a"):
             pass
+
+
+async def sign_in_or(socket: ServerConnection, request: dict[str, Any], handler: Handler) -> None:
+    """Answer a sign-in, give everything else to the handler."""
+    if request["method"] == "session.signIn":
+        await answer(socket, request, result={"id": "u"})
+    else:
+        await handler(socket, request)
+
+
+class Restarting:
+    """A server that can be killed and started again at the same address."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+        self._server: Server | None = None
+        self._port = 0
+        self.calls: list[dict[str, Any]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    async def start(self) -> None:
+        self._server = await serve(self._talk, "127.0.0.1", self._port)
+        self._port = next(iter(self._server.sockets)).getsockname()[1]
+
+    async def kill(self) -> None:
+        assert self._server is not None
+        for connection in self._server.connections:
+            connection.transport.abort()
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def _talk(self, socket: ServerConnection) -> None:
+        async for text in socket:
+            request = json.loads(text)
+            if request["method"] != "session.signIn":
+                self.calls.append(request)
+            await sign_in_or(socket, request, self._handler)
+
+
+async def test_a_long_call_survives_a_restart_of_the_server() -> None:
+    """It is called again with the same parameters once the server is back, and the loss is told once."""
+    restarted = asyncio.Event()
+    called = asyncio.Event()
+
+    async def migrate(socket: ServerConnection, request: dict[str, Any]) -> None:
+        called.set()
+        if restarted.is_set():
+            await answer(socket, request, result="target-uuid")
+
+    server = Restarting(migrate)
+    await server.start()
+    losses: list[ConnectionLost] = []
+
+    async def restart() -> None:
+        await called.wait()
+        await server.kill()
+        await asyncio.sleep(0.5)
+        restarted.set()
+        await server.start()
+
+    restarting = asyncio.create_task(restart())
+    target = await persistently(
+        lambda client: client.call("vm.warmMigration", vm="v"), server.url, token="t", lost=losses.append
+    )
+    await restarting
+    assert target == "target-uuid"
+    assert [call["params"] for call in server.calls] == [{"vm": "v"}, {"vm": "v"}]
+    assert [loss.code for loss in losses] == ["CONNECTION_LOST"]
+    await server.kill()
+
+
+async def test_patience_is_counted_from_the_loss() -> None:
+    """A server that stays away, and one that drops every connection, are given up; the last error tells which."""
+
+    async def leave(socket: ServerConnection, request: dict[str, Any]) -> None:
+        socket.transport.abort()
+
+    server = Restarting(leave)
+    await server.start()
+    with pytest.raises(ConnectionLost) as caught:
+        await persistently(lambda client: client.call("m"), server.url, token="t", patience_seconds=0.7)
+    assert caught.value.code == "CONNECTION_LOST"
+    assert len(server.calls) == 3  # at once, after 0.2 s and after 0.4 s more
+
+    async def use(client: Client) -> None:
+        await server.kill()
+        await client.call("m")
+
+    with pytest.raises(ConnectionLost) as caught:
+        await persistently(use, server.url, token="t", patience_seconds=0.3)
+    assert caught.value.code == "SERVER_UNREACHABLE"
+
+
+async def test_what_is_no_loss_is_not_tried_again(start: Start) -> None:
+    """An error of the method, a server that never was there, and a peer that speaks something else."""
+    calls: list[str] = []
+
+    async def refuse(socket: ServerConnection, request: dict[str, Any]) -> None:
+        calls.append(request["method"])
+        if request["method"] == "babble":
+            await socket.send("no json")
+        else:
+            await answer(socket, request, error={"code": 1, "message": "no such object"})
+
+    url = await start(refuse)
+    with pytest.raises(CallFailed):
+        await persistently(lambda client: client.call("m"), url, token="t")
+    with pytest.raises(ConnectionLost):
+        await persistently(lambda client: client.call("babble"), url, token="t")
+    with pytest.raises(ConnectionLost):
+        await persistently(lambda client: client.call("m"), "http://127.0.0.1:1", token="t")
+    assert calls == ["m", "babble"]
 
 
 @pytest.mark.parametrize(

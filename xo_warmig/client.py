@@ -11,9 +11,9 @@ import itertools
 import json
 import ssl
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -27,6 +27,14 @@ from xo_warmig.model.units import MIB
 MAX_MESSAGE_BYTES = 100 * MIB
 MAX_PENDING_NOTIFICATIONS = 100_000
 PING_TIMEOUT_SECONDS = 300.0
+
+PATIENCE_SECONDS: Final = 600.0  # a host that restarts, with its toolstack, is back by then
+_FIRST_PAUSE_SECONDS: Final = 0.2
+_MOST_PAUSE_SECONDS: Final = 5.0
+_LASTING_SECONDS: Final = 10.0  # a connection that held for this long was a real one
+_PASSING = ("CONNECTION_LOST", "SERVER_UNREACHABLE")  # of ConnectionLost, what may be over when it is tried again
+
+Result = TypeVar("Result")
 
 
 class CallFailed(WarmigError):
@@ -246,6 +254,50 @@ async def connect(
     async with Client(await _open(url, ca_file), url) as client:
         client.user = await client.call("session.signIn", **credentials)
         yield client
+
+
+async def persistently(
+    use: Callable[[Client], Awaitable[Result]],
+    url: str,
+    *,
+    token: str,
+    ca_file: str | None = None,
+    patience_seconds: float = PATIENCE_SECONDS,
+    lost: Callable[[ConnectionLost], None] = lambda error: None,
+) -> Result:
+    """What ``use`` returns; it is called again with a new connection each time one is lost, as by the server's restart.
+
+    For what may be asked twice. ``vm.warmMigration`` may: the second call joins the migration that the first one started, and once it
+    has succeeded gives the same answer::
+
+        target = await persistently(lambda client: client.call("vm.warmMigration", **parameters), url, token=token)
+
+    One that failed in between is tried again by it; to learn of the first one's end instead, remember the id that
+    ``warmMigration.start`` gave. ``lost`` is told of every loss, not of every attempt; patience is counted from the loss. A server that
+    does not answer the first time is not waited for.
+
+    Raises:
+        ConnectionLost: it was away for longer than ``patience_seconds``. Whatever ``use`` raises.
+    """
+    now = asyncio.get_running_loop().time
+    lost_at = signed_in_at = None
+    pause_seconds = _FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            async with connect(url, token=token, ca_file=ca_file) as client:
+                signed_in_at = now()
+                return await use(client)
+        except ConnectionLost as error:
+            if signed_in_at is None or error.code not in _PASSING:
+                raise
+            # A server that takes every connection and drops it at once must not be asked for ever.
+            if lost_at is None or (signed_in_at > lost_at and now() - signed_in_at >= _LASTING_SECONDS):
+                lost_at, pause_seconds = now(), _FIRST_PAUSE_SECONDS
+                lost(error)
+            if now() + pause_seconds - lost_at > patience_seconds:
+                raise
+        await asyncio.sleep(pause_seconds)
+        pause_seconds = min(2 * pause_seconds, _MOST_PAUSE_SECONDS)
 
 
 async def _open(url: str, ca_file: str | None) -> ClientConnection:

@@ -24,9 +24,10 @@ from xo_warmig.api.server_store import ServerStore
 from xo_warmig.api.settings import ApiSettings
 from xo_warmig.api.users import hash_password
 from xo_warmig.api.vault import open_vault
-from xo_warmig.errors import InvalidRequest, NoSuchObject, PoolUnreachable
+from xo_warmig.errors import IncorrectState, InvalidRequest, NoSuchObject, PoolUnreachable
 from xo_warmig.model.events import Event, PhaseChanged, RecordedEvent
-from xo_warmig.model.phases import STAGES, Phase, WaitingFor
+from xo_warmig.model.findings import Finding, OurObject, PlanReport, Severity, SweepReport, SweptObject
+from xo_warmig.model.phases import STAGES, Phase, WaitingFor, can_cancel
 from xo_warmig.model.reports import MigrationReport
 from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.model.servers import ServerCredentials, ServerState, ServerStatus
@@ -46,11 +47,17 @@ class Notice(NamedTuple):
 
 
 class FakeEngine:
-    """Migrations that go on when the test says so. ``refuse`` maps a VM to the error that its start raises."""
+    """Migrations that go on when the test says so. ``refuse`` maps a VM to the error that its start raises.
+
+    ``steered`` has what was asked for, in order; while ``may_act`` is not set, that takes effect later.
+    """
 
     def __init__(self) -> None:
         self.refuse: dict[str, Exception] = {}
         self.users: list[str] = []
+        self.steered: list[tuple[str, dict[str, Any]]] = []
+        self.may_act = asyncio.Event()
+        self.may_act.set()
         self._reports: dict[str, MigrationReport] = {}
         self._ends: dict[str, asyncio.Future[str]] = {}
         self._watchers: set[asyncio.Queue[Notice]] = set()
@@ -80,9 +87,74 @@ class FakeEngine:
         self.report(migration)
         return [RecordedEvent(migration=migration, number=1, time=1.5, event=PhaseChanged(phase=Phase.COPYING))]
 
-    async def cancel(self, migration: str) -> None:
-        self.report(migration)
+    async def cancel(self, migration: str, *, drop: bool | None = None) -> None:
+        await self._steer("cancel", migration, can_cancel, drop=drop)
         self.move(migration, phase=Phase.CANCELLED)
+
+    async def cutover(self, migration: str) -> None:
+        await self._steer("cutover", migration, lambda phase: phase is Phase.HOLDING)
+        self.move(migration, phase=Phase.STOPPING)
+
+    async def pause(self, migration: str) -> None:
+        await self._steer("pause", migration, can_cancel)
+        self.move(migration, phase=self.report(migration).phase, paused=True)
+
+    async def resume(self, migration: str) -> None:
+        await self._steer("resume", migration, can_cancel)
+        self.move(migration, phase=self.report(migration).phase, paused=False)
+
+    async def rollback(self, migration: str, *, discard_target_changes: bool) -> None:
+        discard = discard_target_changes
+        await self._steer("rollback", migration, lambda phase: phase is Phase.AWAITING_COMMIT, discard=discard)
+        if not discard:
+            evidence = {"object": migration, "property": "phase", "actual": "awaiting_commit", "expected": ["syncing"]}
+            raise IncorrectState("the target wrote since its start", code="TARGET_HAS_CHANGES", evidence=evidence)
+        self.move(migration, phase=Phase.FAILED)
+
+    async def commit(self, migration: str) -> None:
+        await self._steer("commit", migration, lambda phase: phase is Phase.AWAITING_COMMIT)
+        self.move(migration, phase=Phase.DONE)
+
+    async def _steer(self, word: str, migration: str, fits: Callable[[Phase], bool], **details: Any) -> None:
+        phase = self.report(migration).phase
+        if not fits(phase):
+            expected = [str(one) for one in Phase if fits(one)]
+            evidence = {"object": migration, "property": "phase", "actual": str(phase), "expected": expected}
+            raise IncorrectState(f"the migration is {phase}: no {word}", code="WRONG_PHASE", evidence=evidence)
+        self.steered.append((word, details))
+        await self.may_act.wait()
+
+    async def plan(self, request: WarmMigrationRequest) -> PlanReport:
+        if error := self.refuse.get(request.vm):
+            raise error
+        full = Finding(code="NO_SPACE", severity=Severity.ERROR, object=request.sr, message="it is full")
+        return PlanReport(
+            vm=request.vm,
+            vm_name="web",
+            source_pool="pool-1",
+            source_pool_name="intel",
+            target_pool="pool-2",
+            target_pool_name="amd",
+            sr=request.sr,
+            possible=False,
+            disks=[],
+            vifs=[],
+            findings=[full],
+            first_pass_bytes=None,
+        )
+
+    async def sweep(self, *, remove: bool) -> SweepReport:
+        left = OurObject(
+            pool="pool-2",
+            pool_name="amd",
+            kind="vdi",
+            uuid="vdi-1",
+            name_label="root",
+            migration="gone",
+            role="target",
+            size_bytes=5,
+        )
+        return SweepReport(objects=[SweptObject(object=left, removed=remove)], not_asked=["intel"])
 
     @contextlib.asynccontextmanager
     async def watch(self) -> AsyncIterator[AsyncIterator[Notice]]:

@@ -14,7 +14,7 @@ from xo_warmig.api.hub import Hub
 from xo_warmig.api.outbox import Outbox
 from xo_warmig.api.session import Session
 from xo_warmig.api.state_file import to_json
-from xo_warmig.model.phases import Phase
+from xo_warmig.model.phases import STAGES, Phase, WaitingFor
 from xo_warmig.model.requests import WarmMigrationRequest
 
 
@@ -133,3 +133,49 @@ def test_members_of_a_task(report: Callable[..., Any]) -> None:
     assert task["_xapiRef"] == task["xapiRef"] == "OpaqueRef:m1"
     assert (task["created"], task["finished"], task["current_operations"]) == (5, 9, {})
     assert json.loads(task["result"]) == {"code": "X"}
+
+
+TIME = 1_790_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("phase", "changes", "description"),
+    [
+        (Phase.COPYING, {}, "copy: copying"),
+        (Phase.COPYING, {"paused": True}, "copy: copying, paused, waiting for warmMigration.resume"),
+        (
+            Phase.COPYING,
+            {"waiting_for": WaitingFor.POOL, "waiting_reason": "root@amd: 401"},
+            "copy: copying, waiting for a pool",
+        ),
+        (Phase.HOLDING, {}, "sync: holding, waiting for warmMigration.cutover"),
+        (
+            Phase.HOLDING,
+            {"predicted_downtime_seconds": 3.2},
+            "sync: holding, predicted downtime 3.2 s, waiting for warmMigration.cutover",
+        ),
+        (
+            Phase.HOLDING,
+            {"cutover_time": TIME},
+            "sync: holding, until 2026-09-21 14:13:20 UTC, waiting for warmMigration.cutover",
+        ),
+        (
+            Phase.AWAITING_COMMIT,
+            {},
+            "finish: awaiting commit, waiting for warmMigration.commit or warmMigration.rollback",
+        ),
+        (
+            Phase.AWAITING_COMMIT,
+            {"commit_time": TIME},
+            "finish: awaiting commit, until 2026-09-21 14:13:20 UTC,"
+            " waiting for warmMigration.commit or warmMigration.rollback",
+        ),
+        (Phase.CANCELLED, {"paused": True}, "finish: cancelled"),
+    ],
+)
+def test_a_task_tells_what_it_waits_for(
+    report: Callable[..., Any], phase: Phase, changes: dict[str, Any], description: str
+) -> None:
+    """With the methods that end the waiting, and without what a pool said: every user sees tasks."""
+    task = tasks.of_report(report(phase=phase, stage=STAGES[phase], **changes))
+    assert task.name_description == description

@@ -131,6 +131,14 @@ def test_a_union_takes_each_of_its_types() -> None:
     assert error["keyword"] == "minLength"
 
 
+def test_words_beside_numbers_are_left_to_the_type() -> None:
+    """An ``enum`` in the schema would refuse the numbers: a client that checks before it sends would not send them."""
+    schema = property_map(WarmMigrationRequest)["commit"]
+    assert schema == {"type": ["string", "integer"], "minimum": 0, "optional": True, "default": "auto"}
+    assert errors(WARM | {"commit": 60}) == errors(WARM | {"commit": "manual"}) == []
+    assert errors(WARM | {"commit": -1})[0]["keyword"] == "minimum"
+
+
 def test_items_are_checked_one_by_one() -> None:
     """With their position."""
     found = errors({"many": ["a", "", 3]}, Everything)

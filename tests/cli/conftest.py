@@ -19,14 +19,16 @@ TOKEN = "t0k3n"
 class CannedServer:
     """Answers calls from ``answers``: by method, a value, or a function of the parameters that returns one.
 
-    A value that is an ``RpcError`` is answered as an error. ``tell`` notifications go out before the answer of their method.
+    A value with nothing but ``error`` is answered as an error. ``notifications`` go out after the answer of their method; None among
+    them ends the connection. For each entry of ``drops``, a call of that method ends the connection in place of an answer.
     """
 
     def __init__(self) -> None:
         self.url = ""
         self.answers: dict[str, Any] = {}
-        self.notifications: dict[str, list[dict[str, Any]]] = {}
+        self.notifications: dict[str, list[dict[str, Any] | None]] = {}
         self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.drops: list[str] = []
 
     async def talk(self, socket: ServerConnection) -> None:
         async for text in socket:
@@ -39,11 +41,18 @@ class CannedServer:
                 await socket.send(json.dumps(reply))
                 continue
             self.calls.append((method, params))
+            if method in self.drops:
+                self.drops.remove(method)
+                socket.transport.abort()
+                return
             answer = self.answers.get(method, {"error": {"code": -32601, "message": f"method not found: {method}"}})
             answer = answer(params) if callable(answer) else answer
             is_error = isinstance(answer, dict) and set(answer) == {"error"}
             await socket.send(json.dumps(reply | (answer if is_error else {"result": answer})))
             for params in self.notifications.get(method, []):
+                if params is None:
+                    socket.transport.abort()
+                    return
                 await socket.send(json.dumps({"jsonrpc": "2.0", "method": "warmMigration", "params": params}))
 
 

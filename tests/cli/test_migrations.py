@@ -1,7 +1,14 @@
-"""list, show, watch and cancel: what they call and print."""
+"""list, show and watch: what they call and print."""
 
+import io
 import json
 from typing import Any
+
+import pytest
+from rich.console import Console
+
+from xo_warmig.cli.following import as_report
+from xo_warmig.cli.tables import migrations_table
 
 
 def test_list_shows_a_row_per_migration(canned: Any, run: Any, report: Any) -> None:
@@ -12,6 +19,29 @@ def test_list_shows_a_row_per_migration(canned: Any, run: Any, report: Any) -> N
     assert "web-1 [red]" in result.stdout
     assert "m-2" in result.stdout
     assert "failed" in result.stdout
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_list_has_whole_ids_at_any_width(report: Any, width: int) -> None:
+    """Other commands ask for them; what stands still says so."""
+    ids = ["8539ec6c-9f72-58a4-fa2b-05f867190a3c", "0747a9dc-a36c-6461-bb84-72efa03b0760"]
+    shown = [
+        report(
+            id=ids[0],
+            vmName="a name that is longer than the column is wide",
+            phase="copying",
+            paused=True,
+            progress=0.5,
+        ),
+        report(id=ids[1], phase="copying", waitingFor="pool", waitingReason="away"),
+    ]
+    console = Console(width=width, file=io.StringIO())
+    console.print(migrations_table([as_report(one) for one in shown], width=width))
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert max(map(len, text.splitlines())) <= width
+    for part in (*ids, "50%, paused", "waits for a", "2.5 s", "Started"):
+        assert part in text, part
 
 
 def test_list_without_migrations_says_so(canned: Any, run: Any) -> None:
@@ -37,11 +67,54 @@ def test_show_has_passes_downtime_warnings_and_error(canned: Any, run: Any, repo
         assert part in result.stdout, part
 
 
-def test_cancel_calls_and_confirms(canned: Any, run: Any) -> None:
-    """It returns when the server says so."""
-    canned.answers["warmMigration.cancel"] = True
-    assert "Cancelled m-1" in run("cancel", "m-1").stdout
-    assert canned.calls == [("warmMigration.cancel", {"id": "m-1"})]
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"phase": "copying", "paused": True}, ["paused", "xo-warmig resume m-1"]),
+        (
+            {"phase": "holding", "predictedDowntimeSeconds": 3.2},
+            ["holding until told to cut over", "xo-warmig cutover m-1", "3.2 s of downtime"],
+        ),
+        ({"phase": "holding", "cutoverTime": 1_790_600_000.0}, ["holding until 2026-09-2", "xo-warmig cutover m-1"]),
+        (
+            {"phase": "awaiting_commit"},
+            ["commit or rollback?", "xo-warmig commit m-1", "xo-warmig rollback m-1 --discard-target-changes"],
+        ),
+        ({"phase": "awaiting_commit", "commitTime": 1_790_600_000.0}, ["commits at 2026-09-2", "xo-warmig commit m-1"]),
+        (
+            {"phase": "copying", "waitingFor": "pool", "waitingReason": "amd [red] is away"},
+            ["waiting for a pool: amd [red] is away"],
+        ),
+        ({"phase": "copying", "epoch": 3}, ["taken up again 2 times"]),
+        ({"phase": "failed", "keptUntil": 1_790_600_000.0}, ["what was copied is kept until 2026-09-2"]),
+    ],
+)
+def test_show_tells_where_it_stands(
+    canned: Any, run: Any, report: Any, changes: dict[str, Any], parts: list[str]
+) -> None:
+    """What it waits for, and what to type."""
+    canned.answers["warmMigration.get"] = report(downtime=None, **changes)
+    text = run("show", "m-1").stdout
+    for part in parts:
+        assert part in text, part
+
+
+def test_show_of_one_that_is_done_says_nothing_of_waiting(canned: Any, run: Any, report: Any) -> None:
+    """Nor of interruptions that were not."""
+    canned.answers["warmMigration.get"] = report(paused=True, waitingFor="pool")
+    text = run("show", "m-1").stdout
+    for word in ("paused", "waiting", "taken up", "kept until", "Now"):
+        assert word not in text, word
+
+
+def test_watch_goes_on_when_the_server_restarts(canned: Any, run: Any, report: Any) -> None:
+    """On the next connection."""
+    reports = iter([report(phase="copying", progress=0.5), report()])
+    canned.answers["warmMigration.get"] = lambda _: next(reports)
+    canned.notifications["warmMigration.get"] = [None]
+    result = run("watch", "m-1", "--json")
+    assert result.exit_code == 0
+    assert [json.loads(line)["progress"] for line in result.stdout.splitlines()] == [0.5, 1.0]
 
 
 def test_watch_one_as_json_prints_a_line_per_change(canned: Any, run: Any, report: Any) -> None:

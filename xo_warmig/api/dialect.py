@@ -70,6 +70,8 @@ def _scalar(kind: inspect.Type) -> Schema:
             return {"type": "string"} if least == 1 else {"type": "string", "minLength": least or 0}
         case inspect.EnumType(cls=enumeration):
             return {"type": "string", "enum": [member.value for member in enumeration]}
+        case inspect.LiteralType(values=values) if all(isinstance(value, str) for value in values):
+            return {"type": "string", "enum": list(values)}
         case _:
             raise TypeError(f"no form in XO's dialect for {kind}")
 
@@ -79,10 +81,14 @@ def _bounds(kind: inspect.IntType | inspect.FloatType) -> Schema:
 
 
 def _union(kinds: list[inspect.Type]) -> Schema:
-    """Scalars only: their types as a list, their own keywords side by side."""
+    """Scalars only: their types as a list, their own keywords side by side.
+
+    An ``enum`` would bind the other types too, so it is left out: ``invocation`` refuses what the type does not have.
+    """
     merged: Schema = {}
     types: list[str] = []
     for schema in map(_schema, kinds):
         types.append(schema.pop("type"))
+        schema.pop("enum", None)
         merged |= schema
     return {"type": types if len(types) > 1 else types[0]} | merged

@@ -1,10 +1,14 @@
 """A migration as an XO object of type ``task``, so that XO's clients show its progress (packages/xo-server/src/xapi-object-to-xo.mjs)."""
 
+from datetime import UTC, datetime
+
 import msgspec
 
 from xo_warmig.api.state_file import to_json
-from xo_warmig.model.phases import Phase, can_cancel, is_end
+from xo_warmig.model.phases import Phase, WaitingFor, can_cancel, is_end
 from xo_warmig.model.reports import MigrationReport
+from xo_warmig.model.standing import standing
+from xo_warmig.model.units import format_seconds
 
 _XO_NAMES = {
     "allowed_operations": "allowedOperations",
@@ -12,6 +16,13 @@ _XO_NAMES = {
     "indexed_ref": "_xapiRef",
     "pool": "$pool",
     "pool_id": "$poolId",
+}
+
+_AWAITED = {
+    WaitingFor.SLOT: "a free slot",
+    WaitingFor.POOL: "a pool",
+    WaitingFor.OPERATOR: "an operator",
+    WaitingFor.TIME: "its time",
 }
 
 
@@ -45,7 +56,7 @@ def of_report(report: MigrationReport) -> Task:
         id=report.id,
         uuid=report.id,
         name_label=f"Warm migration of {report.vm_name}",
-        name_description=f"{report.stage}: {report.phase}".replace("_", " "),
+        name_description=_description(report),
         status=status,
         progress=1.0 if status == "success" else report.progress,
         allowed_operations=["cancel"] if status == "pending" and can_cancel(report.phase) else [],
@@ -58,6 +69,26 @@ def of_report(report: MigrationReport) -> Task:
         pool=report.source_pool,
         pool_id=report.source_pool,
     )
+
+
+def _description(report: MigrationReport) -> str:
+    """What it does and what it waits for, in words that name the methods to call.
+
+    Every user sees it, so why it waits is left out: that may come from a pool's error, which is for administrators.
+    """
+    now = standing(report)
+    words = [str(report.phase).replace("_", " ")]
+    if now.paused:
+        words.append("paused")
+    if now.until is not None:
+        words.append(f"until {datetime.fromtimestamp(now.until, UTC):%Y-%m-%d %H:%M:%S} UTC")
+    if report.phase is Phase.HOLDING and report.predicted_downtime_seconds is not None:
+        words.append(f"predicted downtime {format_seconds(report.predicted_downtime_seconds)}")
+    if now.steps:
+        words.append("waiting for " + " or ".join(f"warmMigration.{step}" for step in now.steps))
+    elif now.waiting_for is not WaitingFor.NOTHING:
+        words.append(f"waiting for {_AWAITED[now.waiting_for]}")
+    return f"{report.stage}: {', '.join(words)}"
 
 
 def is_over(report: MigrationReport) -> bool:

@@ -19,6 +19,7 @@ def print_failure(error: WarmigError, *, as_json: bool) -> None:
 def print_error(code: str, message: str, remedy: str) -> None:
     """One error for people. What it says may come from a pool: it is data, never markup."""
     console = errors()
-    console.print(f"[bold red]{escape(code)}[/]: {escape(message)}", highlight=False)
+    whole = not console.is_terminal  # in a log a line is a line
+    console.print(f"[bold red]{escape(code)}[/]: {escape(message)}", highlight=False, soft_wrap=whole)
     if remedy:
-        console.print(f"  [bold]→[/] {escape(remedy)}", highlight=False)
+        console.print(f"  [bold]→[/] {escape(remedy)}", highlight=False, soft_wrap=whole)

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from xo_warmig.cli.waiting import kept
 from xo_warmig.client import Client, Notifications
 from xo_warmig.errors import WarmigError
 from xo_warmig.model.phases import Phase, is_end
@@ -19,11 +20,14 @@ class MigrationFailed(WarmigError):
     def __init__(self, report: MigrationReport) -> None:
         error = report.error or {}
         evidence = error.get("evidence")
+        remedies = [str(error.get("remedy") or f"`xo-warmig show {report.id}` tells what happened.")]
+        if left := kept(report):
+            remedies.append(f"{left[0].upper()}{left[1:]}.")
         super().__init__(
             str(error.get("message") or f"the migration was {report.phase}"),
             code=str(error.get("code") or report.phase.upper()),
             evidence=evidence if isinstance(evidence, dict) else {},
-            remedy=str(error.get("remedy") or f"`xo-warmig show {report.id}` tells what happened."),
+            remedy=" ".join(remedies),
         )
 
 

@@ -1,12 +1,13 @@
-"""``list``, ``show``, ``watch`` and ``cancel``: looking at migrations, and stopping one."""
+"""``list``, ``show`` and ``watch``: looking at migrations."""
 
 import click
 
 from xo_warmig.cli import following, options
 from xo_warmig.cli.access import Access
-from xo_warmig.cli.migrate import show_migration
 from xo_warmig.cli.tables import migration_details, migrations_table
-from xo_warmig.cli.terminal import output, print_json
+from xo_warmig.cli.terminal import errors, output, print_json
+from xo_warmig.cli.viewing import Viewing, loss
+from xo_warmig.cli.waiting import waits
 from xo_warmig.client import Client
 
 
@@ -22,7 +23,8 @@ def list_migrations(server: Access, as_json: bool) -> None:
             print_json(found)
             return
         reports = sorted(map(following.as_report, found), key=lambda report: report.created)
-        output().print(migrations_table(reports) if reports else "No migrations yet.")
+        console = output()
+        console.print(migrations_table(reports, width=console.width) if reports else "No migrations yet.")
 
     options.signed_in(server, run)
 
@@ -36,49 +38,43 @@ def show(server: Access, as_json: bool, migration: str) -> None:
 
     async def run(client: Client) -> None:
         found = await client.call("warmMigration.get", id=migration)
-        print_json(found) if as_json else output().print(migration_details(following.as_report(found)))
+        if as_json:
+            print_json(found)
+            return
+        console = output()
+        console.print(migration_details(following.as_report(found), width=console.width))
 
     options.signed_in(server, run)
 
 
 @click.command()
 @click.argument("migration", metavar="[ID]", required=False)
+@options.patience_option
 @options.client_options
 @options.json_option
-def watch(server: Access, as_json: bool, migration: str | None) -> None:
-    """Follow one migration to its end, or with no ID all of them until interrupted.
+def watch(server: Access, as_json: bool, patience: float, migration: str | None) -> None:
+    """Follow one migration to its end, or all of them.
 
-    With --json every change is a line.
+    With no ID until interrupted. With --json every change is a line.
     """
+    if migration is None:
+        options.signed_in(
+            server,
+            lambda client: _watch_all(client, as_json=as_json),
+            patience_seconds=patience,
+            lost=lambda error: errors().print(loss(error, patience), markup=False, highlight=False),
+        )
+        return
 
-    async def run(client: Client) -> None:
-        if migration is None:
-            await _watch_all(client, as_json=as_json)
-        elif as_json:
-            await following.follow(client, migration, print_json)
-        else:
-            await show_migration(client, migration, as_json=False)
+    async def given(client: Client) -> str:
+        return migration
 
-    options.signed_in(server, run)
-
-
-@click.command()
-@click.argument("migration", metavar="ID")
-@options.client_options
-@options.json_option
-def cancel(server: Access, as_json: bool, migration: str) -> None:
-    """Stop a migration. The source runs on; returns when its disks are free."""
-
-    async def run(client: Client) -> None:
-        await client.call("warmMigration.cancel", id=migration)
-        print_json({"cancelled": migration}) if as_json else output().print(f"Cancelled {migration}", highlight=False)
-
-    options.signed_in(server, run)
+    Viewing(given, as_json=as_json, every_report=True).run(server, patience_seconds=patience)
 
 
 async def _watch_all(client: Client, *, as_json: bool) -> None:
     console = output()
-    last: dict[str, tuple[object, int]] = {}
+    last: dict[str, tuple[object, ...]] = {}
     async for notification in client.notifications():
         if notification.method != following.NOTIFICATION:
             continue
@@ -86,8 +82,8 @@ async def _watch_all(client: Client, *, as_json: bool) -> None:
             print_json(notification.params)
             continue
         report = following.reported(notification.params)
-        now = (report.phase, len(report.passes))
+        now = (report.phase, len(report.passes), waits(report))
         if last.get(report.id) != now:
             last[report.id] = now
-            line = f"{report.id}  {report.vm_name}  {report.phase}  {report.progress:.0%}"
+            line = f"{report.id}  {report.vm_name}  {report.phase}  {report.progress:.0%}  {waits(report)}".rstrip()
             console.print(line, markup=False, highlight=False)

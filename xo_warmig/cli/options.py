@@ -10,7 +10,7 @@ import click
 
 from xo_warmig import config
 from xo_warmig.cli import access
-from xo_warmig.client import Client, connect
+from xo_warmig.client import PATIENCE_SECONDS, Client, ConnectionLost, connect, persistently
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Result = TypeVar("Result")
@@ -51,10 +51,38 @@ def client_options(command: Command) -> Command:
     return cast(Command, with_access)
 
 
-def signed_in(server: access.Access, use: Callable[[Client], Awaitable[Result]]) -> Result:
-    """Run ``use`` with a client that is signed in."""
+def patience_option(command: Command) -> Command:
+    """``--patience``: for commands that follow something which outlives the server."""
+    option = click.option(
+        "--patience",
+        type=click.FloatRange(min=0),
+        default=PATIENCE_SECONDS,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long to try again when the connection is lost.",
+    )
+    return option(command)
+
+
+def signed_in(
+    server: access.Access,
+    use: Callable[[Client], Awaitable[Result]],
+    *,
+    patience_seconds: float = 0.0,
+    lost: Callable[[ConnectionLost], None] = lambda error: None,
+) -> Result:
+    """Run ``use`` with a client that is signed in; with patience again when its connection is lost, after ``lost`` was told."""
 
     async def run() -> Result:
+        if patience_seconds:
+            return await persistently(
+                use,
+                server.url,
+                token=server.token,
+                ca_file=server.ca_file,
+                patience_seconds=patience_seconds,
+                lost=lost,
+            )
         async with connect(server.url, token=server.token, ca_file=server.ca_file) as client:
             return await use(client)
 

@@ -14,8 +14,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from xo_warmig.cli.tables import rate, seconds
+from xo_warmig.cli.waiting import commands, taken_up_again, waits
 from xo_warmig.model.passes import PassKind, PassReport, Verdict
-from xo_warmig.model.phases import Phase, Stage, WaitingFor, is_end
+from xo_warmig.model.phases import Phase, Stage, can_cancel, is_end
 from xo_warmig.model.reports import CurrentPass, DiskProgress, MigrationReport
 from xo_warmig.model.units import format_bytes, format_seconds
 
@@ -27,8 +28,6 @@ PHASE_TEXTS = {
     Phase.CHECKING: "Waiting for the target to boot",
     Phase.ROLLING_BACK: "Going back: the source stays",
     Phase.CANCELLING: "Cancelling",
-    Phase.HOLDING: "Holding until the cutover is asked for",
-    Phase.AWAITING_COMMIT: "Waiting for a decision: commit or rollback",
 }
 
 
@@ -52,6 +51,8 @@ class MigrationProgress:
         self._phase: Phase | None = None
         self._finished = 0
         self._warned = 0
+        self._epoch = 1
+        self._waits = ""
         self._live = Live(console=console, get_renderable=self._render, refresh_per_second=8, transient=True)
 
     def __enter__(self) -> Self:
@@ -66,6 +67,7 @@ class MigrationProgress:
 
     def show(self, report: MigrationReport) -> None:
         """Bring everything up to this report."""
+        self._tell_epoch(report)
         self._tell_phase(report.phase)
         for one in report.passes[self._finished :]:
             if not _is_settled(one, report):
@@ -75,12 +77,38 @@ class MigrationProgress:
         for warning in report.warnings[self._warned :]:
             self._console.print(Text(f"! {warning.code}: {warning.message}", style="yellow"))
         self._warned = len(report.warnings)
+        self._tell_waiting(report)
         self._show_pass(None if is_end(report.phase) else report.current_pass)
         self._status = _status(report)
 
+    def say(self, text: str) -> None:
+        """A line about something that is in no report."""
+        self._console.print(Text(f"! {text}", style="yellow"), soft_wrap=True)
+
+    def _tell_epoch(self, report: MigrationReport) -> None:
+        if report.epoch > self._epoch:
+            self._line(taken_up_again(report).capitalize())
+        self._epoch = report.epoch
+
+    def _tell_waiting(self, report: MigrationReport) -> None:
+        """Once for each waiting. One that holds goes on with its passes in between: that is the same waiting."""
+        now, before = waits(report), self._waits
+        if now == before or (not now and report.phase is Phase.SYNCING and before.startswith("holding")):
+            return
+        self._waits = now
+        if now:
+            self._line(now[0].upper() + now[1:])
+            for command, effect in commands(report):
+                self._console.print(f"    [bold]{escape(command)}[/]  {effect}", highlight=False, soft_wrap=True)
+        elif before == "paused" and can_cancel(report.phase):
+            self._line("Going on")
+
+    def _line(self, text: str) -> None:
+        self._console.print(f"[cyan]•[/] {escape(text)}", highlight=False)
+
     def _tell_phase(self, phase: Phase) -> None:
         if phase is not self._phase and phase in PHASE_TEXTS:
-            self._console.print(f"[cyan]•[/] {PHASE_TEXTS[phase]}", highlight=False)
+            self._line(PHASE_TEXTS[phase])
         self._phase = phase
 
     def _show_pass(self, current: CurrentPass | None) -> None:
@@ -137,8 +165,10 @@ def _status(report: MigrationReport) -> Text:
     current = report.current_pass
     if current is not None and current.remaining_seconds is not None:
         text.append(f"  pass done in {format_seconds(current.remaining_seconds)}")
-    if report.predicted_downtime_seconds is not None and not is_end(report.phase):
+    if report.predicted_downtime_seconds is not None and report.downtime is None and not is_end(report.phase):
         text.append(f"  predicted downtime {format_seconds(report.predicted_downtime_seconds)}")
-    if report.waiting_for is not WaitingFor.NOTHING:
-        text.append(f"  waiting for {report.waiting_for}", style="yellow")
+    if now := waits(report):
+        text.append(f"  {now}", style="not dim yellow")
+    for command, effect in commands(report):
+        text.append(f"\n        {command}", style="not dim bold").append(f"  {effect}", style="not bold dim")
     return text

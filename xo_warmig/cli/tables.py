@@ -3,8 +3,7 @@
 Names come from pools: they are escaped, never markup.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -12,10 +11,15 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from xo_warmig.cli.waiting import AWAITED, commands, kept, moment, taken_up_again, waits
 from xo_warmig.model.passes import PassReport, Verdict
-from xo_warmig.model.phases import Phase
+from xo_warmig.model.phases import Phase, WaitingFor, is_end
 from xo_warmig.model.reports import Downtime, MigrationReport
+from xo_warmig.model.standing import standing
 from xo_warmig.model.units import format_bytes, format_seconds
+
+UUID_WIDTH = 36
+NARROW = 100  # columns below which a table of passes leaves something out
 
 COLOURS = {Phase.DONE: "green", Phase.FAILED: "red", Phase.CANCELLED: "yellow", Phase.ROLLING_BACK: "red"}
 
@@ -35,43 +39,63 @@ def phase_text(phase: Phase) -> Text:
     return Text(str(phase).replace("_", " "), style=COLOURS.get(phase, "cyan"))
 
 
-def migrations_table(reports: Sequence[MigrationReport]) -> Table:
-    """A migration a row, oldest first."""
-    table = Table("Migration", "VM", "From", "To", "Phase", box=box.SIMPLE_HEAD)
-    for title in ("Progress", "Downtime", "Started"):
-        table.add_column(title, justify="right")
+def plain_table(*titles: str) -> Table:
+    """A table without margins: what has uuids needs all of 80 columns."""
+    return Table(*titles, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+
+
+def migrations_table(reports: Sequence[MigrationReport], *, width: int = NARROW) -> Table:
+    """A migration a row, oldest first; its id whole at any width, as other commands ask for it."""
+    table = plain_table()
+    table.add_column("Migration", width=max(UUID_WIDTH, min(width - 46, 60)))
+    table.add_column("Phase")
+    for title in ("Downtime", "Started"):
+        table.add_column(title, justify="right", no_wrap=True)
     for report in reports:
+        name = Text(report.vm_name, style="bold")
+        name.append(f"  {report.source_pool_name} → {report.target_pool_name}", style="not bold dim")
+        name.append(f"\n{report.id}", style="not bold")
         table.add_row(
-            report.id,
-            escape(report.vm_name),
-            escape(report.source_pool_name),
-            escape(report.target_pool_name),
-            phase_text(report.phase),
-            f"{report.progress:.0%}",
+            name,
+            _phase_and_progress(report),
             seconds(report.downtime.seconds if report.downtime else None),
-            f"{datetime.fromtimestamp(report.created):%Y-%m-%d %H:%M:%S}",
+            moment(report.created).replace(" ", "\n"),
         )
     return table
 
 
-def passes_table(passes: Sequence[PassReport]) -> Table:
-    """A pass a row."""
-    table = Table("Pass", "Kind", box=box.SIMPLE_HEAD)
-    for title in ("Read", "Written", "Time", "of it fixed", "Rate", "Guest wrote", "Predicted downtime"):
+def _phase_and_progress(report: MigrationReport) -> Text:
+    text = phase_text(report.phase)
+    now = standing(report)
+    if is_end(report.phase):
+        return text
+    text.append(f"\n{report.progress:.0%}", style="default")
+    if now.paused:
+        text.append(", paused", style="yellow")
+    elif now.waiting_for is not WaitingFor.NOTHING and not now.steps:
+        text.append(f", waits for {AWAITED[now.waiting_for]}", style="yellow")
+    return text
+
+
+def passes_table(passes: Sequence[PassReport], *, width: int = NARROW) -> Table:
+    """A pass a row. Below ``NARROW`` columns what can be worked out from the rest is left out."""
+    columns: list[tuple[str, Callable[[PassReport], str]]] = [
+        ("Read", lambda one: format_bytes(one.bytes)),
+        ("Written", lambda one: format_bytes(one.written_bytes)),
+        ("Time", lambda one: seconds(one.seconds)),
+        ("of it fixed", lambda one: seconds(one.fixed_seconds)),
+        ("Rate", lambda one: rate(one.throughput_bytes_per_second)),
+        ("Guest wrote", lambda one: rate(one.dirty_bytes_per_second)),
+        ("Predicted downtime", lambda one: seconds(one.predicted_downtime_seconds)),
+    ]
+    if width < NARROW:
+        columns = [(title, value) for title, value in columns if title not in ("of it fixed", "Rate")]
+    table = Table("Pass", "Kind", box=box.SIMPLE_HEAD, pad_edge=width >= NARROW)
+    for title, _ in columns:
         table.add_column(title, justify="right")
     for one in passes:
         kind = str(one.kind) if one.verdict is Verdict.COMPLETE else f"{one.kind} ({one.verdict})"
-        table.add_row(
-            str(one.number),
-            kind,
-            format_bytes(one.bytes),
-            format_bytes(one.written_bytes),
-            seconds(one.seconds),
-            seconds(one.fixed_seconds),
-            rate(one.throughput_bytes_per_second),
-            rate(one.dirty_bytes_per_second),
-            seconds(one.predicted_downtime_seconds),
-        )
+        table.add_row(str(one.number), kind, *(value(one) for _, value in columns))
     return table
 
 
@@ -84,14 +108,16 @@ def downtime_line(downtime: Downtime) -> Text:
     return text
 
 
-def migration_details(report: MigrationReport) -> RenderableType:
-    """All of one migration."""
+def migration_details(report: MigrationReport, *, width: int = NARROW) -> RenderableType:
+    """All of one migration, for so many columns."""
     rows = Table.grid(padding=(0, 2))
     for name, value in _facts(report):
         rows.add_row(Text(name, style="dim"), value)
     shown: list[RenderableType] = [rows]
+    for command, effect in commands(report):
+        shown.append(Text.assemble("  ", (command, "bold"), (f"  {effect}", "dim")))
     if report.passes:
-        shown.append(passes_table(report.passes))
+        shown.append(passes_table(report.passes, width=width))
     if report.downtime is not None:
         shown.append(downtime_line(report.downtime))
     for warning in report.warnings:
@@ -109,9 +135,25 @@ def _facts(report: MigrationReport) -> list[tuple[str, RenderableType]]:
         ("Migration", report.id),
         ("VM", escape(f"{report.vm_name}  {report.vm}")),
         ("From", escape(f"{report.source_pool_name}  {report.source_pool}")),
-        ("To", escape(f"{report.target_pool_name}  {report.target_pool}  SR {report.sr}")),
+        ("To", escape(f"{report.target_pool_name}  {report.target_pool}")),
+        ("SR", report.sr),
         ("Target VM", report.target_vm or "-"),
         ("Phase", phase_text(report.phase)),
+        *_standing_facts(report),
         ("Progress", f"{report.progress:.0%}"),
         ("Took", seconds(took)),
     ]
+
+
+def _standing_facts(report: MigrationReport) -> list[tuple[str, RenderableType]]:
+    """What it waits for, and what an interruption or an end left; only what there is."""
+    found: list[tuple[str, RenderableType]] = []
+    if now := waits(report):
+        found.append(("Now", Text(now, style="yellow")))
+    if report.predicted_downtime_seconds is not None and report.downtime is None and not is_end(report.phase):
+        found.append(("Predicted", f"{seconds(report.predicted_downtime_seconds)} of downtime"))
+    if times := taken_up_again(report):
+        found.append(("Interrupted", times))
+    if left := kept(report):
+        found.append(("Kept", left))
+    return found
