@@ -1,0 +1,75 @@
+"""The driver that outlives the process, on a real loop: what one leaves, the next goes on with."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.engine.conftest import REQUEST
+from tests.engine.fake_pools import FakePools
+from tests.engine.world import World
+from xo_warmig.engine.durable import DurableDriver
+from xo_warmig.engine.engine import Engine
+from xo_warmig.engine.store import MemoryStore
+from xo_warmig.model.phases import Phase
+from xo_warmig.replication.clock import SystemClock
+
+
+def an_engine(world: World, store: MemoryStore, directory: Path) -> Engine:
+    return Engine(
+        FakePools(world),
+        store=store,
+        driver=DurableDriver(directory / "turns.sqlite"),
+        clock=SystemClock(),
+        copy=world.copy,
+    )
+
+
+def a_world() -> World:
+    world = World()
+    world.throughput *= 20
+    world.shutdown_seconds = 0.1
+    return world
+
+
+async def test_a_migration_is_driven_to_its_end(tmp_path: Path) -> None:
+    """As with any other driver."""
+    world = a_world()
+    engine = an_engine(world, MemoryStore(), tmp_path)
+    await engine.open()
+    try:
+        started = await engine.start(REQUEST, user="admin")
+        assert await asyncio.wait_for(engine.outcome(started.id), 30) == world.the_target().uuid
+        while engine.report(started.id).finished is None:
+            await asyncio.sleep(0.02)
+        world.assert_equal()
+        world.assert_quiet()
+    finally:
+        await engine.close()
+
+
+@pytest.mark.parametrize("seconds", [0.15, 0.4, 0.7, 1.0])
+async def test_the_next_process_goes_on_where_one_stopped(tmp_path: Path, seconds: float) -> None:
+    """A server that is told to stop lets go of all disks; the next one on its files ends what it began."""
+    world, store = a_world(), MemoryStore()
+    engine = an_engine(world, store, tmp_path)
+    await engine.open()
+    started = await engine.start(REQUEST, user="admin")
+    await asyncio.sleep(seconds)
+    begin = time.monotonic()
+    await engine.close()
+    assert time.monotonic() - begin < 10
+    assert world.source.ends == world.target.ends == []
+    again = an_engine(world, store, tmp_path)
+    await again.open()
+    try:
+        async with asyncio.timeout(40):
+            while again.report(started.id).finished is None:
+                await asyncio.sleep(0.05)
+        assert again.report(started.id).phase is Phase.DONE
+        world.assert_equal()
+        world.assert_quiet()
+        assert world.our_snapshots() == []
+    finally:
+        await again.close()
