@@ -33,6 +33,11 @@ def url_in(state_dir: Path) -> URL:
     return URL.create("sqlite", database=str(state_dir / FILE_NAME))
 
 
+def file_of(url: URL | str) -> Path:
+    """The file of an SQLite database."""
+    return Path(make_url(url).database or "")
+
+
 class Database:
     """An open database.
 
@@ -122,7 +127,7 @@ def _engine(url: URL) -> Engine:
     # Parameters hold hashes and sealed secrets, which are nothing for a log.
     engine = create_engine(url, hide_parameters=True, connect_args=arguments)
     if is_sqlite:
-        _make_private(Path(url.database or ""))
+        _make_private(file_of(url))
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -135,7 +140,8 @@ def _make_private(path: Path) -> None:
         WarmigError: code STATE_UNUSABLE.
     """
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        if not path.exists():  # closing a file that is open already would drop SQLite's own locks on it
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         path.chmod(0o600)
     except OSError as error:
         raise WarmigError(
