@@ -19,6 +19,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from xo_warmig.api.accounts import FIRST_ADMINISTRATOR, Accounts
 from xo_warmig.api.app import build_app
+from xo_warmig.api.audit import Audit
 from xo_warmig.api.farewell import Farewell
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.server_store import ServerStore
@@ -92,7 +93,7 @@ async def running(config: Config) -> AsyncIterator[Server]:
             engine=engine,
             new_password=new_password,
         )
-        web = build_app(engine, servers, accounts, config)
+        web = build_app(engine, servers, accounts, Audit(database, accounts.users), config)
         async with _answering(web, listener, config) as server._web:
             await servers.restore()
             yield server

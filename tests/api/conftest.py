@@ -18,6 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from xo_warmig.api.accounts import FIRST_ADMINISTRATOR, Accounts
 from xo_warmig.api.app import build_app
+from xo_warmig.api.audit import Audit
 from xo_warmig.api.farewell import Farewell
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.server_store import ServerStore
@@ -272,7 +273,7 @@ class Site:
         self.accounts.make_first_administrator(PASSWORD)
         self.accounts.users.add("reader@example.org", hash_password(PASSWORD), permission="none")
         book = ServerBook(ServerStore(self.database, vault), self.servers)
-        app = build_app(self.engine, book, self.accounts, settings=settings)
+        app = build_app(self.engine, book, self.accounts, Audit(self.database, self.accounts.users), settings=settings)
         config = uvicorn.Config(
             app,
             ws=Protocol,
