@@ -80,7 +80,7 @@ async def test_the_state_is_this_user_s_only(config: Config) -> None:
     assert config.state_dir.stat().st_mode & 0o777 == 0o700
     modes = {path.name: path.stat().st_mode & 0o777 for path in config.state_dir.rglob("*") if path.is_file()}
     assert set(modes.values()) == {0o600}, modes
-    assert {"key", "users.json", "tokens.json", "servers.json"} <= modes.keys()
+    assert {"key", "xo-warmig.sqlite"} <= modes.keys()
 
 
 async def test_pools_are_known_again_after_a_restart(config: Config) -> None:
@@ -101,6 +101,19 @@ async def test_one_process_owns_a_state_directory(config: Config) -> None:
     assert caught.value.evidence["process"] == str(os.getpid())
 
 
+async def test_one_process_owns_a_database(tmp_path: Path) -> None:
+    """Also when each has a state directory of its own."""
+    url = f"sqlite:///{tmp_path / 'db' / 'shared.sqlite'}"
+    (tmp_path / "db").mkdir()
+    async with running(Config(port=0, state_dir=tmp_path / "one", database_url=url)) as server:
+        assert (tmp_path / "db" / "shared.sqlite").exists()
+        assert not (server.state_dir / "xo-warmig.sqlite").exists()
+        with pytest.raises(InvalidRequest) as caught:
+            async with running(Config(port=0, state_dir=tmp_path / "two", database_url=url)):
+                pass
+    assert caught.value.code == "STATE_IN_USE"
+
+
 def test_a_lock_goes_with_its_owner(tmp_path: Path) -> None:
     """What an earlier process left written does not hold it."""
     (tmp_path / "lock").write_text("1\n")
@@ -118,7 +131,7 @@ async def test_a_port_in_use_is_told(config: Config, tmp_path: Path) -> None:
             async with running(taken):
                 pass
     assert caught.value.code == "CANNOT_LISTEN"
-    assert not (tmp_path / "s" / "users.json").exists()
+    assert not (tmp_path / "s" / "xo-warmig.sqlite").exists()
 
 
 async def test_an_unusable_state_directory_is_told(tmp_path: Path) -> None:

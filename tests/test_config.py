@@ -117,3 +117,16 @@ def test_the_file_is_found_where_it_is_named(tmp_path: Path) -> None:
     assert find_file(None, environment) == usual
     assert find_file(None, environment | {"XO_WARMIG_CONFIG": "/x"}) == Path("/x")
     assert find_file(Path("/y"), environment | {"XO_WARMIG_CONFIG": "/x"}) == Path("/y")
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:hunter2@h/db", "sqlite://", "sqlite:///", "/var/lib/x.sqlite", ""])
+def test_a_database_other_than_an_sqlite_file_is_refused(url: str) -> None:
+    """For now. A password in it is not repeated."""
+    error = refused(environment={"XO_WARMIG_DATABASE_URL": url})
+    assert error.evidence["key"] == "database_url"
+    assert "hunter2" not in str(error.as_dict())
+
+
+def test_an_sqlite_file_may_be_named() -> None:
+    """Three slashes, then the path."""
+    assert load(given={"database_url": "sqlite:////var/lib/x.sqlite"}, environment={}).database_url

@@ -19,6 +19,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from xo_warmig.api.accounts import FIRST_ADMINISTRATOR, Accounts
 from xo_warmig.api.app import build_app
+from xo_warmig.api.audit import Audit
 from xo_warmig.api.farewell import Farewell
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.server_store import ServerStore
@@ -26,6 +27,8 @@ from xo_warmig.api.settings import MOST_FRAME_BYTES
 from xo_warmig.api.vault import open_vault
 from xo_warmig.config import Config
 from xo_warmig.engine.engine import Engine
+from xo_warmig.engine.store.database import Database, file_of, url_in
+from xo_warmig.engine.store.durable import DatabaseStore
 from xo_warmig.errors import InvalidRequest, WarmigError
 from xo_warmig.xapi.directory import Directory
 
@@ -73,15 +76,16 @@ async def running(config: Config) -> AsyncIterator[Server]:
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(locked(config.state_dir))
         listener = stack.enter_context(listening(config))
-        vault = open_vault(config.state_dir)
-        accounts = Accounts(config.state_dir, vault)
+        database = stack.enter_context(opened(config))
+        vault = open_vault(config.state_dir, database)
+        accounts = Accounts(database, vault)
         new_password = accounts.make_first_administrator(_given_password(config))
         directory = Directory()
         stack.push_async_callback(directory.close)
         # The next lines are also the proof that the pools of xapi fit what engine and API ask for: the type checker reads them.
-        engine = Engine(directory)
+        engine = Engine(directory, store=DatabaseStore(database))
         stack.push_async_callback(engine.close)
-        servers = ServerBook(ServerStore(config.state_dir / "servers.json", vault), directory)
+        servers = ServerBook(ServerStore(database, vault), directory)
         server = Server(
             url=_url(config, listener),
             token=accounts.local_token(),
@@ -89,7 +93,7 @@ async def running(config: Config) -> AsyncIterator[Server]:
             engine=engine,
             new_password=new_password,
         )
-        web = build_app(engine, servers, accounts, config)
+        web = build_app(engine, servers, accounts, Audit(database, accounts.users), config)
         async with _answering(web, listener, config) as server._web:
             await servers.restore()
             yield server
@@ -128,7 +132,7 @@ def locked(directory: Path) -> Iterator[None]:
         except BlockingIOError as error:
             owner = os.read(descriptor, 32).decode(errors="replace").strip()
             raise InvalidRequest(
-                f"another server (process {owner or 'unknown'}) uses the state directory {directory}",
+                f"another server (process {owner or 'unknown'}) uses the directory {directory}",
                 code="STATE_IN_USE",
                 evidence={"file": str(path), "process": owner},
                 remedy="Stop it, or give this one a directory of its own with --state-dir.",
@@ -138,6 +142,20 @@ def locked(directory: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def opened(config: Config) -> Iterator[Database]:
+    """The database, this process's alone also where it is not in the state directory. Raises as ``locked`` and ``Database``."""
+    url = config.database_url or url_in(config.state_dir)
+    directory = file_of(url).parent
+    elsewhere = directory.resolve() != config.state_dir.resolve()
+    with locked(directory) if elsewhere else contextlib.nullcontext():
+        database = Database(url)
+        try:
+            yield database
+        finally:
+            database.close()
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ Only the values and their checks live here; nothing is opened or created. A wron
 
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,6 +35,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     tls_key: Path | None = None
     allow_plain: bool = False  # listen without TLS on an address that others can reach
     state_dir: Path = msgspec.field(default_factory=default_state_dir)
+    database_url: str | None = None  # sqlite:///PATH; by default a file in state_dir
     admin_password_file: Path | None = None  # for the first administrator; else a password is made and printed once
     allowed_origins: list[str] = []  # origins of pages, beside the server's own, that may open the websocket
     trusted_proxies: list[str] = []  # addresses whose X-Forwarded-* headers are believed
@@ -139,6 +141,7 @@ def _check(config: Config) -> None:
             ipaddress.ip_address(config.address)
         except ValueError:
             _refuse("configuration", "address", f"address: {config.address!r} is no IP address", "Give an IP address.")
+    _check_database(config.database_url)
     if (config.tls_cert is None) != (config.tls_key is None):
         missing = "tls_key" if config.tls_key is None else "tls_cert"
         _refuse("configuration", missing, "tls_cert and tls_key go together", f"Give {missing} too.")
@@ -153,6 +156,19 @@ def _check(config: Config) -> None:
             f"{config.address} can be reached by other machines, and passwords would travel in the clear",
             "Give tls_cert and tls_key, or listen on 127.0.0.1, or set allow_plain if something else encrypts.",
         )
+
+
+def _check_database(url: str | None) -> None:
+    """The URL itself is not repeated: it may have a password in it."""
+    if url is None or re.fullmatch(r"sqlite:///[^?#]+", url):
+        return
+    kind = url.partition(":")[0] if "://" in url else "what was given"
+    _refuse(
+        "configuration",
+        "database_url",
+        f"database_url: {kind} is no database that this release works with",
+        "Give sqlite:/// and the path of a file, or leave it out for a file in the state directory.",
+    )
 
 
 def _refuse(where: str, key: str | None, message: str, remedy: str) -> NoReturn:

@@ -18,12 +18,14 @@ from websockets.sync.client import ClientConnection, connect
 
 from xo_warmig.api.accounts import FIRST_ADMINISTRATOR, Accounts
 from xo_warmig.api.app import build_app
+from xo_warmig.api.audit import Audit
 from xo_warmig.api.farewell import Farewell
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.server_store import ServerStore
 from xo_warmig.api.settings import ApiSettings
 from xo_warmig.api.users import hash_password
 from xo_warmig.api.vault import open_vault
+from xo_warmig.engine.store.database import FILE_NAME, Database, url_in
 from xo_warmig.errors import IncorrectState, InvalidRequest, NoSuchObject, PoolUnreachable
 from xo_warmig.model.events import Event, PhaseChanged, RecordedEvent
 from xo_warmig.model.findings import Finding, OurObject, PlanReport, Severity, SweepReport, SweptObject
@@ -337,12 +339,13 @@ class Site:
     def __init__(self, state_dir: Path, settings: ApiSettings) -> None:
         self.engine = FakeEngine()
         self.servers = FakeServers()
-        vault = open_vault(state_dir, {})
-        self.accounts = Accounts(state_dir, vault)
+        self.database = Database(url_in(state_dir))
+        vault = open_vault(state_dir, self.database, {})
+        self.accounts = Accounts(self.database, vault)
         self.accounts.make_first_administrator(PASSWORD)
         self.accounts.users.add("reader@example.org", hash_password(PASSWORD), permission="none")
-        book = ServerBook(ServerStore(state_dir / "servers.json", vault), self.servers)
-        app = build_app(self.engine, book, self.accounts, settings=settings)
+        book = ServerBook(ServerStore(self.database, vault), self.servers)
+        app = build_app(self.engine, book, self.accounts, Audit(self.database, self.accounts.users), settings=settings)
         config = uvicorn.Config(
             app,
             ws=Protocol,
@@ -371,6 +374,7 @@ class Site:
         self._server.should_exit = True
         self._thread.join()
         self._listener.close()
+        self.database.close()
 
     def connections(self) -> list[object]:
         return list(self._server.server_state.connections)
@@ -434,6 +438,20 @@ def client(new_client: Callable[..., Client]) -> Client:
 @pytest.fixture
 def state_dir(tmp_path: Path) -> Path:
     return tmp_path / "state"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """An empty one, ``xo-warmig.sqlite`` in ``tmp_path``."""
+    database = Database(url_in(tmp_path))
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def at_rest(database: Database, tmp_path: Path) -> Callable[[], bytes]:
+    """All that the database's files hold, of which nothing may be secret."""
+    return lambda: b"".join(path.read_bytes() for path in sorted(tmp_path.glob(f"{FILE_NAME}*")))
 
 
 @pytest.fixture

@@ -2,15 +2,17 @@
 
 import asyncio
 import json
-import stat
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
+from sqlalchemy import func, select
 
 from xo_warmig.api.accounts import FIRST_ADMINISTRATOR, Accounts
 from xo_warmig.api.tokens import DEFAULT_LIFETIME_MS, LEAST_LIFETIME_MS, MOST_LIFETIME_MS
 from xo_warmig.api.vault import Vault
 from xo_warmig.api.xo_errors import XoError
+from xo_warmig.engine.store.database import Database
+from xo_warmig.engine.store.tables import tokens
 from xo_warmig.errors import InvalidRequest, NoSuchObject, WarmigError
 
 DAY_MS = 86_400_000
@@ -32,9 +34,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def accounts(tmp_path: Path, clock: Clock) -> Accounts:
+def accounts(database: Database, clock: Clock) -> Accounts:
     """An empty store."""
-    return Accounts(tmp_path, Vault(b"k" * 32), clock=clock)
+    return Accounts(database, Vault(b"k" * 32), clock=clock)
 
 
 @pytest.fixture
@@ -59,14 +61,12 @@ async def test_the_first_administrator(accounts: Accounts) -> None:
     assert (user.is_admin, expires) == (True, None)
 
 
-async def test_a_given_password_is_not_shown(accounts: Accounts, tmp_path: Path) -> None:
-    """Nor stored: the file holds an Argon2id hash and is private."""
-    assert accounts.make_first_administrator("given") is None
-    content = (tmp_path / "users.json").read_text()
-    assert "given" not in content
-    assert "$argon2id$" in content
-    assert stat.S_IMODE((tmp_path / "users.json").stat().st_mode) == 0o600
-    assert await accounts.sign_in_with_password(FIRST_ADMINISTRATOR.upper(), "given")
+async def test_a_given_password_is_not_shown(accounts: Accounts, at_rest: Callable[[], bytes]) -> None:
+    """Nor stored: the database holds an Argon2id hash."""
+    assert accounts.make_first_administrator("given one") is None
+    assert b"given one" not in at_rest()
+    assert b"$argon2id$" in at_rest()
+    assert await accounts.sign_in_with_password(FIRST_ADMINISTRATOR.upper(), "given one")
 
 
 async def test_throttling_is_per_user(accounts: Accounts, admin: str, clock: Clock) -> None:
@@ -89,11 +89,13 @@ async def test_guesses_at_the_same_time_are_one_guess(accounts: Accounts, admin:
     assert sorted(codes) == [-32000] * 9 + [3]
 
 
-def test_tokens_are_not_readable_at_rest(accounts: Accounts, admin: str, tmp_path: Path) -> None:
+def test_tokens_are_not_readable_at_rest(
+    accounts: Accounts, admin: str, database: Database, at_rest: Callable[[], bytes]
+) -> None:
     """Another process with the key finds them again, and hands them out."""
     made = token(accounts, admin)
-    assert made not in (tmp_path / "tokens.json").read_text()
-    again = Accounts(tmp_path, Vault(b"k" * 32), clock=lambda: 1_000_000.0)
+    assert made.encode() not in at_rest()
+    again = Accounts(database, Vault(b"k" * 32), clock=lambda: 1_000_000.0)
     assert again.sign_in_with_token(made, "192.0.2.1").user.id == admin
     (seen,) = again.tokens.of_user(admin, again.now_ms())
     assert (seen.id, seen.expiration) == (made, 1_000_000_000 + DEFAULT_LIFETIME_MS)
@@ -141,7 +143,7 @@ def test_a_token_is_described_by_its_owner_only(accounts: Accounts, admin: str) 
 
 
 def test_a_deleted_users_token_opens_nothing(accounts: Accounts) -> None:
-    """It may outlive its user in the file."""
+    """It may outlive its user in the database."""
     made = token(accounts, "gone")
     with pytest.raises(XoError) as refused:
         accounts.sign_in_with_token(made, "a")
@@ -172,9 +174,33 @@ def test_a_name_is_taken_once(accounts: Accounts, admin: str) -> None:
         accounts.users.add(FIRST_ADMINISTRATOR.upper(), "hash", permission="none")
 
 
-def test_a_damaged_file_is_said(tmp_path: Path) -> None:
-    """It is not taken for an empty store, which would make a new administrator."""
-    (tmp_path / "users.json").write_text("{")
-    with pytest.raises(WarmigError) as refused:
-        Accounts(tmp_path, Vault(b"k" * 32))
-    assert refused.value.code == "STATE_UNREADABLE"
+def test_a_use_that_cannot_be_stored_keeps_nobody_out(
+    accounts: Accounts, admin: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the disk is full."""
+    made = token(accounts, admin)
+
+    def full(work: object) -> None:
+        raise WarmigError("no room", code="STATE_UNUSABLE")
+
+    monkeypatch.setattr(database, "write", full)
+    assert accounts.sign_in_with_token(made, "a").user.id == admin
+
+
+def test_a_deleted_token_opens_nothing(accounts: Accounts, admin: str) -> None:
+    """The others do; one that is gone already is no error."""
+    kept, gone = token(accounts, admin), token(accounts, admin)
+    accounts.tokens.delete([gone, "never was one"])
+    with pytest.raises(XoError):
+        accounts.sign_in_with_token(gone, "a")
+    assert accounts.sign_in_with_token(kept, "a").user.id == admin
+    assert [each.id for each in accounts.tokens.all(accounts.now_ms())] == [kept]
+
+
+def test_tokens_that_ended_are_forgotten(accounts: Accounts, admin: str, clock: Clock, database: Database) -> None:
+    """When the next one is made."""
+    token(accounts, admin, lifetime_ms=DAY_MS)
+    clock.now += 86_400
+    token(accounts, admin)
+    with database.reading() as connection:
+        assert connection.scalar(select(func.count()).select_from(tokens)) == 1

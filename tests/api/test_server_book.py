@@ -1,14 +1,17 @@
 """Configured pools: what is stored, what is restored, what is pinned."""
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.server_store import ServerStore
 from xo_warmig.api.vault import Vault
 from xo_warmig.api.xo_errors import XoError
+from xo_warmig.engine.store.database import Database
+from xo_warmig.engine.store.tables import pools
 from xo_warmig.errors import InvalidRequest, NoSuchObject, WarmigError
 
 KEY = b"k" * 32
@@ -22,25 +25,27 @@ ASKED: dict[str, Any] = {
 
 
 @pytest.fixture
-def book(tmp_path: Path, fake_servers: Any) -> ServerBook:
+def book(database: Database, fake_servers: Any) -> ServerBook:
     """An empty book."""
-    return ServerBook(ServerStore(tmp_path / "servers.json", Vault(KEY)), fake_servers)
+    return ServerBook(ServerStore(database, Vault(KEY)), fake_servers)
 
 
-async def test_a_server_is_there_after_a_restart(book: ServerBook, tmp_path: Path, fake_servers: Any) -> None:
-    """With its password, which is sealed in the file."""
+async def test_a_server_is_there_after_a_restart(
+    book: ServerBook, database: Database, fake_servers: Any, at_rest: Callable[[], bytes]
+) -> None:
+    """With its password, which is sealed in the database."""
     id = await book.add(**ASKED, enabled=True)
-    assert "hunter2" not in (tmp_path / "servers.json").read_text()
+    assert b"hunter2" not in at_rest()
     fake_servers.credentials.clear()
-    await ServerBook(ServerStore(tmp_path / "servers.json", Vault(KEY)), fake_servers).restore()
+    await ServerBook(ServerStore(database, Vault(KEY)), fake_servers).restore()
     assert fake_servers.credentials[id].password == "hunter2"
 
 
-async def test_a_pinned_certificate_is_stored(book: ServerBook, tmp_path: Path) -> None:
+async def test_a_pinned_certificate_is_stored(book: ServerBook, database: Database) -> None:
     """So that a restart does not trust anew."""
     await book.add(**ASKED, enabled=True)
     book.keep_pins()
-    (stored,) = ServerStore(tmp_path / "servers.json", Vault(KEY)).all()
+    (stored,) = ServerStore(database, Vault(KEY)).all()
     assert stored.fingerprint == "AA:BB"
 
 
@@ -54,49 +59,49 @@ async def test_an_address_is_registered_once(book: ServerBook, host: str) -> Non
     assert await book.add(**(ASKED | {"host": "http://north"}), enabled=False)
 
 
-async def test_enabling_is_remembered_even_when_it_fails(book: ServerBook, tmp_path: Path) -> None:
+async def test_enabling_is_remembered_even_when_it_fails(book: ServerBook, database: Database) -> None:
     """As in XO: the server is wanted, and is tried again after a restart."""
     id = await book.add(**(ASKED | {"host": "down"}), enabled=False)
     with pytest.raises(WarmigError):
         await book.enable(id)
     assert book.states()[0].enabled
     await book.disable(id)
-    assert not ServerStore(tmp_path / "servers.json", Vault(KEY)).all()[0].enabled
+    assert not ServerStore(database, Vault(KEY)).all()[0].enabled
 
 
-async def test_a_removed_server_is_forgotten(book: ServerBook, tmp_path: Path) -> None:
+async def test_a_removed_server_is_forgotten(book: ServerBook, database: Database) -> None:
     """Everywhere; removing it again says that there is none."""
     id = await book.add(**ASKED, enabled=True)
     await book.remove(id)
     assert book.states() == []
-    assert ServerStore(tmp_path / "servers.json", Vault(KEY)).all() == []
+    assert ServerStore(database, Vault(KEY)).all() == []
     with pytest.raises(NoSuchObject):
         await book.remove(id)
 
 
-async def test_another_key_is_said_at_start(book: ServerBook, tmp_path: Path) -> None:
+async def test_another_key_is_said_at_start(book: ServerBook, database: Database) -> None:
     """Before any pool is asked with nonsense."""
     await book.add(**ASKED, enabled=False)
     with pytest.raises(WarmigError, match="does not open"):
-        ServerStore(tmp_path / "servers.json", Vault(b"o" * 32))
+        ServerStore(database, Vault(b"o" * 32))
 
 
-async def test_what_is_no_address_is_not_stored(book: ServerBook, tmp_path: Path) -> None:
+async def test_what_is_no_address_is_not_stored(book: ServerBook, database: Database) -> None:
     """Else the next start would find it."""
     with pytest.raises(InvalidRequest):
         await book.add(**(ASKED | {"host": "ftp://north"}), enabled=True)
-    assert ServerStore(tmp_path / "servers.json", Vault(KEY)).all() == []
+    assert ServerStore(database, Vault(KEY)).all() == []
 
 
 async def test_a_stored_server_that_is_refused_stops_no_start(
-    book: ServerBook, tmp_path: Path, fake_servers: Any
+    book: ServerBook, database: Database, fake_servers: Any
 ) -> None:
     """It is shown with its error, and can be removed; the others work."""
     good, bad = [await book.add(**(ASKED | {"host": host}), enabled=True) for host in ("north", "south")]
-    path = tmp_path / "servers.json"
-    path.write_text(path.read_text().replace("south", "ftp://south"))
+    spoilt = update(pools).where(pools.c.id == bad).values(host="ftp://south")
+    database.write(lambda connection: connection.execute(spoilt))
     fake_servers.clear()
-    again = ServerBook(ServerStore(path, Vault(KEY)), fake_servers)
+    again = ServerBook(ServerStore(database, Vault(KEY)), fake_servers)
     await again.restore()
     shown = {state.id: state for state in again.states()}
     assert shown[good].status == "connected"
@@ -108,19 +113,35 @@ async def test_a_stored_server_that_is_refused_stops_no_start(
     assert [state.id for state in again.states()] == [good]
 
 
-async def test_a_password_in_the_address_is_sealed_too(book: ServerBook, tmp_path: Path) -> None:
+async def test_a_password_in_the_address_is_sealed_too(
+    book: ServerBook, database: Database, at_rest: Callable[[], bytes]
+) -> None:
     """The address is kept, shown and compared without it."""
     id = await book.add(**(ASKED | {"host": "https://admin:s%40cret@north"}), enabled=True)
-    assert "cret" not in (tmp_path / "servers.json").read_text()
-    (stored,) = ServerStore(tmp_path / "servers.json", Vault(KEY)).all()
+    assert b"cret" not in at_rest()
+    (stored,) = ServerStore(database, Vault(KEY)).all()
     assert (stored.id, stored.host, stored.username, stored.password) == (id, "https://north", "admin", "s@cret")
     with pytest.raises(XoError):
         await book.add(**ASKED, enabled=True)
 
 
-async def test_a_server_that_cannot_be_stored_is_not_there(book: ServerBook, tmp_path: Path) -> None:
+async def test_a_server_that_cannot_be_stored_is_not_there(
+    book: ServerBook, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither now nor after a restart."""
-    (tmp_path / "servers.json").mkdir()
-    with pytest.raises(IsADirectoryError):
+
+    def full(work: object) -> None:
+        raise WarmigError("no room", code="STATE_UNUSABLE")
+
+    monkeypatch.setattr(database, "write", full)
+    with pytest.raises(WarmigError, match="no room"):
         await book.add(**ASKED, enabled=True)
     assert book.states() == []
+    assert ServerStore(database, Vault(KEY)).all() == []
+
+
+async def test_servers_stay_in_the_order_in_which_they_were_added(book: ServerBook) -> None:
+    """Whatever was changed of them since."""
+    added = [await book.add(**(ASKED | {"host": host}), enabled=False) for host in ("b", "a", "c")]
+    await book.disable(added[1])
+    assert [state.id for state in book.states()] == added

@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from xo_warmig.api.pool_sessions import PoolSessions
+from xo_warmig.api.server_store import ServerStore
+from xo_warmig.api.tokens import TokenStore
 from xo_warmig.api.vault import Vault, make_key, open_vault, read_key
+from xo_warmig.engine.store.database import Database
 from xo_warmig.errors import WarmigError
+from xo_warmig.model.servers import ServerCredentials
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
 
@@ -61,20 +66,35 @@ def test_what_is_no_key(tmp_path: Path, content: str) -> None:
         read_key(path)
 
 
-def test_a_new_key_only_where_nothing_is_sealed(tmp_path: Path) -> None:
+def test_a_new_key_only_where_nothing_is_sealed(tmp_path: Path, database: Database) -> None:
     """A lost key is said, and not replaced silently."""
-    sealed = open_vault(tmp_path, {}).seal("s", purpose="p")
-    assert open_vault(tmp_path, {}).unseal(sealed, purpose="p") == "s"
+    sealed = open_vault(tmp_path, database, {}).seal("s", purpose="p")
+    assert open_vault(tmp_path, database, {}).unseal(sealed, purpose="p") == "s"
     (tmp_path / "key").unlink()
-    (tmp_path / "servers.json").write_text("[]")
-    with pytest.raises(WarmigError, match=r"servers\.json cannot be read without it") as refused:
-        open_vault(tmp_path, {})
-    assert refused.value.code == "KEY_MISSING"
+    open_vault(tmp_path, database, {})  # nothing is lost yet
 
 
-def test_a_systemd_credential_replaces_the_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["tokens", "pools", "pool_sessions"])
+def test_a_lost_key_is_said(tmp_path: Path, database: Database, kind: str) -> None:
+    """Whatever it was that is sealed, and no key is made."""
+    vault = open_vault(tmp_path, database, {})
+    match kind:
+        case "tokens":
+            TokenStore(database, vault).create("u", 0, lifetime_ms=None, description=None, client_id=None)
+        case "pools":
+            ServerStore(database, vault).put(ServerCredentials(id="p", host="h", username="u", password="p"))
+        case _:
+            PoolSessions(database, vault).opened("p", "OpaqueRef:1")
+    (tmp_path / "key").unlink()
+    with pytest.raises(WarmigError, match=f"under {kind} cannot be read without it") as refused:
+        open_vault(tmp_path, database, {})
+    assert (refused.value.code, refused.value.evidence["sealed"]) == ("KEY_MISSING", [kind])
+    assert not (tmp_path / "key").exists()
+
+
+def test_a_systemd_credential_replaces_the_file(tmp_path: Path, database: Database) -> None:
     """No key is written beside it."""
     make_key(tmp_path / "credentials" / "xo-warmig-key")
     state = tmp_path / "state"
-    open_vault(state, {"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")})
+    open_vault(state, database, {"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")})
     assert not state.exists()

@@ -4,7 +4,6 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from xo_warmig.api import xo_errors
@@ -12,6 +11,8 @@ from xo_warmig.api.throttle import Throttle
 from xo_warmig.api.tokens import MOST_LIFETIME_MS, TokenStore
 from xo_warmig.api.users import User, UserStore, hash_password
 from xo_warmig.api.vault import Vault
+from xo_warmig.engine.store.database import Database
+from xo_warmig.errors import NoSuchObject
 
 FIRST_ADMINISTRATOR: Final = "admin@admin.net"  # XO's own first account
 LOCAL_CLIENT: Final = "local command line"
@@ -26,14 +27,14 @@ class SignedIn(NamedTuple):
 
 
 class Accounts:
-    """Users and tokens of one state directory."""
+    """Users and tokens of one database."""
 
-    def __init__(self, state_dir: Path, vault: Vault, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, database: Database, vault: Vault, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._throttle = Throttle(clock)
         self._verifications = asyncio.Semaphore(_VERIFICATIONS_AT_A_TIME)
-        self.users = UserStore(state_dir / "users.json")
-        self.tokens = TokenStore(state_dir / "tokens.json", vault)
+        self.users = UserStore(database)
+        self.tokens = TokenStore(database, vault)
 
     def now_ms(self) -> int:
         return round(self._clock() * 1000)
@@ -70,7 +71,8 @@ class Accounts:
         known = self.tokens.use(token, address, self.now_ms())
         if known is None:
             raise xo_errors.invalid_credentials()
-        user = next((user for user in self.users.all() if user.id == known.user_id), None)
-        if user is None:
-            raise xo_errors.invalid_credentials()
+        try:
+            user = self.users.get(known.user_id)
+        except NoSuchObject:
+            raise xo_errors.invalid_credentials() from None
         return SignedIn(user, known.expiration)

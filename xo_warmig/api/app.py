@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 import xo_warmig
 from xo_warmig.api.accounts import Accounts
 from xo_warmig.api.admission import Admission, Refusal
+from xo_warmig.api.audit import Audit
 from xo_warmig.api.connection import Calls, Connection
 from xo_warmig.api.dispatch import Dispatcher
 from xo_warmig.api.hub import Hub
@@ -34,6 +35,7 @@ def build_app(
     engine: MigrationEngine,
     servers: ServerBook,
     accounts: Accounts,
+    audit: Audit,
     config: Config | None = None,
     *,
     settings: ApiSettings | None = None,
@@ -44,7 +46,7 @@ def build_app(
     """
     settings = settings or ApiSettings.of(config or Config())
     services = Services(
-        engine=engine, servers=servers, accounts=accounts, version=xo_warmig.__version__, methods=METHODS
+        engine=engine, servers=servers, accounts=accounts, audit=audit, version=xo_warmig.__version__, methods=METHODS
     )
     hub = Hub(engine, linger_seconds=settings.task_linger_seconds, now_ms=accounts.now_ms)
     calls = Calls()

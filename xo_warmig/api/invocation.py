@@ -3,6 +3,7 @@
 User record, the reserved ``_log``, permission, aliases, parameters marked with ``?``, schema. The method's name was resolved before.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -28,11 +29,16 @@ class Context(NamedTuple):
 
 async def invoke(method: Method, context: Context, params: Params | list[Any]) -> Any:
     """The method's result; ``True`` for one that returns nothing. Raises XoError and nothing else."""
+    given = _by_name(params)
+    call = partial(_invoke, method, context, given)
+    return await context.services.audit.recorded(method.name, context.session, given, call)
+
+
+async def _invoke(method: Method, context: Context, given: Params) -> Any:
     is_admin = False
     try:
         user = _current_user(context)
         is_admin = user is not None and user.is_admin
-        given = _by_name(params)
         if given.pop("_log", None) is not None and not is_admin:
             raise xo_errors.unauthorized("admin")
         _check_permission(method, user)

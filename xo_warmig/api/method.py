@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from xo_warmig.api.accounts import Accounts
+from xo_warmig.api.audit import Audit
 from xo_warmig.api.ports import MigrationEngine
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.session import Session
@@ -29,6 +30,7 @@ class Services:
     engine: MigrationEngine
     servers: ServerBook
     accounts: Accounts
+    audit: Audit
     version: str
     methods: Mapping[str, "Method"] = field(repr=False)
 

@@ -67,7 +67,7 @@ class ServerBook:
         await self._servers.add(server)  # refuses what is no address: such a server must not be stored
         try:
             self._store.put(server)
-        except OSError:
+        except WarmigError:
             await self._servers.remove(server.id)
             raise
         return server.id

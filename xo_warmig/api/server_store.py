@@ -1,53 +1,76 @@
-"""The configured pools' addresses and credentials, in one state file. Passwords are sealed."""
+"""The configured pools' addresses and credentials. Passwords are sealed."""
 
-from pathlib import Path
+from typing import Any
 
 import msgspec
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from xo_warmig.api.state_file import StateFile
 from xo_warmig.api.vault import Vault
+from xo_warmig.engine.store.database import Database
+from xo_warmig.engine.store.tables import pool_sessions, pools
 from xo_warmig.errors import NoSuchObject
 from xo_warmig.model.servers import ServerCredentials
 
 
 class ServerStore:
-    """What must be known to connect again after a restart."""
+    """What must be known to connect again after a restart.
 
-    def __init__(self, path: Path, vault: Vault) -> None:
+    Raises:
+        WarmigError: code VAULT_LOCKED, the stored passwords do not open with this key.
+    """
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
         self._vault = vault
-        self._file = StateFile(path, list[ServerCredentials])
-        self._servers = {server.id: self._opened(server) for server in self._file.read([])}
+        self.all()  # before any pool is asked with nonsense
 
     def all(self) -> list[ServerCredentials]:
-        return list(self._servers.values())
+        """In the order in which they were added."""
+        with self._database.reading() as connection:
+            return [self._opened(row) for row in connection.execute(select(pools).order_by(pools.c.position))]
 
     def get(self, server_id: str) -> ServerCredentials:
         """Raises NoSuchObject."""
-        try:
-            return self._servers[server_id]
-        except KeyError:
+        with self._database.reading() as connection:
+            row = connection.execute(select(pools).where(pools.c.id == server_id)).one_or_none()
+        if row is None:
             evidence = {"id": server_id, "type": "xenServer"}
-            raise NoSuchObject(f"no such server {server_id}", evidence=evidence) from None
+            raise NoSuchObject(f"no such server {server_id}", evidence=evidence)
+        return self._opened(row)
 
     def put(self, server: ServerCredentials) -> None:
-        self._write({**self._servers, server.id: server})
+        """Raises WarmigError when it cannot be stored."""
+        values = msgspec.structs.asdict(server)
+        values["sealed_password"] = self._vault.seal(values.pop("password"), purpose=_purpose(server.id))
+
+        def put(connection: Connection) -> None:
+            if connection.execute(update(pools).where(pools.c.id == server.id).values(**values)).rowcount == 0:
+                connection.execute(insert(pools).values(**values))
+
+        self._database.write(put)
 
     def remove(self, server_id: str) -> None:
-        self._write({id: server for id, server in self._servers.items() if id != server_id})
+        """With its sessions: nobody will be able to end those that are still open."""
 
-    def _write(self, servers: dict[str, ServerCredentials]) -> None:
-        """What could not be written is not remembered either."""
-        self._file.write([self._sealed(server) for server in servers.values()])
-        self._servers = servers
+        def remove(connection: Connection) -> None:
+            connection.execute(delete(pools).where(pools.c.id == server_id))
+            connection.execute(delete(pool_sessions).where(pool_sessions.c.pool == server_id))
 
-    def _sealed(self, server: ServerCredentials) -> ServerCredentials:
-        password = self._vault.seal(server.password, purpose=_purpose(server))
-        return msgspec.structs.replace(server, password=password)
+        self._database.write(remove)
 
-    def _opened(self, server: ServerCredentials) -> ServerCredentials:
-        password = self._vault.unseal(server.password, purpose=_purpose(server))
-        return msgspec.structs.replace(server, password=password)
+    def _opened(self, row: Row[Any]) -> ServerCredentials:
+        return ServerCredentials(
+            id=row.id,
+            host=row.host,
+            username=row.username,
+            password=self._vault.unseal(row.sealed_password, purpose=_purpose(row.id)),
+            label=row.label,
+            allow_unauthorized=row.allow_unauthorized,
+            read_only=row.read_only,
+            enabled=row.enabled,
+            fingerprint=row.fingerprint,
+        )
 
 
-def _purpose(server: ServerCredentials) -> str:
-    return f"password of server {server.id}"
+def _purpose(server_id: str) -> str:
+    return f"password of server {server_id}"

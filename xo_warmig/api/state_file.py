@@ -1,14 +1,10 @@
-"""Small files of state: JSON, readable by this user only, replaced whole or not at all."""
+"""Small files of state, readable by this user only and replaced whole or not at all; and JSON text."""
 
 import os
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import msgspec
-
-from xo_warmig.errors import WarmigError
-
-T = TypeVar("T")
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -31,37 +27,6 @@ def _sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-class StateFile(Generic[T]):
-    """One file that holds a value of one type."""
-
-    def __init__(self, path: Path, kind: type[T]) -> None:
-        self.path = path
-        self._kind = kind
-
-    def read(self, otherwise: T) -> T:
-        """The value, or ``otherwise`` when there is no file.
-
-        Raises:
-            WarmigError: code STATE_UNREADABLE, the file is there but is not what it should be.
-        """
-        try:
-            content = self.path.read_bytes()
-        except FileNotFoundError:
-            return otherwise
-        try:
-            return msgspec.json.decode(content, type=self._kind)
-        except msgspec.DecodeError as error:
-            raise WarmigError(
-                f"{self.path} is damaged",
-                code="STATE_UNREADABLE",
-                evidence={"file": str(self.path), "reason": str(error)},
-                remedy="Put back a copy of the file, or move it away to start without what it held.",
-            ) from error
-
-    def write(self, value: T) -> None:
-        write_private(self.path, msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n")
 
 
 def to_json(value: Any) -> str:

@@ -2,15 +2,16 @@
 
 import logging
 import secrets
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
 
 from xo_warmig.api.durations import YEAR_MS
-from xo_warmig.api.state_file import StateFile
 from xo_warmig.api.vault import Vault
-from xo_warmig.errors import InvalidRequest, NoSuchObject
+from xo_warmig.engine.store.database import Database
+from xo_warmig.engine.store.tables import tokens
+from xo_warmig.errors import InvalidRequest, NoSuchObject, WarmigError
 
 log = logging.getLogger(__name__)
 
@@ -46,97 +47,111 @@ class Token(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class TokenStore:
-    """All tokens, in memory by their keyed hash and in one state file. Members are named as in ``Token``; the id is sealed."""
+    """All tokens, by their keyed hash."""
 
-    def __init__(self, path: Path, vault: Vault) -> None:
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
         self._vault = vault
-        self._file = StateFile(path, dict[str, Token])
-        self._tokens = self._file.read({})
 
     def create(
         self, user_id: str, now_ms: int, *, lifetime_ms: int | None, description: str | None, client_id: str | None
     ) -> str:
-        """A new token, or the one that this client of this user has already, refreshed.
+        """A new token, or the one that this client of this user has already, refreshed. Tokens that ended are forgotten.
 
         Raises:
             InvalidRequest: code BAD_LIFETIME.
         """
         expiration = now_ms + _checked(DEFAULT_LIFETIME_MS if lifetime_ms is None else lifetime_ms)
-        key = self._of_client(user_id, client_id, now_ms)
-        if key is not None:
-            known = self._tokens[key]
-            changes: dict[str, Any] = {"expiration": expiration, "description": description or known.description}
-            self._keep(key, msgspec.structs.replace(known, **changes))
-            return self._open(known)
         token = secrets.token_urlsafe(32)
-        key = self._vault.look_up(token)
-        self._forget_expired(now_ms)
-        kept = Token(
-            id=self._vault.seal(token, purpose="token"),
-            user_id=user_id,
-            expiration=expiration,
-            created_at=now_ms,
-            description=description,
-            client=None if client_id is None else Client(client_id),
-        )
-        self._keep(key, kept)
-        return token
+        fresh = {
+            "key": self._vault.look_up(token),
+            "sealed_token": self._vault.seal(token, purpose="token"),
+            "user_id": user_id,
+            "expiration_ms": expiration,
+            "created_ms": now_ms,
+            "description": description,
+            "client": client_id,
+            "last_uses": {},
+        }
+
+        def put(connection: Connection) -> str:
+            connection.execute(delete(tokens).where(tokens.c.expiration_ms <= now_ms))
+            same = (tokens.c.user_id == user_id, tokens.c.client == client_id)
+            known = None if client_id is None else connection.execute(select(tokens).where(*same)).first()
+            if known is None:
+                connection.execute(insert(tokens).values(**fresh))
+                return token
+            changed = {"expiration_ms": expiration, "description": description or known.description}
+            connection.execute(update(tokens).where(tokens.c.key == known.key).values(**changed))
+            return self._unseal(known)
+
+        return self._database.write(put)
 
     def use(self, token: str, address: str, now_ms: int) -> Token | None:
-        """The record of a token that is valid now; the use is noted, once a minute for an address."""
+        """The record of a token that is valid now, its id still sealed; the use is noted, once a minute for an address."""
         key = self._vault.look_up(token)
-        known = self._tokens.get(key)
-        if known is None or known.expiration <= now_ms:
+        with self._database.reading() as connection:
+            row = connection.execute(select(tokens).where(tokens.c.key == key)).one_or_none()
+        if row is None or row.expiration_ms <= now_ms:
             return None
-        last = known.last_uses.get(address)
-        if last is None or now_ms - last.timestamp > _USE_WRITTEN_EVERY_MS:
-            uses = {**known.last_uses, address: Use(now_ms)}
-            latest = sorted(uses.items(), key=lambda item: -item[1].timestamp)[:_MOST_ADDRESSES]
+        last = row.last_uses.get(address)
+        if last is None or now_ms - last > _USE_WRITTEN_EVERY_MS:
             try:
-                self._keep(key, msgspec.structs.replace(known, last_uses=dict(latest)))
-            except OSError as error:  # a full disk keeps nobody out
+                self._database.write(lambda connection: _note_use(connection, key, address, now_ms))
+            except WarmigError as error:  # a full disk keeps nobody out
                 log.warning("the use of a token was not stored: %s", error)
-        return known
+        return _token(row, row.sealed_token)
 
     def of_user(self, user_id: str, now_ms: int) -> list[Token]:
         """The user's valid tokens, readable."""
-        mine = (t for t in self._tokens.values() if t.user_id == user_id and t.expiration > now_ms)
-        return [msgspec.structs.replace(t, id=self._open(t)) for t in mine]
+        return self._readable(tokens.c.user_id == user_id, tokens.c.expiration_ms > now_ms)
 
     def all(self, now_ms: int) -> list[Token]:
         """Every valid token, readable."""
-        return [msgspec.structs.replace(t, id=self._open(t)) for t in self._tokens.values() if t.expiration > now_ms]
+        return self._readable(tokens.c.expiration_ms > now_ms)
 
     def describe(self, token: str, user_id: str, description: str | None) -> None:
         """Raises NoSuchObject, also when the token is another user's."""
-        key = self._vault.look_up(token)
-        known = self._tokens.get(key)
-        if known is None or known.user_id != user_id:
+        own = (tokens.c.key == self._vault.look_up(token), tokens.c.user_id == user_id)
+        change = update(tokens).where(*own).values(description=description)
+        if self._database.write(lambda connection: connection.execute(change).rowcount) == 0:
             raise NoSuchObject("no such authentication token", evidence={"type": "authenticationToken"})
-        self._keep(key, msgspec.structs.replace(known, description=description))
 
-    def delete(self, tokens: list[str]) -> None:
+    def delete(self, given: list[str]) -> None:
         """Those that are gone already are no error."""
-        gone = {self._vault.look_up(token) for token in tokens}
-        self._tokens = {key: token for key, token in self._tokens.items() if key not in gone}
-        self._file.write(self._tokens)
+        keys = [self._vault.look_up(token) for token in given]
 
-    def _of_client(self, user_id: str, client_id: str | None, now_ms: int) -> str | None:
-        if client_id is None:
-            return None
-        wanted = (user_id, Client(client_id))
-        alive = (item for item in self._tokens.items() if item[1].expiration > now_ms)
-        return next((key for key, token in alive if (token.user_id, token.client) == wanted), None)
+        def forget(connection: Connection) -> None:
+            for key in keys:
+                connection.execute(delete(tokens).where(tokens.c.key == key))
 
-    def _keep(self, key: str, token: Token) -> None:
-        self._tokens[key] = token
-        self._file.write(self._tokens)
+        self._database.write(forget)
 
-    def _forget_expired(self, now_ms: int) -> None:
-        self._tokens = {key: token for key, token in self._tokens.items() if token.expiration > now_ms}
+    def _readable(self, *where: ColumnElement[bool]) -> list[Token]:
+        with self._database.reading() as connection:
+            rows = connection.execute(select(tokens).where(*where).order_by(tokens.c.position)).all()
+        return [_token(row, self._unseal(row)) for row in rows]
 
-    def _open(self, token: Token) -> str:
-        return self._vault.unseal(token.id, purpose="token")
+    def _unseal(self, row: Row[Any]) -> str:
+        return self._vault.unseal(row.sealed_token, purpose="token")
+
+
+def _note_use(connection: Connection, key: str, address: str, now_ms: int) -> None:
+    known = connection.scalar(select(tokens.c.last_uses).where(tokens.c.key == key)) or {}
+    latest = sorted({**known, address: now_ms}.items(), key=lambda item: -item[1])[:_MOST_ADDRESSES]
+    connection.execute(update(tokens).where(tokens.c.key == key).values(last_uses=dict(latest)))
+
+
+def _token(row: Row[Any], id: str) -> Token:
+    return Token(
+        id=id,
+        user_id=row.user_id,
+        expiration=row.expiration_ms,
+        created_at=row.created_ms,
+        description=row.description,
+        client=None if row.client is None else Client(row.client),
+        last_uses={address: Use(timestamp) for address, timestamp in row.last_uses.items()},
+    )
 
 
 def _checked(lifetime_ms: int) -> int:

@@ -1,15 +1,17 @@
-"""Users and their password hashes, in one state file."""
+"""Users and their password hashes."""
 
 import secrets
 import uuid
-from pathlib import Path
 from typing import Any
 
 import msgspec
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy.exc import IntegrityError
 
-from xo_warmig.api.state_file import StateFile
+from xo_warmig.engine.store.database import Database
+from xo_warmig.engine.store.tables import users
 from xo_warmig.errors import InvalidRequest, NoSuchObject
 
 # Argon2id with OWASP's smallest memory: a sign-in costs some 20 ms and 19 MiB, and few run at a time.
@@ -30,52 +32,59 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
         return self.permission == "admin"
 
 
-class _Record(msgspec.Struct, frozen=True, kw_only=True):
-    user: User
-    password_hash: str
-
-
 class UserStore:
     """All users. Names are compared without regard to case."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = StateFile(path, list[_Record])
-        self._records = {record.user.id: record for record in self._file.read([])}
+    def __init__(self, database: Database) -> None:
+        self._database = database
         # Verified in place of a user's when there is none, so that both take the same time.
         self._nobody = hash_password(secrets.token_urlsafe())
 
     def all(self) -> list[User]:
-        return [record.user for record in self._records.values()]
+        """In the order in which they were added."""
+        with self._database.reading() as connection:
+            return [_user(row) for row in connection.execute(select(users).order_by(users.c.position))]
 
     def get(self, user_id: str) -> User:
         """Raises NoSuchObject."""
-        try:
-            return self._records[user_id].user
-        except KeyError:
-            raise NoSuchObject(f"no such user {user_id}", evidence={"id": user_id, "type": "user"}) from None
+        with self._database.reading() as connection:
+            row = connection.execute(select(users).where(users.c.id == user_id)).one_or_none()
+        if row is None:
+            raise NoSuchObject(f"no such user {user_id}", evidence={"id": user_id, "type": "user"})
+        return _user(row)
 
     def find(self, name: str) -> User | None:
-        record = self._find(name)
-        return record.user if record else None
+        row = self._find(name)
+        return None if row is None else _user(row)
 
     def add(self, email: str, password_hash: str, *, permission: str) -> User:
         """Raises InvalidRequest with code USER_EXISTS."""
-        if self._find(email) is not None:
-            raise InvalidRequest(f"there is a user {email} already", code="USER_EXISTS", evidence={"email": email})
         user = User(id=str(uuid.uuid4()), email=email, permission=permission)
-        self._records[user.id] = _Record(user=user, password_hash=password_hash)
-        self._file.write(list(self._records.values()))
+        values = msgspec.structs.asdict(user) | {"folded_email": email.casefold(), "password_hash": password_hash}
+
+        def put(connection: Connection) -> None:
+            connection.execute(insert(users).values(**values))
+
+        try:
+            self._database.write(put)
+        except IntegrityError as error:
+            evidence = {"email": email}
+            raise InvalidRequest(f"there is a user {email} already", code="USER_EXISTS", evidence=evidence) from error
         return user
 
     def verify(self, name: str, password: str) -> User | None:
         """The user when the password is theirs. Slow on purpose: not for the event loop."""
-        record = self._find(name)
-        fits = _verify(record.password_hash if record else self._nobody, password)
-        return record.user if record and fits else None
+        row = self._find(name)
+        fits = _verify(self._nobody if row is None else row.password_hash, password)
+        return _user(row) if row is not None and fits else None
 
-    def _find(self, name: str) -> _Record | None:
-        wanted = name.casefold()
-        return next((r for r in self._records.values() if r.user.email.casefold() == wanted), None)
+    def _find(self, name: str) -> Row[Any] | None:
+        with self._database.reading() as connection:
+            return connection.execute(select(users).where(users.c.folded_email == name.casefold())).one_or_none()
+
+
+def _user(row: Row[Any]) -> User:
+    return User(id=row.id, email=row.email, groups=row.groups, permission=row.permission, preferences=row.preferences)
 
 
 def hash_password(password: str) -> str:

@@ -19,14 +19,17 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from sqlalchemy import Table, select
 
 from xo_warmig.api.state_file import write_private
+from xo_warmig.engine.store.database import Database
+from xo_warmig.engine.store.tables import pool_sessions, pools, tokens
 from xo_warmig.errors import WarmigError
 
 KEY_BYTES: Final = 32
 KEY_FILE: Final = "key"
 CREDENTIAL: Final = "xo-warmig-key"  # the name of the systemd credential that replaces the key file
-_SEALED_FILES: Final = ("tokens.json", "servers.json")
+_SEALED_IN: Final[tuple[Table, ...]] = (tokens, pools, pool_sessions)
 _NONCE_BYTES: Final = 12
 
 
@@ -61,8 +64,8 @@ class Vault:
         return hmac.new(self._hash_key, secret.encode(), hashlib.sha256).hexdigest()
 
 
-def open_vault(state_dir: Path, environment: Mapping[str, str] = os.environ) -> Vault:
-    """The vault of a state directory. A new key is made only where nothing is sealed yet.
+def open_vault(state_dir: Path, database: Database, environment: Mapping[str, str] = os.environ) -> Vault:
+    """The vault for ``database``, with the key of ``state_dir``. A new key is made only where nothing is sealed yet.
 
     Raises:
         WarmigError: codes KEY_MISSING, KEY_UNFIT.
@@ -74,15 +77,21 @@ def open_vault(state_dir: Path, environment: Mapping[str, str] = os.environ) -> 
     try:
         return Vault(read_key(path))
     except FileNotFoundError:
-        sealed = [name for name in _SEALED_FILES if (state_dir / name).exists()]
+        sealed = _sealed_in(database)
     if sealed:
         raise WarmigError(
-            f"the key file {path} is missing, and {' and '.join(sealed)} cannot be read without it",
+            f"the key file {path} is missing, and what is stored under {' and '.join(sealed)} cannot be read without it",
             code="KEY_MISSING",
             evidence={"file": str(path), "sealed": sealed},
-            remedy="Put back a copy of the key file, or move those files away to start without them.",
+            remedy="Put back a copy of the key file, or move the database away to start with an empty one.",
         )
     return Vault(make_key(path))
+
+
+def _sealed_in(database: Database) -> list[str]:
+    """The tables that hold sealed values."""
+    with database.reading() as connection:
+        return [table.name for table in _SEALED_IN if connection.execute(select(table).limit(1)).first() is not None]
 
 
 def read_key(path: Path) -> bytes:
