@@ -36,8 +36,8 @@ async def transfer(source: Pool, target: Pool, disk: Disk, read_vdi: str, base: 
 
 
 async def make_target(target: Pool, vm: Vm, sr: str, migration: str) -> tuple[str, dict[str, str]]:
-    made = await target.create_vm(vm, migration=migration, blocked=BLOCKED)
-    disks = {disk.vdi: await target.create_disk(disk, sr=sr, migration=migration) for disk in vm.disks}
+    made = await target.create_vm(vm, migration=migration, epoch=1, blocked=BLOCKED)
+    disks = {disk.vdi: await target.create_disk(disk, sr=sr, migration=migration, epoch=1) for disk in vm.disks}
     for disk in vm.disks:
         await target.attach_disk(made, disks[disk.vdi], disk)
     for drive in vm.cd_drives:
@@ -60,7 +60,7 @@ async def test_a_vm_moves_whole(
     vm = await source.read_vm(vm_named("web-1"))
     sr = site.pools[1].srs[0].uuid
     made, disks = await make_target(target, vm, sr, "move")
-    bases = {disk.vdi: await source.snapshot_disk(disk.vdi, tag="move/1") for disk in vm.disks}
+    bases = {disk.vdi: await source.snapshot_disk(disk.vdi, tag="move/1", epoch=1) for disk in vm.disks}
     await asyncio.gather(*(transfer(source, target, disk, bases[disk.vdi], None, disks[disk.vdi]) for disk in vm.disks))
     assert ask(site.pools[0], "guest", vm=vm.uuid, write=3 << 20)["written"] > 0
     assert await source.block_operations(vm.uuid, BLOCKED) == {}
@@ -123,7 +123,7 @@ async def test_making_a_target_twice_makes_one(site: Site, source: Pool, target:
 async def test_a_blocked_target_does_not_start(site: Site, source: Pool, target: Pool, vm_named: Named) -> None:
     """Not even by accident."""
     vm = await source.read_vm(vm_named("no-tools"))
-    made = await target.create_vm(vm, migration="blocked", blocked=BLOCKED)
+    made = await target.create_vm(vm, migration="blocked", epoch=1, blocked=BLOCKED)
     with pytest.raises(PoolError) as caught:
         await target.start_vm(made)
     assert caught.value.code == "OPERATION_BLOCKED"
@@ -132,8 +132,8 @@ async def test_a_blocked_target_does_not_start(site: Site, source: Pool, target:
 async def test_snapshots_are_found_by_tag_and_destroyed_twice(source: Pool, vm_named: Named) -> None:
     """With a chain that grows under the disk."""
     vm = await source.read_vm(vm_named("stubborn"))
-    first = await source.snapshot_disk(vm.disks[0].vdi, tag="found/1")
-    assert await source.snapshot_disk(vm.disks[0].vdi, tag="found/1") == first
+    first = await source.snapshot_disk(vm.disks[0].vdi, tag="found/1", epoch=1)
+    assert await source.snapshot_disk(vm.disks[0].vdi, tag="found/1", epoch=1) == first
     (disk,) = (await source.read_vm(vm.uuid)).disks
     assert first in disk.snapshots
     await source.destroy_disk(first)
@@ -174,7 +174,7 @@ async def test_what_is_not_there_is_named(source: Pool) -> None:
     for cls, asking in (
         ("VM", source.power_state("nowhere")),
         ("SR", source.read_sr("nowhere")),
-        ("VDI", source.snapshot_disk("nowhere", tag="x")),
+        ("VDI", source.snapshot_disk("nowhere", tag="x", epoch=1)),
     ):
         with pytest.raises(NoSuchObject) as caught:
             await asking

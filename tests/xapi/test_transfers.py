@@ -28,7 +28,7 @@ async def disk(source: Pool, vm_named: Named) -> Disk:
 @pytest.fixture
 async def vdi(site: Site, target: Pool, disk: Disk, request: pytest.FixtureRequest) -> str:
     """An empty disk on the target."""
-    return await target.create_disk(disk, sr=site.pools[1].srs[0].uuid, migration=request.node.name)
+    return await target.create_disk(disk, sr=site.pools[1].srs[0].uuid, migration=request.node.name, epoch=1)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from xo_warmig.xapi.connection import Calls
 
 FIRST_WAIT_SECONDS = 0.02
 LONGEST_WAIT_SECONDS = 0.5
-_PENDING = ("pending", "cancelling")
+PENDING = ("pending", "cancelling")
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ async def ended(
     started = time.monotonic()
     while True:
         record = await _record(calls, task, what)
-        if record["status"] not in _PENDING:
+        if record["status"] not in PENDING:
             return record
         passed = time.monotonic() - started
         await asyncio.sleep(min(max(first_wait_seconds, passed / 20), longest_wait_seconds))
