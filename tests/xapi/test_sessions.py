@@ -1,5 +1,6 @@
 """Sessions beyond the process: remembered before they are used, and ended by the next process (R16). Against the simulator."""
 
+import asyncio
 import xmlrpc.client
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -114,6 +115,27 @@ async def test_a_server_is_not_connected_while_an_older_session_may_live(
     assert (book.left, directory.state("pool-0").status) == ([older], ServerStatus.DISCONNECTED)
     await eventually(lambda: directory.state("pool-0").status is ServerStatus.CONNECTED)
     assert not is_valid(pool, older)
+
+
+async def test_a_server_that_is_left_before_it_is_connected_leaves_no_session(
+    site: Site, book: Book, directory: Directory, server_of: ServerOf, ask: Any, eventually: Any
+) -> None:
+    """Its log-in is under way, or done while something else stands in the way."""
+    pool = site.pools[0]
+    before = ask(pool, "state")["sessions"]
+    for milliseconds in range(0, 12, 2):
+        await directory.add(server_of(pool))
+        await asyncio.sleep(milliseconds / 1000)
+        await directory.remove("pool-0")
+    book.left = [log_in(pool)]
+    ask(pool, "faults", kind="fail", match="session.logout", times=1)
+    await directory.add(server_of(pool, enabled=False))
+    with pytest.raises(PoolError):
+        await directory.connect("pool-0")
+    await directory.remove("pool-0")
+    raw(pool, "session.logout", *book.left)
+    await eventually(lambda: ask(pool, "state")["sessions"] == before)
+    assert book.open == []
 
 
 async def test_a_session_that_nobody_could_remember_is_not_used(

@@ -143,7 +143,7 @@ class Connection:
 
     async def leave(self, *, log_out: bool) -> None:
         """Refuse all calls until it is opened again; those that wait for their answer fail."""
-        if log_out and self._session:
+        if log_out:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(self.in_thread(self._log_out), _LOG_OUT_SECONDS)
         self._lending.shut()
@@ -266,8 +266,10 @@ class Connection:
         return failures.unreachable(pool=self.pool_name, host=self.address.host, pool_uuid=self.pool_uuid, why=why)
 
     def _log_out(self) -> None:
-        session, self._session = self._session, ""
-        self._end(session)
+        with self._log_in_lock:  # one that is under way is ended too
+            session, self._session = self._session, ""
+            if session:
+                self._end(session)
 
 
 def is_read(method: str) -> bool:

@@ -19,7 +19,7 @@ from xo_warmig.xapi.connection import Calls
 LABEL = "xo_warmig:snapshot"
 _TIME_FORMAT = "%Y%m%dT%H:%M:%S"
 _COPYING_SECONDS = 60.0
-_COPYING_DISKS = frozenset({"snapshot", "clone", "copy", "mirror"})
+_COPYING_DISKS = frozenset({"snapshot", "clone", "copy"})
 # Those that copy a VM's disks first, one after the other, and only then give the copies to a VM.
 _COPYING_VMS = frozenset({"snapshot", "snapshot_with_quiesce", "checkpoint", "clone", "copy", "csvm"})
 

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from typing import Any, Final
 
-from xo_warmig.errors import PoolError, WarmigError
+from xo_warmig.errors import PoolError, PoolUnreachable, WarmigError
 from xo_warmig.model.servers import ServerCredentials, ServerState, ServerStatus
 from xo_warmig.xapi.clearing import clear_left_tasks
 from xo_warmig.xapi.connection import Connection
@@ -88,7 +88,7 @@ class Server:
             with contextlib.suppress(asyncio.CancelledError):
                 await keeper
         if self._connection is not None:
-            await self._connection.leave(log_out=self.status is ServerStatus.CONNECTED)
+            await self._connection.leave(log_out=not isinstance(self.error, PoolUnreachable))
         self.status = ServerStatus.DISCONNECTED
         self._settle(PoolError("the connection was given up", code="DISCONNECTED"))
 
