@@ -28,6 +28,7 @@ class FakePool:
     """Fits ``xo_warmig.xapi.connection.Calls``. ``handlers`` answer calls by name, before the generic answers."""
 
     pool_name = "fake"
+    server_id = "server-1"
 
     def __init__(self) -> None:
         self.records: dict[str, dict[str, Record]] = {}
@@ -68,8 +69,9 @@ class FakePool:
             result = self._answer(method, arguments)
         except Exception as error:
             details = [failures.code_of(error), *getattr(error, "evidence", {}).get("xapi", [""])[1:]]
-            return self.add("task", status="failure", result="", error_info=details)
-        return self.add("task", status="success", result=f"<value>{result or ''}</value>", error_info=[])
+            return self.add("task", name_label=method, status="failure", result="", error_info=details)
+        text = f"<value>{result or ''}</value>"
+        return self.add("task", name_label=method, status="success", result=text, error_info=[])
 
     def _answer(self, method: str, arguments: tuple[Any, ...]) -> Any:
         if method in self.handlers:

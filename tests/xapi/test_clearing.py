@@ -13,7 +13,7 @@ US, BEFORE = "server-1/now", "server-1/before"
 @pytest.fixture
 def connection(pool: Any) -> Any:
     """The pool, as the connection of server-1 in process ``now``."""
-    pool.server_id, pool.process, pool.read_only = "server-1", "now", False
+    pool.process, pool.read_only = "now", False
     pool.handlers["task.set_status"] = lambda ref, status: pool.get("task", ref).update(status=status)
     return pool
 

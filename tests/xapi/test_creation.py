@@ -196,6 +196,35 @@ async def test_what_was_made_just_before_a_crash_is_claimed(pool: Any, source: V
     assert record["other_config"]["xo_warmig:self"] == made
 
 
+@pytest.mark.parametrize("origin", ["server-1/before", "server-1/now"])
+async def test_what_is_still_being_made_is_waited_for(pool: Any, source: Vm, disk: Disk, origin: str) -> None:
+    """The answer to our call was lost, or its process killed, and the pool works on it: there must not be two."""
+    made = await make(pool, source, disk, "VDI")
+    unclaim(pool, "VDI", made)
+    records = pool.records["VDI"]
+    pool.records["VDI"] = {}
+    whose = {"http:xo_warmig": origin}
+    task = pool.get("task", pool.add("task", name_label="Async.VDI.create", status="pending", other_config=whose))
+
+    def looked_at() -> dict[str, Any]:
+        tasks = dict(pool.records["task"])
+        tasks["OpaqueRef:task"] = dict(task)
+        task["status"], pool.records["VDI"] = "success", records
+        return tasks
+
+    pool.handlers["task.get_all_records"] = looked_at
+    assert await make(pool, source, disk, "VDI") == made
+    assert len(pool.records["VDI"]) == 1
+
+
+async def test_a_call_of_somebody_else_is_not_waited_for(pool: Any, source: Vm, disk: Disk) -> None:
+    """Nor one that says nothing."""
+    for whose in ({}, {"http:xo_warmig": "server-2/now"}):
+        pool.add("task", name_label="Async.VDI.create", status="pending", other_config=whose)
+    assert await make(pool, source, disk, "VDI")
+    assert len(pool.calls("task.get_all_records")) == 1
+
+
 @pytest.mark.parametrize("cls", ["VM", "VDI"])
 async def test_of_two_that_may_be_ours_none_is_taken(pool: Any, source: Vm, disk: Disk, cls: str) -> None:
     """One of them is a copy that a user made; both are named."""

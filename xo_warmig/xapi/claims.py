@@ -7,17 +7,27 @@ from xo_warmig.errors import SafetyError, WarmigError
 from xo_warmig.xapi import objects, tasks
 from xo_warmig.xapi.connection import Calls
 
+_MAKING_SECONDS = 60.0
+
 log = logging.getLogger(__name__)
 
 
 async def find(calls: Calls, cls: str, *, migration: str, role: str) -> str | None:
     """The uuid of what an earlier try of this migration made, None when there is nothing.
 
-    One whose maker was stopped before it was claimed is claimed now, if there is just one.
+    One whose maker was stopped before it was claimed is claimed now, if there is just one. A call of ours that still makes something,
+    as its answer was lost or its process killed, is waited for.
 
     Raises:
         SafetyError: there are several such, and nobody can tell which one is a copy that somebody else made.
     """
+    found = await _look(calls, cls, migration=migration, role=role)
+    if found is None and await tasks.ended_ours(calls, f"{cls}.create", most_seconds=_MAKING_SECONDS):
+        found = await _look(calls, cls, migration=migration, role=role)
+    return found
+
+
+async def _look(calls: Calls, cls: str, *, migration: str, role: str) -> str | None:
     unclaimed: dict[str, str] = {}
     records: dict[str, dict[str, Any]] = await calls.call(f"{cls}.get_all_records")
     for ref, record in records.items():
