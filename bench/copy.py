@@ -69,7 +69,7 @@ async def measure(site: Site) -> Result:
         source = await directory.pool_of_vm(site.pools[0].vms[0].uuid)
         target = await directory.pool_of_sr(site.pools[1].srs[0].uuid)
         vm = await source.read_vm(site.pools[0].vms[0].uuid)
-        snapshot = await source.snapshot_disk(vm.disks[0].vdi, tag="bench")
+        snapshot = await source.snapshot_disk(vm.disks[0].vdi, tag="bench/1", epoch=1)
         ends = Ends(source, target, snapshot, vm.disks[0].virtual_size_bytes, site.pools[1].srs[0].uuid)
         length = await asyncio.to_thread(exact_length, source_side, snapshot)
 
@@ -79,7 +79,7 @@ async def measure(site: Site) -> Result:
         async def curl_turn(vdi: str) -> None:
             await asyncio.to_thread(pipe, source_side, snapshot, target_side, vdi, length)
 
-        vdi = await target.create_disk(vm.disks[0], sr=ends.sr, migration=str(uuid.uuid4()))
+        vdi = await target.create_disk(vm.disks[0], sr=ends.sr, migration=str(uuid.uuid4()), epoch=1)
 
         async def seconds_of(turn: Turn) -> float:
             # All write over the same disk, so that the machine's allocation of memory for its files, which takes longer than the copy

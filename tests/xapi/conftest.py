@@ -28,11 +28,15 @@ class FakePool:
     """Fits ``xo_warmig.xapi.connection.Calls``. ``handlers`` answer calls by name, before the generic answers."""
 
     pool_name = "fake"
+    server_id = "server-1"
 
     def __init__(self) -> None:
         self.records: dict[str, dict[str, Record]] = {}
         self.handlers: dict[str, Callable[..., Any]] = {}
         self.log: list[str] = []
+        self.now = "20261126T00:00:00Z"
+        self.add("pool", master="OpaqueRef:master")
+        self.handlers["host.get_servertime"] = lambda _: self.now
 
     def add(self, cls: str, /, **fields: Any) -> str:
         """A new object; its reference."""
@@ -65,8 +69,9 @@ class FakePool:
             result = self._answer(method, arguments)
         except Exception as error:
             details = [failures.code_of(error), *getattr(error, "evidence", {}).get("xapi", [""])[1:]]
-            return self.add("task", status="failure", result="", error_info=details)
-        return self.add("task", status="success", result=f"<value>{result or ''}</value>", error_info=[])
+            return self.add("task", name_label=method, status="failure", result="", error_info=details)
+        text = f"<value>{result or ''}</value>"
+        return self.add("task", name_label=method, status="success", result=text, error_info=[])
 
     def _answer(self, method: str, arguments: tuple[Any, ...]) -> Any:
         if method in self.handlers:
@@ -89,6 +94,8 @@ class FakePool:
 
     def _create(self, cls: str, record: Record) -> str:
         ref = self.add(cls, **record)
+        if cls in ("VM", "VDI"):
+            self.get(cls, ref).update(is_a_snapshot=False, current_operations={}, VBDs=[])
         if cls == "VM":
             self.get(cls, ref).update(blocked_operations={}, VBDs=[], VIFs=[], VTPMs=[], power_state="Halted")
         elif "VM" in record:
@@ -113,6 +120,8 @@ class FakePool:
                 case "set_":
                     record[field] = arguments[1]
                 case "add_to_":
+                    if arguments[1] in record[field]:
+                        raise self.failure("MAP_DUPLICATE_KEY", cls, field, *arguments[:2])
                     record[field][arguments[1]] = arguments[2]
                 case "remove_from_":
                     record[field].pop(arguments[1], None)
@@ -187,12 +196,30 @@ def make_vdi(pool: FakePool) -> Callable[..., str]:
                 "snapshots": [],
                 "is_a_snapshot": False,
                 "snapshot_of": NULL,
+                "snapshot_time": "19700101T00:00:00Z",
+                "current_operations": {},
                 "sm_config": {},
                 **fields,
             },
         )
 
     return make
+
+
+@pytest.fixture
+def copies(pool: FakePool, make_vdi: Callable[..., str]) -> None:
+    """The pool takes snapshots and clones of disks as XAPI does: with what stands in ``other_config``."""
+
+    def copied(vdi: str, **fields: Any) -> str:
+        record = pool.get("VDI", vdi)
+        return make_vdi(SR=record["SR"], other_config=dict(record["other_config"]), **fields)
+
+    def snapshot(vdi: str, _: dict[str, str] | None = None) -> str:
+        made = copied(vdi, is_a_snapshot=True, snapshot_of=vdi, snapshot_time=pool.now)
+        pool.get("VDI", vdi)["snapshots"].append(made)
+        return made
+
+    pool.handlers |= {"VDI.snapshot": snapshot, "VDI.clone": lambda vdi, _: copied(vdi)}
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 from xo_warmig.errors import SafetyError
 from xo_warmig.xapi.blocking import after_unblocking, block, read_blocked, unblock
 
+SET, ADD, REMOVE = (f"VM.{what}_blocked_operations" for what in ("set", "add_to", "remove_from"))
 OURS = {"start": "ours", "destroy": "ours"}
 
 
@@ -28,7 +29,57 @@ async def test_blocking_twice_forgets_nothing(pool: Any, make_vm: Callable[..., 
     vm = pool.get("VM", make_vm())["uuid"]
     await block(pool, vm, OURS)
     assert await block(pool, vm, OURS) == {}
-    assert pool.calls("VM.set_blocked_operations") == ["VM.set_blocked_operations"]
+    assert pool.calls(SET, ADD, REMOVE) == [ADD, ADD]
+
+
+async def test_an_entry_that_comes_meanwhile_is_not_lost(pool: Any, make_vm: Callable[..., str]) -> None:
+    """Somebody blocks something else between our look and our entries, when they are set and when they go."""
+    ref = make_vm()
+    vm = pool.get("VM", ref)["uuid"]
+    others = iter(["suspend", "pool_migrate"])
+    call = pool.call
+
+    async def busy(method: str, *arguments: Any) -> Any:
+        answer = await call(method, *arguments)
+        if method == "VM.get_record":
+            pool.get("VM", ref)["blocked_operations"][next(others)] = "theirs"
+        return answer
+
+    pool.call = busy
+    before = await block(pool, vm, OURS)
+    assert pool.get("VM", ref)["blocked_operations"] == {**OURS, "suspend": "theirs"}
+    await unblock(pool, vm, OURS, before)
+    assert pool.get("VM", ref)["blocked_operations"] == {"suspend": "theirs", "pool_migrate": "theirs"}
+
+
+async def test_an_entry_for_the_same_operation_that_comes_meanwhile_is_an_error(
+    pool: Any, make_vm: Callable[..., str]
+) -> None:
+    """It is not overwritten; the next try knows of it, and gives it back later."""
+    ref = make_vm()
+    vm = pool.get("VM", ref)["uuid"]
+
+    def first(self_ref: str, operation: str, text: str) -> Any:
+        pool.get("VM", ref)["blocked_operations"].setdefault("start", "theirs")
+        return pool._field("VM", "add_to_blocked_operations", (self_ref, operation, text))
+
+    pool.handlers[ADD] = first
+    with pytest.raises(SafetyError) as caught:
+        await block(pool, vm, OURS)
+    assert caught.value.evidence["missing"] == ["start"]
+    assert pool.get("VM", ref)["blocked_operations"] == {"start": "theirs", "destroy": "ours"}
+    assert await block(pool, vm, OURS) == {"start": "theirs"}
+
+
+async def test_a_vm_of_ours_is_unblocked_by_one_call(pool: Any, make_vm: Callable[..., str]) -> None:
+    """It is inside the downtime, and nobody else has entries there."""
+    ref = make_vm()
+    vm = pool.get("VM", ref)["uuid"]
+    pool.get("VM", ref)["other_config"] = {"xo_warmig:self": vm}
+    await block(pool, vm, OURS)
+    await unblock(pool, vm, OURS, {})
+    assert await read_blocked(pool, vm) == {}
+    assert pool.calls(SET, ADD, REMOVE) == [SET, SET]
 
 
 def test_an_entry_that_somebody_changed_is_theirs() -> None:
@@ -39,7 +90,7 @@ def test_an_entry_that_somebody_changed_is_theirs() -> None:
 async def test_a_block_that_does_not_hold_is_an_error(pool: Any, make_vm: Callable[..., str]) -> None:
     """It is read back."""
     vm = pool.get("VM", make_vm())["uuid"]
-    pool.handlers["VM.set_blocked_operations"] = lambda *_: ""
+    pool.handlers[ADD] = lambda *_: ""
     with pytest.raises(SafetyError) as caught:
         await block(pool, vm, OURS)
     assert caught.value.evidence["missing"] == ["destroy", "start"]

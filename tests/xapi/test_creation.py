@@ -45,7 +45,7 @@ def disk() -> Disk:
 
 
 async def create(pool: Any, source: Vm) -> str:
-    return await creation.create_vm(pool, source, migration="m-1", blocked=BLOCKED, api_version=(2, 21))
+    return await creation.create_vm(pool, source, migration="m-1", epoch=1, blocked=BLOCKED, api_version=(2, 21))
 
 
 async def test_a_target_is_a_template_until_it_is_blocked(pool: Any, source: Vm) -> None:
@@ -84,7 +84,7 @@ async def test_a_disk_is_created_writable_and_attached_as_it_was(pool: Any, sour
     """An import writes it; the guest may only read it still."""
     sr = pool.add("SR")
     vm = await create(pool, source)
-    vdi = await creation.create_disk(pool, disk, sr=pool.get("SR", sr)["uuid"], migration="m-1")
+    vdi = await creation.create_disk(pool, disk, sr=pool.get("SR", sr)["uuid"], migration="m-1", epoch=1)
     await creation.attach_disk(pool, vm, vdi, disk)
     record = pool.get("VDI", pool._by_uuid("VDI", vdi))
     assert (record["read_only"], record["virtual_size"], record["SR"]) == (False, str(8 << 30), sr)
@@ -92,6 +92,7 @@ async def test_a_disk_is_created_writable_and_attached_as_it_was(pool: Any, sour
         "kept": "k",
         "xo_warmig:migration": "m-1",
         "xo_warmig:role": "disk:vdi-1",
+        "xo_warmig:epoch": "1",
         "xo_warmig:self": vdi,
     }
     (vbd,) = pool.records["VBD"].values()
@@ -105,7 +106,7 @@ async def test_disks_and_devices_are_made_once(pool: Any, source: Vm, disk: Disk
     vif = Vif(uuid="v", device="0", mac="aa:bb:cc:00:00:01", mtu=1500, network="n", locking_mode="locked")
     for _ in range(2):
         vm = await create(pool, source)
-        vdi = await creation.create_disk(pool, disk, sr=pool.get("SR", sr)["uuid"], migration="m-1")
+        vdi = await creation.create_disk(pool, disk, sr=pool.get("SR", sr)["uuid"], migration="m-1", epoch=1)
         await creation.attach_disk(pool, vm, vdi, disk)
         await creation.create_cd_drive(pool, vm, "3")
         await creation.create_vif(pool, vm, vif, network=pool.get("network", network)["uuid"])
@@ -126,7 +127,7 @@ async def test_locking_is_only_named_where_the_source_has_it(pool: Any, source: 
 async def test_an_unknown_sr_is_refused_before_anything_is_made(pool: Any, source: Vm, disk: Disk) -> None:
     """As an object that does not exist."""
     with pytest.raises(NoSuchObject):
-        await creation.create_disk(pool, disk, sr="nowhere", migration="m-1")
+        await creation.create_disk(pool, disk, sr="nowhere", migration="m-1", epoch=1)
     assert pool.records["VDI"] == {}
 
 
@@ -171,6 +172,81 @@ async def test_a_running_target_is_not_discarded(pool: Any, source: Vm) -> None:
     assert caught.value.code == "NOT_HALTED"
 
 
+async def make(pool: Any, source: Vm, disk: Disk, cls: str) -> str:
+    """The target, or its disk."""
+    if cls == "VM":
+        return await create(pool, source)
+    sr = next(iter(pool.records["SR"].values()), None) or pool.get("SR", pool.add("SR"))
+    return await creation.create_disk(pool, disk, sr=sr["uuid"], migration="m-1", epoch=1)
+
+
+def unclaim(pool: Any, cls: str, uuid: str) -> dict[str, Any]:
+    """As after a crash between its birth and its claim; the record."""
+    record: dict[str, Any] = pool.get(cls, pool._by_uuid(cls, uuid))
+    del record["other_config"]["xo_warmig:self"]
+    return record
+
+
+@pytest.mark.parametrize("cls", ["VM", "VDI"])
+async def test_what_was_made_just_before_a_crash_is_claimed(pool: Any, source: Vm, disk: Disk, cls: str) -> None:
+    """It has our tags from its birth (R11)."""
+    made = await make(pool, source, disk, cls)
+    record = unclaim(pool, cls, made)
+    assert await make(pool, source, disk, cls) == made
+    assert record["other_config"]["xo_warmig:self"] == made
+
+
+@pytest.mark.parametrize("origin", ["server-1/before", "server-1/now"])
+async def test_what_is_still_being_made_is_waited_for(pool: Any, source: Vm, disk: Disk, origin: str) -> None:
+    """The answer to our call was lost, or its process killed, and the pool works on it: there must not be two."""
+    made = await make(pool, source, disk, "VDI")
+    unclaim(pool, "VDI", made)
+    records = pool.records["VDI"]
+    pool.records["VDI"] = {}
+    whose = {"http:xo_warmig": origin}
+    task = pool.get("task", pool.add("task", name_label="Async.VDI.create", status="pending", other_config=whose))
+
+    def looked_at() -> dict[str, Any]:
+        tasks = dict(pool.records["task"])
+        tasks["OpaqueRef:task"] = dict(task)
+        task["status"], pool.records["VDI"] = "success", records
+        return tasks
+
+    pool.handlers["task.get_all_records"] = looked_at
+    assert await make(pool, source, disk, "VDI") == made
+    assert len(pool.records["VDI"]) == 1
+
+
+async def test_a_call_of_somebody_else_is_not_waited_for(pool: Any, source: Vm, disk: Disk) -> None:
+    """Nor one that says nothing."""
+    for whose in ({}, {"http:xo_warmig": "server-2/now"}):
+        pool.add("task", name_label="Async.VDI.create", status="pending", other_config=whose)
+    assert await make(pool, source, disk, "VDI")
+    assert len(pool.calls("task.get_all_records")) == 1
+
+
+@pytest.mark.parametrize("cls", ["VM", "VDI"])
+async def test_of_two_that_may_be_ours_none_is_taken(pool: Any, source: Vm, disk: Disk, cls: str) -> None:
+    """One of them is a copy that a user made; both are named."""
+    made = await make(pool, source, disk, cls)
+    record = unclaim(pool, cls, made)
+    copy = pool.get(cls, pool.add(cls, **{**record, "uuid": "copy", "other_config": dict(record["other_config"])}))
+    with pytest.raises(SafetyError) as caught:
+        await make(pool, source, disk, cls)
+    assert (caught.value.code, caught.value.evidence["objects"]) == ("AMBIGUOUS_OBJECTS", sorted([made, "copy"]))
+    assert "xo_warmig:self" not in record["other_config"] | copy["other_config"]
+
+
+@pytest.mark.parametrize("cls", ["VM", "VDI"])
+async def test_a_snapshot_of_what_was_not_claimed_is_not_taken_for_it(
+    pool: Any, source: Vm, disk: Disk, cls: str
+) -> None:
+    """Its tags are copies."""
+    made = await make(pool, source, disk, cls)
+    unclaim(pool, cls, made)["is_a_snapshot"] = True
+    assert await make(pool, source, disk, cls) != made
+
+
 @pytest.mark.parametrize("cls", ["VM", "VDI"])
 async def test_what_cannot_be_claimed_is_destroyed(pool: Any, source: Vm, disk: Disk, cls: str) -> None:
     """Without its own uuid on it nobody would find it again: it would stay for ever."""
@@ -181,7 +257,7 @@ async def test_what_cannot_be_claimed_is_destroyed(pool: Any, source: Vm, disk: 
     pool.handlers[f"{cls}.add_to_other_config"] = refuse
     sr = pool.get("SR", pool.add("SR"))["uuid"]
     before = set(pool.records[cls])
-    made = create(pool, source) if cls == "VM" else creation.create_disk(pool, disk, sr=sr, migration="m-1")
+    made = create(pool, source) if cls == "VM" else creation.create_disk(pool, disk, sr=sr, migration="m-1", epoch=1)
     with pytest.raises(PoolError, match="INTERNAL_ERROR"):
         await made
     assert set(pool.records[cls]) == before

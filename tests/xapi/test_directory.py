@@ -94,6 +94,19 @@ async def test_objects_are_found_wherever_they_are(site: Site, directory: Direct
     assert caught.value.evidence == {"id": "nowhere", "type": "SR"}
 
 
+async def test_connected_pools_are_named_and_silent_ones_too(
+    site: Site, directory: Directory, server_of: ServerOf
+) -> None:
+    """By the pool's name where it was ever known, else by label or host."""
+    await directory.add(server_of(site.pools[0], id="label", label="lab", enabled=False))
+    await directory.add(server_of(site.pools[0], id="host", host="root:secret@192.0.2.1", enabled=False))
+    pools, silent = await directory.connected()
+    assert [pool.name for pool in pools] == ["pool-0", "pool-1"]
+    assert silent == ["lab", "192.0.2.1"]
+    await directory.disconnect("pool-1")
+    assert (await directory.connected())[1] == ["pool-1", "lab", "192.0.2.1"]
+
+
 async def test_a_server_that_was_left_is_asked_for_by_name(site: Site, directory: Directory) -> None:
     """Its VMs are not unknown, they are out of reach; and back when it is connected again, for whoever held its pool."""
     vm = site.pools[0].vms[0].uuid
@@ -169,6 +182,8 @@ async def test_a_pool_that_dies_is_noticed_and_found_again(site: Site, directory
     error = directory.state("pool-1").error
     assert error is not None
     assert error["code"] == "POOL_UNREACHABLE"
+    pools, silent = await directory.connected()
+    assert ([found.name for found in pools], silent) == (["pool-0"], ["pool-1"])
     site.pools[1].restart()
     await eventually(lambda: directory.state("pool-1").status is ServerStatus.CONNECTED)
     assert await directory.pool_of_sr(sr) is pool

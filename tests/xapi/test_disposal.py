@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from xo_warmig.errors import PoolError, SafetyError
-from xo_warmig.xapi.disposal import destroy_disk, destroy_vm
+from xo_warmig.xapi.disposal import destroy_disk, destroy_vm, detach_disk
 
 
 @pytest.fixture
@@ -94,3 +94,46 @@ async def test_a_disk_that_is_gone_is_destroyed(pool: Any) -> None:
     """Nothing is asked of the pool but whether it has it."""
     await destroy_disk(pool, "nowhere")
     assert pool.log == ["VDI.get_by_uuid"]
+
+
+@pytest.fixture
+def target(pool: Any, make_vm: Callable[..., str]) -> str:
+    """A halted VM that a migration made; its reference."""
+    ref = make_vm(power_state="Halted")
+    pool.get("VM", ref)["other_config"] = {"xo_warmig:role": "target", "xo_warmig:self": uuid_of(pool, "VM", ref)}
+    return ref
+
+
+async def test_a_disk_is_detached_from_our_target_alone(
+    pool: Any, target: str, make_vm: Callable[..., str], make_vdi: Callable[..., str], make_vbd: Callable[..., str]
+) -> None:
+    """Twice is as good as once, other disks and other VMs keep theirs."""
+    vdi, other = make_vdi(), make_vdi()
+    make_vbd(target, vdi)
+    kept = {make_vbd(target, other), make_vbd(make_vm(), vdi)}
+    for _ in range(2):
+        await detach_disk(pool, uuid_of(pool, "VM", target), uuid_of(pool, "VDI", vdi))
+    assert set(pool.records["VBD"]) == kept
+    await detach_disk(pool, "nowhere", uuid_of(pool, "VDI", vdi))
+    await detach_disk(pool, uuid_of(pool, "VM", target), "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"), [({"power_state": "Running"}, "NOT_HALTED"), ({"other_config": {}}, "NOT_OURS")]
+)
+async def test_a_disk_is_not_taken_from_a_vm_that_runs_or_is_not_ours(
+    pool: Any,
+    target: str,
+    make_vdi: Callable[..., str],
+    make_vbd: Callable[..., str],
+    fields: dict[str, Any],
+    code: str,
+) -> None:
+    """Nothing is changed then (R8)."""
+    vdi = make_vdi()
+    vbd = make_vbd(target, vdi)
+    pool.get("VM", target).update(fields)
+    with pytest.raises(SafetyError) as caught:
+        await detach_disk(pool, uuid_of(pool, "VM", target), uuid_of(pool, "VDI", vdi))
+    assert caught.value.code == code
+    assert vbd in pool.records["VBD"]

@@ -9,11 +9,12 @@ import pytest
 
 from xo_warmig.disks.copy import copy_vhd
 from xo_warmig.disks.meter import Meter
-from xo_warmig.errors import NoSuchObject, PoolError
+from xo_warmig.errors import ForbiddenOperation, NoSuchObject, PoolError
 from xo_warmig.model.requests import ForceShutdown, ShutdownPolicy
 from xo_warmig.model.vm import Disk, PowerState, Vm
 from xo_warmig.replication.ports import Pools, SourcePool, TargetPool
 from xo_warmig.simulator.launch import Site
+from xo_warmig.xapi import labels
 from xo_warmig.xapi.directory import Directory
 from xo_warmig.xapi.pool import Pool
 
@@ -36,8 +37,8 @@ async def transfer(source: Pool, target: Pool, disk: Disk, read_vdi: str, base: 
 
 
 async def make_target(target: Pool, vm: Vm, sr: str, migration: str) -> tuple[str, dict[str, str]]:
-    made = await target.create_vm(vm, migration=migration, blocked=BLOCKED)
-    disks = {disk.vdi: await target.create_disk(disk, sr=sr, migration=migration) for disk in vm.disks}
+    made = await target.create_vm(vm, migration=migration, epoch=1, blocked=BLOCKED)
+    disks = {disk.vdi: await target.create_disk(disk, sr=sr, migration=migration, epoch=1) for disk in vm.disks}
     for disk in vm.disks:
         await target.attach_disk(made, disks[disk.vdi], disk)
     for drive in vm.cd_drives:
@@ -60,7 +61,7 @@ async def test_a_vm_moves_whole(
     vm = await source.read_vm(vm_named("web-1"))
     sr = site.pools[1].srs[0].uuid
     made, disks = await make_target(target, vm, sr, "move")
-    bases = {disk.vdi: await source.snapshot_disk(disk.vdi, tag="move/1") for disk in vm.disks}
+    bases = {disk.vdi: await source.snapshot_disk(disk.vdi, tag="move/1", epoch=1) for disk in vm.disks}
     await asyncio.gather(*(transfer(source, target, disk, bases[disk.vdi], None, disks[disk.vdi]) for disk in vm.disks))
     assert ask(site.pools[0], "guest", vm=vm.uuid, write=3 << 20)["written"] > 0
     assert await source.block_operations(vm.uuid, BLOCKED) == {}
@@ -123,7 +124,7 @@ async def test_making_a_target_twice_makes_one(site: Site, source: Pool, target:
 async def test_a_blocked_target_does_not_start(site: Site, source: Pool, target: Pool, vm_named: Named) -> None:
     """Not even by accident."""
     vm = await source.read_vm(vm_named("no-tools"))
-    made = await target.create_vm(vm, migration="blocked", blocked=BLOCKED)
+    made = await target.create_vm(vm, migration="blocked", epoch=1, blocked=BLOCKED)
     with pytest.raises(PoolError) as caught:
         await target.start_vm(made)
     assert caught.value.code == "OPERATION_BLOCKED"
@@ -132,13 +133,96 @@ async def test_a_blocked_target_does_not_start(site: Site, source: Pool, target:
 async def test_snapshots_are_found_by_tag_and_destroyed_twice(source: Pool, vm_named: Named) -> None:
     """With a chain that grows under the disk."""
     vm = await source.read_vm(vm_named("stubborn"))
-    first = await source.snapshot_disk(vm.disks[0].vdi, tag="found/1")
-    assert await source.snapshot_disk(vm.disks[0].vdi, tag="found/1") == first
+    first = await source.snapshot_disk(vm.disks[0].vdi, tag="found/1", epoch=1)
+    assert await source.snapshot_disk(vm.disks[0].vdi, tag="found/1", epoch=1) == first
     (disk,) = (await source.read_vm(vm.uuid)).disks
     assert first in disk.snapshots
     await source.destroy_disk(first)
     await source.destroy_disk(first)
     assert first not in (await source.read_vm(vm.uuid)).disks[0].snapshots
+
+
+async def test_a_snapshot_without_tags_is_claimed(source: Pool, vm_named: Named) -> None:
+    """As a killed server leaves one, with the pool's own times."""
+    vm = await source.read_vm(vm_named("stubborn"))
+    vdi = vm.disks[0].vdi
+    ref = await source.calls.call("VDI.get_by_uuid", vdi)
+    await labels.put_label(source.calls, ref, {}, "crash/1")
+    made = await source.calls.call("VDI.snapshot", ref)
+    uuid = await source.calls.call("VDI.get_uuid", made)
+    assert await source.snapshot_disk(vdi, tag="crash/1", epoch=2) == uuid
+    assert await source.snapshot_disk(vdi, tag="crash/1", epoch=2) == uuid
+    assert labels.LABEL not in await source.calls.call("VDI.get_other_config", ref)
+    (ours,) = [each for each in await source.our_objects() if each.migration == "crash"]
+    assert (ours.kind, ours.uuid, ours.pool_name) == ("snapshot", uuid, "pool-0")
+    await source.destroy_disk(uuid)
+
+
+async def test_a_door_key_keeps_others_out(source: Pool, vm_named: Named) -> None:
+    """Until it is given back; the note on a source that is kept is another key."""
+    vm = vm_named("stubborn")
+    before = (await source.read_vm(vm)).other_config
+    await source.claim_door(vm, "m-1/1/r", migration="m-1")
+    with pytest.raises(ForbiddenOperation) as caught:
+        await source.claim_door(vm, "m-2/1/r", migration="m-2")
+    assert caught.value.evidence["key"] == "m-1/1/r"
+    await source.claim_door(vm, "m-1/2/s", migration="m-1")
+    await source.note_moved(vm, "to pool-1")
+    await source.release_door(vm, migration="m-1")
+    assert (await source.read_vm(vm)).other_config == {**before, "xo_warmig:moved": "to pool-1"}
+    await source.note_moved(vm, "")
+    assert (await source.read_vm(vm)).other_config == before
+
+
+async def test_a_disk_is_cloned_and_exchanged(site: Site, source: Pool, target: Pool, vm_named: Named) -> None:
+    """Where an old writer does not let go of it."""
+    vm = await source.read_vm(vm_named("no-tools"))
+    made, disks = await make_target(target, vm, site.pools[1].srs[0].uuid, "cloned")
+    (disk,) = vm.disks
+    clone = await target.clone_disk(disks[disk.vdi], disk, migration="cloned", epoch=2)
+    assert await target.clone_disk(disks[disk.vdi], disk, migration="cloned", epoch=2) == clone
+    for _ in range(2):
+        await target.detach_disk(made, disks[disk.vdi])
+    await target.attach_disk(made, clone, disk)
+    assert [each.vdi for each in (await target.read_vm(made)).disks] == [clone]
+    kinds = {each.uuid: each.kind for each in await target.our_objects() if each.migration == "cloned"}
+    assert kinds == {made: "vm", disks[disk.vdi]: "vdi", clone: "vdi"}
+
+
+async def test_changes_of_the_source_reach_the_target(site: Site, source: Pool, target: Pool, vm_named: Named) -> None:
+    """Every kind of them, by the setters that the pool has."""
+    planned = await source.read_vm(vm_named("uefi"))
+    made = await target.create_vm(planned, migration="changes", epoch=1, blocked=BLOCKED)
+    ref = await source.calls.call("VM.get_by_uuid", planned.uuid)
+    gib = str(1 << 30)
+    for method, *arguments in (
+        ("set_name_label", "uefi-2"),
+        ("set_name_description", "changed"),
+        ("set_tags", ["x"]),
+        ("set_memory_limits", gib, gib, gib, gib),
+        ("set_VCPUs_max", "4"),
+        ("set_VCPUs_at_startup", "3"),
+        ("set_platform", {**planned.metadata["platform"], "viridian": "false", "timeoffset": "77"}),
+        ("set_HVM_boot_params", {"order": "n", "firmware": "uefi"}),
+        ("set_actions_after_crash", "destroy"),
+        ("set_order", "5"),
+        ("set_start_delay", "6"),
+        ("set_HVM_shadow_multiplier", 2.0),
+        ("set_xenstore_data", {"vm-data/key": "text"}),
+        ("add_to_other_config", "user", "key"),
+    ):
+        await source.calls.call(f"VM.{method}", ref, *arguments)
+    now = await source.read_vm(planned.uuid)
+    for _ in range(2):
+        await target.apply_changes(made, planned, now)
+    copy = await target.read_vm(made)
+    fields = (
+        "name_label name_description tags memory_static_max memory_static_min memory_dynamic_max VCPUs_max order"
+        " VCPUs_at_startup HVM_boot_params actions_after_crash start_delay HVM_shadow_multiplier xenstore_data"
+    )
+    assert {key: copy.metadata[key] for key in fields.split()} == {key: now.metadata[key] for key in fields.split()}
+    assert (copy.metadata["platform"]["viridian"], copy.metadata["platform"].get("timeoffset")) == ("false", None)
+    assert (copy.other_config["user"], copy.other_config["xo_warmig:self"]) == ("key", made)
 
 
 async def test_a_guest_that_ignores_its_shutdown_goes_on_running(source: Pool, vm_named: Named) -> None:
@@ -174,7 +258,7 @@ async def test_what_is_not_there_is_named(source: Pool) -> None:
     for cls, asking in (
         ("VM", source.power_state("nowhere")),
         ("SR", source.read_sr("nowhere")),
-        ("VDI", source.snapshot_disk("nowhere", tag="x")),
+        ("VDI", source.snapshot_disk("nowhere", tag="x", epoch=1)),
     ):
         with pytest.raises(NoSuchObject) as caught:
             await asking

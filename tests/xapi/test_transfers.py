@@ -11,6 +11,8 @@ import pytest
 from xo_warmig.errors import NoSuchObject, PoolError, TransferError
 from xo_warmig.model.vm import Disk
 from xo_warmig.simulator.launch import Site
+from xo_warmig.xapi.clearing import IMPORT_LABEL, description_of
+from xo_warmig.xapi.directory import Directory
 from xo_warmig.xapi.pool import Pool
 from xo_warmig.xapi.streams import SocketSink, SocketSource
 from xo_warmig.xapi.transfers import Transfer
@@ -28,7 +30,7 @@ async def disk(source: Pool, vm_named: Named) -> Disk:
 @pytest.fixture
 async def vdi(site: Site, target: Pool, disk: Disk, request: pytest.FixtureRequest) -> str:
     """An empty disk on the target."""
-    return await target.create_disk(disk, sr=site.pools[1].srs[0].uuid, migration=request.node.name)
+    return await target.create_disk(disk, sr=site.pools[1].srs[0].uuid, migration=request.node.name, epoch=1)
 
 
 @pytest.fixture
@@ -171,6 +173,24 @@ async def test_a_disk_that_is_not_there_is_named(source: Pool) -> None:
         await source.open_export("nowhere", base=None)
     with pytest.raises(NoSuchObject):
         await source.open_import("nowhere")
+
+
+async def test_the_next_process_clears_away_what_this_one_left(
+    site: Site, ask: Any, target: Pool, directory: Directory, vdi: str, server_of: Callable[..., Any]
+) -> None:
+    """A task whose transfer was never begun, of the same configured server; not that of a transfer that runs."""
+    imported = await target.open_import(vdi)
+    connection: Any = target.calls
+    await connection.call("task.create", IMPORT_LABEL, description_of("nowhere", connection.origin))
+    assert len(tasks_of(ask(site.pools[1], "state"))) == 2
+    await directory.disconnect("pool-1")
+    successor = Directory()
+    await successor.add(server_of(site.pools[1]))
+    await successor.connect("pool-1")
+    assert len(tasks_of(ask(site.pools[1], "state"))) == 1
+    await successor.close()
+    await directory.connect("pool-1")
+    await imported.abort()
 
 
 async def test_a_transfer_that_never_began_leaves_no_task(

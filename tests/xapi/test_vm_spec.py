@@ -37,7 +37,7 @@ def source(other_config: dict[str, str] | None = None, **metadata: Any) -> Vm:
 
 
 def record(vm: Vm) -> dict[str, Any]:
-    return vm_record(vm, migration="m-1", api_version=NEW)
+    return vm_record(vm, migration="m-1", epoch=1, api_version=NEW)
 
 
 def test_the_target_is_born_unable_to_start_or_to_be_started() -> None:
@@ -123,6 +123,7 @@ def test_other_config_keeps_the_guest_s_and_drops_everybody_s_book_keeping() -> 
         "base_template_name": "Debian",
         "xo_warmig:migration": "m-1",
         "xo_warmig:role": "target",
+        "xo_warmig:epoch": "1",
     }
 
 

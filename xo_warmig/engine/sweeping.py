@@ -24,7 +24,7 @@ async def sweep(pools: Pools, states: Iterable[MigrationState], *, remove: bool)
         objects = [each for each in await pool.our_objects() if is_leftover(each, known)]
         for each in sorted(objects, key=lambda found: _ORDER[found.kind]):
             swept.append(await _removed(pool, each) if remove else SweptObject(object=each, removed=False))
-    return SweepReport(objects=swept, not_asked=not_asked)
+    return SweepReport(objects=swept, not_asked=list(not_asked))
 
 
 def is_leftover(found: OurObject, known: dict[str, MigrationState]) -> bool:

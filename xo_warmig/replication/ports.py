@@ -5,7 +5,7 @@ the uuid that was recorded or by ``tag``. Every method may raise ``PoolError`` (
 ``PoolUnreachable``. Objects are named by uuid. Cancelling an awaiting task stops the waiting, not always the pool's own work.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from xo_warmig.disks.streams import ByteSink, ByteSource
@@ -228,7 +228,7 @@ class PassBook(Protocol):
 class Pools(Protocol):
     """All connected pools."""
 
-    async def connected(self) -> tuple[list[AnyPool], list[str]]:
+    async def connected(self) -> tuple[Sequence[AnyPool], Sequence[str]]:
         """The pools that answer, and the names of configured ones that do not."""
         ...
 

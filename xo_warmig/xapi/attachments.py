@@ -29,7 +29,7 @@ async def wait_until_let_go(
     refs = list(vdi_refs)
     started = time.monotonic()
     while True:
-        held = await asyncio.gather(*(_held_by_control_domain(calls, ref) for ref in refs))
+        held = await asyncio.gather(*(is_held(calls, ref) for ref in refs))
         if not any(held):
             return True
         passed = time.monotonic() - started
@@ -79,7 +79,8 @@ async def _attachments(calls: Calls, vdi: str) -> list[Attachment]:
     ]
 
 
-async def _held_by_control_domain(calls: Calls, vdi_ref: str) -> bool:
+async def is_held(calls: Calls, vdi_ref: str) -> bool:
+    """Whether a control domain has a VBD on the disk."""
     return any(vm["is_control_domain"] for _, vm in await _vbds_with_vms(calls, vdi_ref))
 
 

@@ -16,13 +16,15 @@ from xo_warmig.errors import ForbiddenOperation, PoolError, PoolUnreachable, War
 from xo_warmig.model.servers import ServerCredentials
 from xo_warmig.xapi import failures
 from xo_warmig.xapi.address import Address, parse_host
+from xo_warmig.xapi.lending import Lending
 from xo_warmig.xapi.rpc import RpcSession
+from xo_warmig.xapi.sessions import NoSessionBook, SessionBook
 from xo_warmig.xapi.trust import Trust
 
 MOST_CALLS_AT_ONCE = 16
-_MOST_IDLE_CONNECTIONS = 4
 _MOST_REDIRECTIONS = 3
 _LOG_OUT_SECONDS = 2.0
+_SESSION_IS_GONE = (failures.SESSION_INVALID, "HOST_IS_SLAVE")
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +40,19 @@ class Calls(Protocol):
 class Connection:
     """One configured server's session. Methods that may change something are never sent twice and never log in again (R16)."""
 
-    def __init__(self, credentials: ServerCredentials, *, lost: Callable[[], None] = lambda: None) -> None:
-        """``lost`` is called, from any thread, whenever the pool did not answer a call."""
+    def __init__(
+        self,
+        credentials: ServerCredentials,
+        *,
+        process: str = "",
+        sessions: SessionBook | None = None,
+        lost: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``process``: a random id that all connections of a process share. ``lost`` is called, from any thread, whenever the pool
+        did not answer a call, or had forgotten the session.
+        """
+        self.server_id = credentials.id
+        self.process = process or secrets.token_hex(8)
         parsed = parse_host(credentials.host)
         self.address = parsed.address
         self.trust = Trust(allow_unauthorized=credentials.allow_unauthorized)
@@ -53,20 +66,23 @@ class Connection:
         self._master = ""
         self._username = parsed.username or credentials.username
         self._password = parsed.password or credentials.password
-        self._originator = f"xo_warmig/{__version__}/{secrets.token_hex(4)}"
+        self._originator = f"xo_warmig/{__version__}/{self.process}"
+        self._sessions: SessionBook = sessions if sessions is not None else NoSessionBook()
         self._lost = lost
         self._session = ""
         self._log_in_lock = threading.Lock()
-        self._lock = threading.Lock()  # guards the two below
-        self._idle: list[tuple[Address, RpcSession]] = []
-        self._busy: set[RpcSession] = set()
-        self._away = True
+        self._lending = Lending(self.trust, origin=self.origin)
         self._executor = ThreadPoolExecutor(MOST_CALLS_AT_ONCE, thread_name_prefix="xapi")
 
     @property
     def session(self) -> str:
         """The reference of the session, for the URLs of disk transfers."""
         return self._session
+
+    @property
+    def origin(self) -> str:
+        """By whom this process is known on the pool: the configured server, and the process."""
+        return f"{self.server_id}/{self.process}"
 
     @property
     def fingerprint(self) -> str | None:
@@ -104,29 +120,33 @@ class Connection:
                 evidence={"operation": method, "reason": "read-only", "objectId": self.pool_uuid},
                 remedy="allow changes for this server",
             )
-        if self._away:
+        if self._lending.is_shut:
             raise self._unreachable("it was disconnected")
         session = self._session
         try:
             return self._once(self.address, session, method, arguments)
         except PoolError as error:
-            if not reads or not self._recovered(error, session):
+            if not reads:
+                if error.code in _SESSION_IS_GONE:
+                    self._lost()  # whoever tries again finds a new session
+                raise
+            if not self._recovered(error, session):
                 raise
         return self._once(self.address, self._session, method, arguments)
 
+    async def end_older_sessions(self) -> None:
+        """Log out what earlier processes left: nothing may be changed through them any more (R16).
+
+        Raises PoolError: one is still there.
+        """
+        await self.in_thread(self._end_older_sessions)
+
     async def leave(self, *, log_out: bool) -> None:
         """Refuse all calls until it is opened again; those that wait for their answer fail."""
-        if log_out and self._session:
+        if log_out:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(self.in_thread(self._log_out), _LOG_OUT_SECONDS)
-        self._away = True
-        with self._lock:
-            idle, self._idle = self._idle, []
-            busy = list(self._busy)
-        for _, rpc in idle:
-            rpc.close()
-        for rpc in busy:
-            rpc.interrupt()
+        self._lending.shut()
 
     def close(self) -> None:
         """After it was left: no use is possible any more."""
@@ -141,7 +161,7 @@ class Connection:
 
     def _with_rpc(self, address: Address, method: str, work: Callable[[RpcSession], Any]) -> Any:
         """Lend a connection of its own to ``work``; one that the network broke is not used again."""
-        rpc = self._take(address)
+        rpc = self._lending.take(address)
         reusable = False
         try:
             answer = work(rpc)
@@ -154,7 +174,7 @@ class Connection:
                 raise
             raise translated from error
         finally:
-            self._give_back(address, rpc, reusable=reusable)
+            self._lending.give_back(address, rpc, reusable=reusable)
 
     def _translate(self, error: Exception, method: str, address: Address) -> WarmigError | None:
         translated = failures.from_exception(
@@ -166,7 +186,7 @@ class Connection:
 
     def _recovered(self, error: PoolError, session: str) -> bool:
         """Whether asking again makes sense now: for reads, which may be asked twice."""
-        if error.code in (failures.SESSION_INVALID, "HOST_IS_SLAVE"):
+        if error.code in _SESSION_IS_GONE:
             with self._log_in_lock:
                 if self._session == session:  # else another thread was first
                     self._log_in_somewhere()
@@ -175,7 +195,7 @@ class Connection:
 
     def _open(self) -> None:
         with self._log_in_lock:
-            self._away = False
+            self._lending.open()
             if self._session:
                 try:
                     self._once(self.address, self._session, "session.get_uuid", (self._session,))
@@ -199,6 +219,16 @@ class Connection:
         if failure is not None:
             raise failure
 
+    def _end_older_sessions(self) -> None:
+        for session in self._sessions.older(self.server_id):
+            if session != self._session:
+                self._end(session)
+
+    def _end(self, session: str) -> None:
+        """Log a session out, and have it remembered as closed."""
+        self._with_rpc(self.address, "session.logout", lambda rpc: rpc.log_out(session))
+        self._sessions.closed(self.server_id, session)
+
     def _log_in(self, address: Address) -> None:
         for _ in range(_MOST_REDIRECTIONS):
             try:
@@ -212,36 +242,34 @@ class Connection:
                     raise
                 address = address.on(failures.parameters_of(error)[0])
             else:
-                self.address, self._session = address, session
+                self._begin(address, session)
                 return
         raise self._unreachable("its hosts name each other as master")
+
+    def _begin(self, address: Address, session: str) -> None:
+        """Work with a new session, once it is remembered; one before it is ended, where the pool still has it."""
+        try:
+            self._sessions.opened(self.server_id, session)
+        except BaseException:
+            with contextlib.suppress(PoolError):
+                self._with_rpc(address, "session.logout", lambda rpc: rpc.log_out(session))
+            raise
+        before, self._session = self._session, session
+        self.address = address
+        if before:
+            try:
+                self._end(before)
+            except PoolError as error:
+                log.info("a session of %s may still be open: %s", self.pool_name, error)
 
     def _unreachable(self, why: str) -> PoolUnreachable:
         return failures.unreachable(pool=self.pool_name, host=self.address.host, pool_uuid=self.pool_uuid, why=why)
 
     def _log_out(self) -> None:
-        session, self._session = self._session, ""
-        self._with_rpc(self.address, "session.logout", lambda rpc: rpc.log_out(session))
-
-    def _take(self, address: Address) -> RpcSession:
-        with self._lock:
-            while self._idle:
-                where, rpc = self._idle.pop()
-                if where == address:
-                    break
-                rpc.close()
-            else:
-                rpc = RpcSession(address, self.trust)
-            self._busy.add(rpc)
-            return rpc
-
-    def _give_back(self, address: Address, rpc: RpcSession, *, reusable: bool) -> None:
-        with self._lock:
-            self._busy.discard(rpc)
-            if reusable and not self._away and len(self._idle) < _MOST_IDLE_CONNECTIONS:
-                self._idle.append((address, rpc))
-                return
-        rpc.close()
+        with self._log_in_lock:  # one that is under way is ended too
+            session, self._session = self._session, ""
+            if session:
+                self._end(session)
 
 
 def is_read(method: str) -> bool:

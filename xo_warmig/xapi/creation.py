@@ -4,9 +4,9 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from xo_warmig.errors import PoolError, WarmigError
+from xo_warmig.errors import PoolError
 from xo_warmig.model.vm import Disk, Vif, Vm
-from xo_warmig.xapi import blocking, objects, tasks
+from xo_warmig.xapi import blocking, claims, objects, tasks
 from xo_warmig.xapi.connection import Calls
 from xo_warmig.xapi.device_specs import cd_record, disk_role, vbd_record, vdi_record, vif_record
 from xo_warmig.xapi.vm_spec import AUTO_POWERON, TARGET_ROLE, bios_strings_for, vm_record
@@ -17,13 +17,14 @@ log = logging.getLogger(__name__)
 
 
 async def create_vm(
-    calls: Calls, source: Vm, *, migration: str, blocked: Mapping[str, str], api_version: tuple[int, int]
+    calls: Calls, source: Vm, *, migration: str, epoch: int, blocked: Mapping[str, str], api_version: tuple[int, int]
 ) -> str:
     """Made as a template, then blocked, then made a VM: so it cannot start at any moment (R1). The uuid."""
-    uuid = await _find(calls, "VM", migration=migration, role=TARGET_ROLE)
+    uuid = await claims.find(calls, "VM", migration=migration, role=TARGET_ROLE)
     if uuid is None:
-        ref = await calls.call("VM.create", vm_record(source, migration=migration, api_version=api_version))
-        uuid = await _claim(calls, "VM", ref)
+        record = vm_record(source, migration=migration, epoch=epoch, api_version=api_version)
+        ref = await calls.call("VM.create", record)
+        uuid = await claims.claim(calls, "VM", ref)
     else:
         ref = await objects.ref_of(calls, "VM", uuid)
     await blocking.block(calls, uuid, blocked)
@@ -35,14 +36,14 @@ async def create_vm(
     return uuid
 
 
-async def create_disk(calls: Calls, source: Disk, *, sr: str, migration: str) -> str:
+async def create_disk(calls: Calls, source: Disk, *, sr: str, migration: str, epoch: int) -> str:
     """An empty VDI of the source's size and names; the uuid. Raises NoSuchObject for the SR."""
     sr_ref = await objects.ref_of(calls, "SR", sr)
-    found = await _find(calls, "VDI", migration=migration, role=disk_role(source))
+    found = await claims.find(calls, "VDI", migration=migration, role=disk_role(source))
     if found is not None:
         return found
-    ref = await tasks.run(calls, "VDI.create", vdi_record(source, sr_ref=sr_ref, migration=migration))
-    return await _claim(calls, "VDI", ref)
+    record = vdi_record(source, sr_ref=sr_ref, migration=migration, epoch=epoch)
+    return await claims.claim(calls, "VDI", await tasks.run(calls, "VDI.create", record))
 
 
 async def attach_disk(calls: Calls, vm: str, vdi: str, source: Disk) -> None:
@@ -80,30 +81,6 @@ async def restore_ha(calls: Calls, vm: str, source: Vm) -> None:
         await calls.call("VM.set_ha_restart_priority", ref, source.ha_restart_priority)
     if AUTO_POWERON in source.other_config and AUTO_POWERON not in record["other_config"]:
         await calls.call("VM.add_to_other_config", ref, AUTO_POWERON, source.other_config[AUTO_POWERON])
-
-
-async def _claim(calls: Calls, cls: str, ref: str) -> str:
-    """Write its own uuid on a VM or VDI just made, and give it; what cannot be claimed is destroyed, as it would not be found again."""
-    try:
-        uuid = str(await calls.call(f"{cls}.get_uuid", ref))
-        await calls.call(f"{cls}.add_to_other_config", ref, objects.SELF, uuid)
-    except WarmigError as error:
-        try:
-            await tasks.run(calls, f"{cls}.destroy", ref)
-        except WarmigError as refusal:
-            error.evidence["left"] = ref
-            log.warning("a %s of ours that could not be claimed stays, as %s: %s", cls, ref, refusal)
-        raise
-    return uuid
-
-
-async def _find(calls: Calls, cls: str, *, migration: str, role: str) -> str | None:
-    """What an earlier try of this migration made."""
-    records: dict[str, dict[str, Any]] = await calls.call(f"{cls}.get_all_records")
-    for record in records.values():
-        if objects.is_ours(record["other_config"], record["uuid"], migration=migration, role=role):
-            return str(record["uuid"])
-    return None
 
 
 async def _devices(calls: Calls, cls: str, vm_ref: str) -> list[dict[str, Any]]:

@@ -16,23 +16,32 @@ def disk_role(source: Disk) -> str:
     return f"disk:{source.vdi}"
 
 
-def vdi_record(source: Disk, *, sr_ref: str, migration: str) -> dict[str, Any]:
-    """The argument of ``VDI.create``: writable whatever the source is, as it is filled by an import.
+def clone_role(source: Disk, origin: str) -> str:
+    """The role under which the clone of a source disk's target is found again; ``origin``: uuid of that target."""
+    return f"{disk_role(source)}/{origin}"
 
-    ``sm_config`` never travels: it describes the image on the source's storage.
-    """
-    copied = {
+
+def disk_other_config(source: Disk) -> dict[str, str]:
+    """What the target of a disk takes over of its ``other_config``."""
+    return {
         key: text
         for key, text in without_ours(source.vdi_other_config).items()
         if key not in _FOREIGN_KEYS and not key.startswith(_FOREIGN_PREFIXES)
     }
+
+
+def vdi_record(source: Disk, *, sr_ref: str, migration: str, epoch: int) -> dict[str, Any]:
+    """The argument of ``VDI.create``: writable whatever the source is, as it is filled by an import.
+
+    ``sm_config`` never travels: it describes the image on the source's storage.
+    """
     return {
         "SR": sr_ref,
         "virtual_size": str(source.virtual_size_bytes),
         "type": source.vdi_type if source.vdi_type in _COPIED_TYPES else "user",
         "sharable": source.sharable,
         "read_only": False,
-        "other_config": copied | tags(migration=migration, role=disk_role(source)),
+        "other_config": disk_other_config(source) | tags(migration=migration, role=disk_role(source), epoch=epoch),
         "name_label": source.name_label,
         "name_description": source.name_description,
         "xenstore_data": {},

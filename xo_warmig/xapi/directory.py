@@ -1,6 +1,7 @@
 """All configured servers: who is connected, and which pool has a VM or a storage repository."""
 
 import asyncio
+import secrets
 from collections.abc import Iterable
 
 from xo_warmig.errors import InvalidRequest, NoSuchObject, PoolError, PoolUnreachable
@@ -9,16 +10,20 @@ from xo_warmig.xapi import failures, objects
 from xo_warmig.xapi.address import parse_host
 from xo_warmig.xapi.pool import Pool
 from xo_warmig.xapi.server import Server
+from xo_warmig.xapi.sessions import SessionBook
 
 
 class Directory:
     """The pools that can be reached, by the servers that were configured. Fits ``replication.ports.Pools``.
 
-    For one event loop; ``close`` it in the end.
+    For one event loop and one to a process; ``close`` it in the end.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sessions: SessionBook | None = None) -> None:
+        """``sessions`` is told of every session, and names those that earlier processes left."""
         self._servers: dict[str, Server] = {}
+        self._sessions = sessions
+        self._process = secrets.token_hex(8)
 
     async def add(self, server: ServerCredentials) -> None:
         """Register it, and connect in the background unless it is not enabled.
@@ -29,7 +34,7 @@ class Directory:
         parse_host(server.host)
         if server.id in self._servers:
             raise InvalidRequest(f"there is a server {server.id} already", evidence={"id": server.id})
-        self._servers[server.id] = Server(server, self._claim)
+        self._servers[server.id] = Server(server, self._claim, process=self._process, sessions=self._sessions)
         if server.enabled:
             self._servers[server.id].start()
 
@@ -67,6 +72,32 @@ class Directory:
         """Raises NoSuchObject, or PoolUnreachable when the pool that had it is down."""
         return await self._pool_of("SR", sr)
 
+    async def connected(self) -> tuple[list[Pool], list[str]]:
+        """The pools that answer, and the names of configured ones that do not."""
+        pools, silent = [], []
+        servers = list(self._servers.values())
+        for server, answers in zip(servers, await asyncio.gather(*map(_answers, servers)), strict=True):
+            if answers and server.pool is not None:
+                pools.append(server.pool)
+            else:
+                silent.append(server.name)
+        return pools, silent
+
+    async def pool(self, uuid: str) -> Pool:
+        """A pool by its uuid. Raises PoolUnreachable while no configured server is connected to it."""
+        for server in self._servers.values():
+            if server.pool is not None and server.pool.uuid == uuid:
+                if server.status is ServerStatus.CONNECTED:
+                    return server.pool
+                why = server.error.message if server.error is not None else "it is not connected"
+                raise failures.unreachable(pool=server.pool.name, host=server.name, pool_uuid=uuid, why=why)
+        connecting = ", ".join(server.name for server in self._servers.values() if server.pool is None)
+        raise PoolUnreachable(
+            f"no configured server is connected to the pool {uuid}",
+            evidence={"objectId": uuid, "notConnected": connecting},
+            remedy="add the server of that pool, or see why it does not connect",
+        )
+
     async def close(self) -> None:
         """Disconnect everything."""
         await asyncio.gather(*(server.close() for server in self._servers.values()))
@@ -99,6 +130,16 @@ class Directory:
                     evidence={"server": server.credentials.id, "objectId": pool},
                     remedy="remove one of the two servers",
                 )
+
+
+async def _answers(server: Server) -> bool:
+    if server.status is not ServerStatus.CONNECTED or server.pool is None:
+        return False
+    try:
+        await server.pool.calls.call("pool.get_all")
+    except PoolError:
+        return False
+    return True
 
 
 async def _has(server: Server, cls: str, uuid: str) -> bool | None:

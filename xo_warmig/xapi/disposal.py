@@ -65,15 +65,40 @@ async def discard_vm(calls: Calls, vm: str) -> None:
     ref = await objects.ref_or_none(calls, "VM", vm)
     if ref is None:
         return
+    await _see_made_by_us(calls, vm, ref)
+    await _destroy_halted(calls, vm, ref)
+
+
+async def detach_disk(calls: Calls, vm: str, vdi: str) -> None:
+    """Destroy the VBD on a disk of a halted target that we made; without one, or without the disk or the VM, all is done.
+
+    Raises:
+        SafetyError: it is not halted, or it is none that we made (R8).
+    """
+    ref = await objects.ref_or_none(calls, "VM", vm)
+    vdi_ref = await objects.ref_or_none(calls, "VDI", vdi)
+    if ref is None or vdi_ref is None:
+        return
+    await _see_made_by_us(calls, vm, ref)
+    await _see_halted(calls, vm, ref, "only a halted VM loses a disk", rule="R17")
+    for vbd_ref in await calls.call("VM.get_VBDs", ref):
+        try:
+            if await calls.call("VBD.get_VDI", vbd_ref) == vdi_ref:
+                await tasks.run(calls, "VBD.destroy", vbd_ref)
+        except PoolError as error:
+            if error.code not in objects.GONE:
+                raise
+
+
+async def _see_made_by_us(calls: Calls, vm: str, ref: str) -> None:
     other_config = await calls.call("VM.get_other_config", ref)
     if not objects.is_ours(other_config, vm, role=TARGET_ROLE):
         raise SafetyError(
             f"the VM {vm} was not made by a migration",
             code="NOT_OURS",
             evidence={"rule": "R8", "vm": vm},
-            remedy="remove it by hand if it is not wanted",
+            remedy="change it by hand if it is not wanted as it is",
         )
-    await _destroy_halted(calls, vm, ref)
 
 
 async def _see_unused(calls: Calls, vm: str, vdis: list[str]) -> None:
@@ -92,15 +117,19 @@ async def _see_unused(calls: Calls, vm: str, vdis: list[str]) -> None:
         )
 
 
-async def _destroy_halted(calls: Calls, vm: str, ref: str) -> None:
+async def _see_halted(calls: Calls, vm: str, ref: str, why: str, *, rule: str) -> None:
     state = await calls.call("VM.get_power_state", ref)
     if state != PowerState.HALTED:
         raise SafetyError(
-            f"the VM {vm} is {state}: only a halted VM is destroyed",
+            f"the VM {vm} is {state}: {why}",
             code="NOT_HALTED",
-            evidence={"rule": "R2", "vm": vm, "actual": state},
+            evidence={"rule": rule, "vm": vm, "actual": state},
             remedy="find out who started it",
         )
+
+
+async def _destroy_halted(calls: Calls, vm: str, ref: str) -> None:
+    await _see_halted(calls, vm, ref, "only a halted VM is destroyed", rule="R2")
     await _allow_destroying(calls, ref)
     try:
         await tasks.run(calls, "VM.destroy", ref)

@@ -1,6 +1,7 @@
 """Finding objects of a pool by uuid, and telling ours from others' by the tags that we put on them (R11)."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from xo_warmig.errors import PoolError
 from xo_warmig.xapi import failures
@@ -10,6 +11,7 @@ NULL = "OpaqueRef:NULL"
 PREFIX = "xo_warmig:"
 MIGRATION = "xo_warmig:migration"
 ROLE = "xo_warmig:role"
+EPOCH = "xo_warmig:epoch"
 SELF = "xo_warmig:self"
 TAG = "xo_warmig:tag"
 GONE = ("UUID_INVALID", "HANDLE_INVALID")
@@ -38,9 +40,9 @@ def exists(ref: str | None) -> bool:
     return bool(ref) and ref != NULL
 
 
-def tags(*, migration: str, role: str, uuid: str = "", tag: str = "") -> dict[str, str]:
+def tags(*, migration: str, role: str, epoch: int, uuid: str = "", tag: str = "") -> dict[str, str]:
     """Our keys for an object's ``other_config``; ``uuid``, its own, once it is known."""
-    ours = {MIGRATION: migration, ROLE: role}
+    ours = {MIGRATION: migration, ROLE: role, EPOCH: str(epoch)}
     if tag:
         ours[TAG] = tag
     if uuid:
@@ -50,11 +52,22 @@ def tags(*, migration: str, role: str, uuid: str = "", tag: str = "") -> dict[st
 
 def is_ours(other_config: Mapping[str, str], uuid: str, **wanted: str) -> bool:
     """Whether our tags are this very object's own, and not copied by XAPI from the object that it was made from (R11)."""
-    return other_config.get(SELF) == uuid and all(
-        other_config.get(PREFIX + key) == text for key, text in wanted.items()
-    )
+    return other_config.get(SELF) == uuid and _says(other_config, wanted)
+
+
+def is_unclaimed(record: Mapping[str, Any], **wanted: str) -> bool:
+    """Whether this may be an object of ours whose maker was stopped before it wrote the object's own uuid on it.
+
+    What XAPI copied from a claimed object has that one's uuid, and a snapshot is never made with tags: neither counts.
+    """
+    other_config = record["other_config"]
+    return SELF not in other_config and not record["is_a_snapshot"] and _says(other_config, wanted)
 
 
 def without_ours(other_config: Mapping[str, str]) -> dict[str, str]:
     """A copied ``other_config`` without the tags of the object that it came from."""
     return {key: text for key, text in other_config.items() if not key.startswith(PREFIX)}
+
+
+def _says(other_config: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    return all(other_config.get(PREFIX + key) == text for key, text in wanted.items())

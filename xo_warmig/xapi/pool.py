@@ -2,9 +2,24 @@
 
 from collections.abc import Mapping
 
+from xo_warmig.model.findings import OurObject
 from xo_warmig.model.requests import ShutdownPolicy
 from xo_warmig.model.vm import Attachment, Disk, Network, PowerState, StorageRepository, Vif, Vm, VolatileState
-from xo_warmig.xapi import attachments, blocking, creation, disposal, power, reading, snapshots, storage, volatile_state
+from xo_warmig.xapi import (
+    attachments,
+    blocking,
+    changes,
+    clones,
+    creation,
+    disposal,
+    door,
+    inventory,
+    power,
+    reading,
+    snapshots,
+    storage,
+    volatile_state,
+)
 from xo_warmig.xapi.connection import Calls, Connection
 from xo_warmig.xapi.records import Origin
 from xo_warmig.xapi.streams import SocketSink, SocketSource
@@ -62,8 +77,20 @@ class Pool:
     async def release_disk(self, vdi: str) -> None:
         await attachments.release_disk(self._calls, vdi)
 
-    async def snapshot_disk(self, vdi: str, *, tag: str) -> str:
-        return await snapshots.snapshot_disk(self._calls, vdi, tag=tag)
+    async def our_objects(self) -> list[OurObject]:
+        return await inventory.our_objects(self._calls, self._origin)
+
+    async def claim_door(self, vm: str, key: str, *, migration: str) -> None:
+        await door.claim_door(self._calls, vm, key, migration=migration)
+
+    async def release_door(self, vm: str, *, migration: str) -> None:
+        await door.release_door(self._calls, vm, migration=migration)
+
+    async def note_moved(self, vm: str, text: str) -> None:
+        await door.note_moved(self._calls, vm, text)
+
+    async def snapshot_disk(self, vdi: str, *, tag: str, epoch: int) -> str:
+        return await snapshots.snapshot_disk(self._calls, vdi, tag=tag, epoch=epoch)
 
     async def open_export(self, vdi: str, *, base: str | None) -> Transfer[SocketSource]:
         return await self._transfers.open_export(vdi, base=base)
@@ -83,17 +110,23 @@ class Pool:
     async def networks(self) -> list[Network]:
         return await reading.read_networks(self._calls)
 
-    async def create_vm(self, source: Vm, *, migration: str, blocked: Mapping[str, str]) -> str:
+    async def create_vm(self, source: Vm, *, migration: str, epoch: int, blocked: Mapping[str, str]) -> str:
         api_version = self._origin.api_version
         return await creation.create_vm(
-            self._calls, source, migration=migration, blocked=blocked, api_version=api_version
+            self._calls, source, migration=migration, epoch=epoch, blocked=blocked, api_version=api_version
         )
 
-    async def create_disk(self, source: Disk, *, sr: str, migration: str) -> str:
-        return await creation.create_disk(self._calls, source, sr=sr, migration=migration)
+    async def create_disk(self, source: Disk, *, sr: str, migration: str, epoch: int) -> str:
+        return await creation.create_disk(self._calls, source, sr=sr, migration=migration, epoch=epoch)
+
+    async def clone_disk(self, vdi: str, source: Disk, *, migration: str, epoch: int) -> str:
+        return await clones.clone_disk(self._calls, vdi, source, migration=migration, epoch=epoch)
 
     async def attach_disk(self, vm: str, vdi: str, source: Disk) -> None:
         await creation.attach_disk(self._calls, vm, vdi, source)
+
+    async def detach_disk(self, vm: str, vdi: str) -> None:
+        await disposal.detach_disk(self._calls, vm, vdi)
 
     async def create_cd_drive(self, vm: str, device: str) -> None:
         await creation.create_cd_drive(self._calls, vm, device)
@@ -103,6 +136,9 @@ class Pool:
 
     async def apply_volatile_state(self, vm: str, state: VolatileState) -> None:
         await volatile_state.apply_volatile_state(self._calls, vm, state)
+
+    async def apply_changes(self, vm: str, planned: Vm, now: Vm) -> None:
+        await changes.apply_changes(self._calls, vm, planned, now, api_version=self._origin.api_version)
 
     async def open_import(self, vdi: str) -> Transfer[SocketSink]:
         return await self._transfers.open_import(vdi)

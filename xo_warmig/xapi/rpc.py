@@ -13,13 +13,18 @@ from xo_warmig.xapi.dial import dial
 from xo_warmig.xapi.trust import Trust
 
 ANSWER_SECONDS = 90.0
+_NO_SESSION = ("SESSION_INVALID", "HANDLE_INVALID")
+ORIGIN_KEY = "http:xo_warmig"
+"""Where XAPI puts the origin in ``task.other_config``: "http:" and the end of the header's name (ocaml/xapi/taskHelper.ml)."""
+_ORIGIN_HEADER = "x-http-other-config-xo_warmig"
 
 
 class RpcSession:
     """A connection, with the session reference that it shall use. Log-ins are the caller's: it never logs in again by itself."""
 
-    def __init__(self, address: Address, trust: Trust) -> None:
-        self._transport = _Transport(address, trust)
+    def __init__(self, address: Address, trust: Trust, *, origin: str = "") -> None:
+        """``origin`` is written on the tasks of its asynchronous calls, see ``_ORIGIN_HEADER``."""
+        self._transport = _Transport(address, trust, origin)
         self._session = XenAPI.Session(address.url, transport=self._transport)
 
     def log_in(self, username: str, password: str, originator: str) -> str:
@@ -35,8 +40,12 @@ class RpcSession:
         return self._session.xenapi_request(method, arguments)
 
     def log_out(self, session: str) -> None:
-        """End a session. Raises what the network raises; a session that is gone already is none of its business."""
-        self._session.session.logout(session)
+        """End a session; one that is gone already is success. Raises XenAPI.Failure, or what the network raises."""
+        answer = self._session.session.logout(session)
+        if answer.get("Status") != "Success":
+            details = answer.get("ErrorDescription") or ["INTERNAL_ERROR"]
+            if details[0] not in _NO_SESSION:
+                raise XenAPI.Failure(details)
 
     def interrupt(self) -> None:
         """From another thread: a call that waits fails."""
@@ -67,16 +76,17 @@ class _Transport(xmlrpc.client.Transport):
 
     user_agent = "xo_warmig"
 
-    def __init__(self, address: Address, trust: Trust) -> None:
+    def __init__(self, address: Address, trust: Trust, origin: str) -> None:
         super().__init__(use_builtin_types=False)
         self._address = address
         self._trust = trust
+        self._origin = origin
         self._http: _HttpConnection | None = None
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:
         if self._http is None:
             self._http = _HttpConnection(self._address, self._trust)
-        self._extra_headers: list[tuple[str, str]] = []
+        self._extra_headers: list[tuple[str, str]] = [(_ORIGIN_HEADER, self._origin)] if self._origin else []
         return self._http
 
     def request(self, host: Any, handler: str, request_body: Any, verbose: bool = False) -> Any:

@@ -7,11 +7,13 @@ import random
 from collections.abc import Callable
 from typing import Any, Final
 
-from xo_warmig.errors import PoolError, WarmigError
+from xo_warmig.errors import PoolError, PoolUnreachable, WarmigError
 from xo_warmig.model.servers import ServerCredentials, ServerState, ServerStatus
+from xo_warmig.xapi.clearing import clear_left_tasks
 from xo_warmig.xapi.connection import Connection
 from xo_warmig.xapi.pool import Pool
 from xo_warmig.xapi.records import Origin
+from xo_warmig.xapi.sessions import SessionBook
 from xo_warmig.xapi.trust import pin_members
 
 HEARTBEAT_SECONDS = 30.0
@@ -36,9 +38,19 @@ log = logging.getLogger(__name__)
 class Server:
     """A server, its pool while it is known, and what became of the last try to connect."""
 
-    def __init__(self, credentials: ServerCredentials, claim: Callable[["Server", str], None]) -> None:
+    def __init__(
+        self,
+        credentials: ServerCredentials,
+        claim: Callable[["Server", str], None],
+        *,
+        process: str,
+        sessions: SessionBook | None,
+    ) -> None:
         """``claim`` is told of the pool's uuid before it counts as connected, and raises when another server has it."""
         self.credentials = credentials
+        self._process = process
+        self._sessions = sessions
+        self._cleared = False  # nothing is left of the tasks of earlier processes
         self.status = ServerStatus.DISCONNECTED
         self.error: WarmigError | None = None
         self.pool: Pool | None = None
@@ -50,6 +62,11 @@ class Server:
         self._keeper: asyncio.Task[None] | None = None
         self._attempt: asyncio.Future[None] | None = None
         self._wake = asyncio.Event()
+
+    @property
+    def name(self) -> str:
+        """For people: the pool's, where it was ever connected."""
+        return self.pool.name if self.pool is not None else self.credentials.label or self.state().host
 
     def start(self) -> "asyncio.Future[None]":
         """Connect and stay connected, in the background; the future tells how the next try ends."""
@@ -71,7 +88,7 @@ class Server:
             with contextlib.suppress(asyncio.CancelledError):
                 await keeper
         if self._connection is not None:
-            await self._connection.leave(log_out=self.status is ServerStatus.CONNECTED)
+            await self._connection.leave(log_out=not isinstance(self.error, PoolUnreachable))
         self.status = ServerStatus.DISCONNECTED
         self._settle(PoolError("the connection was given up", code="DISCONNECTED"))
 
@@ -140,7 +157,12 @@ class Server:
     async def _connect(self) -> None:
         if self._connection is None:
             loop = asyncio.get_running_loop()
-            self._connection = Connection(self.credentials, lost=lambda: self._lost_from_thread(loop))
+            self._connection = Connection(
+                self.credentials,
+                process=self._process,
+                sessions=self._sessions,
+                lost=lambda: self._lost_from_thread(loop),
+            )
         connection = self._connection
         await connection.open()
         record, hosts = await _identity(connection)
@@ -160,7 +182,10 @@ class Server:
             self.pool = Pool(connection, Origin(record["uuid"], name, version))
         if self.status is not ServerStatus.CONNECTED:
             await _pin_hosts(connection, hosts)
+            await connection.end_older_sessions()
             self.known |= await _inventory(connection)
+        if not self._cleared:
+            self._cleared = await clear_left_tasks(connection)
 
     def _lost_from_thread(self, loop: asyncio.AbstractEventLoop) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended

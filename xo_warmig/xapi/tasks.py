@@ -10,10 +10,11 @@ from xml.etree import ElementTree
 from xo_warmig.errors import PoolError, WarmigError
 from xo_warmig.xapi import failures
 from xo_warmig.xapi.connection import Calls
+from xo_warmig.xapi.rpc import ORIGIN_KEY
 
 FIRST_WAIT_SECONDS = 0.02
 LONGEST_WAIT_SECONDS = 0.5
-_PENDING = ("pending", "cancelling")
+PENDING = ("pending", "cancelling")
 
 log = logging.getLogger(__name__)
 
@@ -63,10 +64,32 @@ async def ended(
     started = time.monotonic()
     while True:
         record = await _record(calls, task, what)
-        if record["status"] not in _PENDING:
+        if record["status"] not in PENDING:
             return record
         passed = time.monotonic() - started
         await asyncio.sleep(min(max(first_wait_seconds, passed / 20), longest_wait_seconds))
+
+
+async def ended_ours(calls: Calls, method: str, *, most_seconds: float) -> bool:
+    """Wait until no such call of this server, of whatever process, is under way; False when none was.
+
+    Known by what its request said, where the pool writes that into tasks (see ``rpc.ORIGIN_KEY``).
+    """
+    ours = f"{getattr(calls, 'server_id', '')}/"
+    deadline = time.monotonic() + most_seconds
+    waited = False
+    while time.monotonic() < deadline:
+        records = (await calls.call("task.get_all_records")).values()
+        if not any(
+            record["name_label"] in (method, f"Async.{method}")
+            and record["status"] in PENDING
+            and record["other_config"].get(ORIGIN_KEY, "").startswith(ours)
+            for record in records
+        ):
+            break
+        waited = True
+        await asyncio.sleep(0.1)
+    return waited
 
 
 async def cancel(calls: Calls, task: str) -> None:

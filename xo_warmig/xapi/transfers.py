@@ -15,6 +15,7 @@ from xo_warmig.errors import PoolError, TransferError, TransferStalled, WarmigEr
 from xo_warmig.xapi import failures, objects, tasks
 from xo_warmig.xapi.address import Address
 from xo_warmig.xapi.attachments import wait_until_let_go
+from xo_warmig.xapi.clearing import EXPORT_LABEL, IMPORT_LABEL, description_of
 from xo_warmig.xapi.connection import Connection
 from xo_warmig.xapi.opening import Opened, Opening
 from xo_warmig.xapi.storage import hosts_of
@@ -201,8 +202,9 @@ class Transfers:
         return Transfer(self._connection, job, stream)
 
     async def _job(self, vdi: str, side: str, refs: list[str]) -> Job:
-        label = "xo_warmig export" if side == "source" else "xo_warmig import"
-        task = await self._connection.call("task.create", label, f"disk {vdi}")
+        label = EXPORT_LABEL if side == "source" else IMPORT_LABEL
+        description = description_of(vdi, self._connection.origin)
+        task = await self._connection.call("task.create", label, description)
         return Job(task, vdi, side, refs)
 
     async def _open(self, method: str, path: str, query: dict[str, str], job: Job) -> Opened:

@@ -92,7 +92,7 @@ _GENERIC_BIOS = {"bios-vendor": "Xen", "system-product-name": "HVM domU"}
 _LONGEST_BIOS_STRING = 512
 
 
-def vm_record(source: Vm, *, migration: str, api_version: tuple[int, int]) -> dict[str, Any]:
+def vm_record(source: Vm, *, migration: str, epoch: int, api_version: tuple[int, int]) -> dict[str, Any]:
     """The argument of ``VM.create``: a template (R1), HA and auto-power-on off (R13), nothing that refers to the source's pool.
 
     ``api_version`` is the target's. ``VM.create`` ignores blocked operations, so there are none here.
@@ -110,7 +110,7 @@ def vm_record(source: Vm, *, migration: str, api_version: tuple[int, int]) -> di
         "is_a_template": True,
         "affinity": NULL,
         "platform": platform_for(metadata, api_version),
-        "other_config": other_config_for(source) | tags(migration=migration, role=TARGET_ROLE),
+        "other_config": other_config_for(source) | tags(migration=migration, role=TARGET_ROLE, epoch=epoch),
         "xenstore_data": vm_data(metadata.get("xenstore_data", {})),
         "ha_always_run": False,
         "ha_restart_priority": "",

@@ -1,0 +1,57 @@
+"""XML-RPC connections to a pool's master, each lent to one call at a time and kept for the next. Thread-safe."""
+
+import threading
+
+from xo_warmig.xapi.address import Address
+from xo_warmig.xapi.rpc import RpcSession
+from xo_warmig.xapi.trust import Trust
+
+_MOST_IDLE_CONNECTIONS = 4
+
+
+class Lending:
+    """The connections of one configured server. Shut until it is opened: then none is kept."""
+
+    def __init__(self, trust: Trust, *, origin: str) -> None:
+        """``origin`` is written on the tasks of asynchronous calls."""
+        self._trust = trust
+        self._origin = origin
+        self._lock = threading.Lock()  # guards the two below
+        self._idle: list[tuple[Address, RpcSession]] = []
+        self._busy: set[RpcSession] = set()
+        self.is_shut = True
+
+    def open(self) -> None:
+        self.is_shut = False
+
+    def shut(self) -> None:
+        """Close what is idle; calls that wait for their answer fail."""
+        self.is_shut = True
+        with self._lock:
+            idle, self._idle = self._idle, []
+            busy = list(self._busy)
+        for _, rpc in idle:
+            rpc.close()
+        for rpc in busy:
+            rpc.interrupt()
+
+    def take(self, address: Address) -> RpcSession:
+        """A connection to this very address; not connected yet, when it is new."""
+        with self._lock:
+            while self._idle:
+                where, rpc = self._idle.pop()
+                if where == address:
+                    break
+                rpc.close()
+            else:
+                rpc = RpcSession(address, self._trust, origin=self._origin)
+            self._busy.add(rpc)
+            return rpc
+
+    def give_back(self, address: Address, rpc: RpcSession, *, reusable: bool) -> None:
+        with self._lock:
+            self._busy.discard(rpc)
+            if reusable and not self.is_shut and len(self._idle) < _MOST_IDLE_CONNECTIONS:
+                self._idle.append((address, rpc))
+                return
+        rpc.close()
