@@ -21,11 +21,13 @@ from xo_warmig.api.accounts import FIRST_ADMINISTRATOR, Accounts
 from xo_warmig.api.app import build_app
 from xo_warmig.api.audit import Audit
 from xo_warmig.api.farewell import Farewell
+from xo_warmig.api.pool_sessions import PoolSessions
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.server_store import ServerStore
 from xo_warmig.api.settings import MOST_FRAME_BYTES
 from xo_warmig.api.vault import open_vault
 from xo_warmig.config import Config
+from xo_warmig.engine.durable import DurableDriver
 from xo_warmig.engine.engine import Engine
 from xo_warmig.engine.store.database import Database, file_of, url_in
 from xo_warmig.engine.store.durable import DatabaseStore
@@ -36,6 +38,7 @@ PING_SECONDS: Final = 60.0
 PING_TIMEOUT_SECONDS: Final = 300.0  # a busy browser tab answers late
 GRACE_SECONDS: Final = 3
 BACKLOG: Final = 512
+TURNS_FILE: Final = "turns.sqlite"  # beside our own database: which turns were taken
 
 
 class Server:
@@ -80,10 +83,11 @@ async def running(config: Config) -> AsyncIterator[Server]:
         vault = open_vault(config.state_dir, database)
         accounts = Accounts(database, vault)
         new_password = accounts.make_first_administrator(_given_password(config))
-        directory = Directory()
+        directory = Directory(PoolSessions(database, vault))
         stack.push_async_callback(directory.close)
         # The next lines are also the proof that the pools of xapi fit what engine and API ask for: the type checker reads them.
-        engine = Engine(directory, store=DatabaseStore(database))
+        driver = DurableDriver(database.file.with_name(TURNS_FILE))
+        engine = Engine(directory, store=DatabaseStore(database), driver=driver)
         stack.push_async_callback(engine.close)
         servers = ServerBook(ServerStore(database, vault), directory)
         server = Server(
@@ -96,6 +100,7 @@ async def running(config: Config) -> AsyncIterator[Server]:
         web = build_app(engine, servers, accounts, Audit(database, accounts.users), config)
         async with _answering(web, listener, config) as server._web:
             await servers.restore()
+            await engine.open()
             yield server
 
 

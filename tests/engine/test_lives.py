@@ -23,7 +23,7 @@ def life_points() -> list[tuple[str, int]]:
         started = await lives.engine.start(REQUEST, user="admin")
         first = len(world.trace)
         await ended(lives, started.id)
-        return world.trace[:first] + ["started"] + world.trace[first:]
+        return [*world.trace[:first], "started", *world.trace[first:]]
 
     counts: dict[str, int] = {}
     points = []

@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import select
 
 from tests.engine.store.facts import planned
-from xo_warmig.engine.state import MigrationState, apply
+from xo_warmig.engine.fold import apply
+from xo_warmig.engine.state import MigrationState
 from xo_warmig.engine.store.database import Database
 from xo_warmig.engine.store.durable import DatabaseStore
 from xo_warmig.engine.store.tables import disks, migrations, passes

@@ -59,6 +59,11 @@ class Database:
             self.close()
             raise
 
+    @property
+    def file(self) -> Path:
+        """Where an SQLite database is."""
+        return file_of(self._url)
+
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection that sees one moment of the database. Not for changing anything."""
