@@ -7,6 +7,7 @@ each disk, explicit ids and version, an exception never leaves a step, and its o
 
 import asyncio
 import logging
+import os
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -64,6 +65,8 @@ class DurableDriver:
             self._running.discard(task)
 
     def _config(self) -> DBOSConfig:
+        # SQLite's own files beside it get its mode.
+        os.close(os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         engine = sqlalchemy.create_engine(f"sqlite:///{self._file}")
         sqlalchemy.event.listen(engine, "connect", _configure)
         return DBOSConfig(
