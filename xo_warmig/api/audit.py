@@ -1,15 +1,15 @@
 """Who did what, from where, and what came of it: a row for every call that changes something, and for every sign-in that fails.
 
 A call of somebody who is signed in has its row before anything that it causes is stored, and the outcome when it ends; without one it
-had not ended when the server did. A stranger's call, and a sign-in, has its row at its end. Rows are kept for a year. What cannot be
-recorded is told in the log and stops nobody: an administrator must get in when the disk is full.
+had not ended when the server did. A stranger's call, and a sign-in, has its row at its end. No answer waits for a row. Rows are kept
+for a year. What cannot be recorded is told in the log and stops nobody: an administrator must get in when the disk is full.
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, delete, insert, update
@@ -49,15 +49,15 @@ class Audit:
         if what is None:
             return await call()
         entry = self._entry(method, session, params, what)
-        row = None if entry["user"] is None or what.signs_in else self._begin(entry)
+        begun = None if entry["user"] is None or what.signs_in else self._begin(entry)
         try:
             result = await call()
         except XoError as error:
-            await self._end(row, entry | {"objects": _ids(params, what)} | _outcome(error))
+            self._end(begun, entry | {"objects": _ids(params, what)} | _outcome(error))
             raise
         made = [str(result)] if what.makes else []
         entry = entry | {"objects": _ids(params, what) + made, "outcome": 0}
-        await self._end(row, entry | ({"user": self._name(session.user_id)} if what.signs_in else {}))
+        self._end(begun, entry | ({"user": self._name(session.user_id)} if what.signs_in else {}))
         return result
 
     def _entry(self, method: str, session: Session, params: Params, what: Recorded) -> Entry:
@@ -87,17 +87,17 @@ class Audit:
             return None
         return None if user is None else user.email
 
-    async def _end(self, row: Future[int] | None, entry: Entry) -> None:
-        if row is None and entry["outcome"] != 0 and not self._strangers.take():
+    def _end(self, begun: Future[int] | None, entry: Entry) -> None:
+        if begun is None and entry["outcome"] != 0 and not self._strangers.take():
             return
-        try:
-            if row is None:
-                await self._database.write_soon(lambda connection: _insert(connection, entry))
+
+        def complete(connection: Connection) -> None:
+            if begun is None:
+                _insert(connection, entry)
             else:
-                position = await asyncio.wrap_future(row)
-                await self._database.write_soon(lambda connection: _complete(connection, position, entry))
-        except WarmigError as error:
-            log.error("%s by %s was not recorded: %s", entry["method"], entry["user"], error)
+                _complete(connection, begun.result(), entry)  # written before, by the same thread
+
+        self._database.submit(complete).add_done_callback(partial(_tell, entry))
 
 
 class _Ration:
@@ -129,6 +129,12 @@ def _outcome(error: XoError) -> dict[str, Any]:
     """The error's number, and our own code where it has one."""
     code = error.data.get("code") if isinstance(error.data, dict) else None
     return {"outcome": error.code, "error": code if isinstance(code, str) else None}
+
+
+def _tell(entry: Entry, written: Future[None]) -> None:
+    error = written.exception()
+    if error is not None:
+        log.error("%s by %s was not recorded: %s", entry["method"], entry["user"], error)
 
 
 def _insert(connection: Connection, entry: Entry) -> int:

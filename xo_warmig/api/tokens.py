@@ -5,7 +5,7 @@ import secrets
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, insert, select, update
 
 from xo_warmig.api.durations import YEAR_MS
 from xo_warmig.api.vault import Vault
@@ -20,6 +20,7 @@ LEAST_LIFETIME_MS: Final = 60_000
 MOST_LIFETIME_MS: Final = YEAR_MS // 2
 _MOST_ADDRESSES: Final = 10
 _USE_WRITTEN_EVERY_MS: Final = 60_000
+_BY_KEY: Final = select(tokens).where(tokens.c.key == bindparam("key"))
 
 
 class Use(msgspec.Struct, frozen=True):
@@ -91,7 +92,7 @@ class TokenStore:
         """The record of a token that is valid now, its id still sealed; the use is noted, once a minute for an address."""
         key = self._vault.look_up(token)
         with self._database.reading() as connection:
-            row = connection.execute(select(tokens).where(tokens.c.key == key)).one_or_none()
+            row = connection.execute(_BY_KEY, {"key": key}).one_or_none()
         if row is None or row.expiration_ms <= now_ms:
             return None
         last = row.last_uses.get(address)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from xo_warmig.engine.store.database import Database
@@ -16,6 +16,10 @@ from xo_warmig.errors import InvalidRequest, NoSuchObject
 
 # Argon2id with OWASP's smallest memory: a sign-in costs some 20 ms and 19 MiB, and few run at a time.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+
+# Made once: every call asks for its user.
+_BY_ID = select(users).where(users.c.id == bindparam("id"))
+_BY_NAME = select(users).where(users.c.folded_email == bindparam("name"))
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +52,7 @@ class UserStore:
     def get(self, user_id: str) -> User:
         """Raises NoSuchObject."""
         with self._database.reading() as connection:
-            row = connection.execute(select(users).where(users.c.id == user_id)).one_or_none()
+            row = connection.execute(_BY_ID, {"id": user_id}).one_or_none()
         if row is None:
             raise NoSuchObject(f"no such user {user_id}", evidence={"id": user_id, "type": "user"})
         return _user(row)
@@ -80,7 +84,7 @@ class UserStore:
 
     def _find(self, name: str) -> Row[Any] | None:
         with self._database.reading() as connection:
-            return connection.execute(select(users).where(users.c.folded_email == name.casefold())).one_or_none()
+            return connection.execute(_BY_NAME, {"name": name.casefold()}).one_or_none()
 
 
 def _user(row: Row[Any]) -> User:

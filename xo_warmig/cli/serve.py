@@ -33,7 +33,8 @@ def serve(file: Path | None, as_json: bool, **given: Any) -> None:
     """
     settings = config.load(config.find_file(file), given=given)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    for library in ("uvicorn", "alembic"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     asyncio.run(_serve(settings, as_json=as_json))
 
 
