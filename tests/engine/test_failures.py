@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from xo_warmig.engine.failures import as_warmig, from_fact, to_fact
-from xo_warmig.replication.retries import is_temporary
 from xo_warmig.errors import Cancelled, PoolError, PoolUnreachable, SafetyError, WarmigError
+from xo_warmig.replication.retries import is_temporary
 
 
 def test_an_error_survives_being_a_fact() -> None:
