@@ -65,6 +65,15 @@ class Stretch(NamedTuple):
     end: float
 
 
+class Blocking(NamedTuple):
+    """A change of a VM's blocked operations."""
+
+    begin: float
+    end: float
+    before: dict[str, str]
+    after: dict[str, str]
+
+
 class Story(msgspec.Struct, frozen=True, kw_only=True):
     """One migration of the VM ``vm``, which ended in one of the phases ``expected``.
 
@@ -187,13 +196,13 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     def blocked(self, side: str, ref: str, time: float) -> dict[str, str]:
         """A VM's blocked operations at a time, from what stood there before and the calls that had ended by then."""
         now: dict[str, str] = dict(self.source_before["blocked_operations"]) if ref in self.source_refs else {}
-        for when, _, after in self.blockings(side, ref):
-            if when <= time:
-                now = after
+        for change in self.blockings(side, ref):
+            if change.end <= time:
+                now = change.after
         return now
 
-    def blockings(self, side: str, ref: str) -> Iterator[tuple[float, dict[str, str], dict[str, str]]]:
-        """Every change of a VM's blocked operations: its time, what stood before, what after."""
+    def blockings(self, side: str, ref: str) -> Iterator[Blocking]:
+        """Every change of a VM's blocked operations, in the order of their ends."""
         now: dict[str, str] = dict(self.source_before["blocked_operations"]) if ref in self.source_refs else {}
         calls = self.calls(side, ["VM.set_blocked_operations", "VM.*_blocked_operations"], {ref})
         for call in sorted(calls, key=lambda each: float(each["ended"])):
@@ -207,7 +216,7 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
                     now = {name: text for name, text in now.items() if name != call["args"][1]}
                 case _:
                     continue
-            yield call["ended"], before, now
+            yield Blocking(call["started"], call["ended"], before, now)
 
     def kept(self) -> set[str]:
         """uuids of the disks and bases that the kept copy lists in the end, and of what is told to be left behind."""

@@ -123,9 +123,9 @@ def final_pass_complete(story: Story, time: float) -> Iterator[str]:
 def target_blocked_until_whole(story: Story) -> Iterator[str]:
     """Its blocks, and its start, come after the final pass; of a target that is gone its disks are not known any more."""
     for ref in story.target_refs:
-        for time, before, after in story.blockings("target", ref):
+        for begin, _, before, after in story.blockings("target", ref):
             if before.keys() >= TARGET_BLOCKS and not after.keys() >= TARGET_BLOCKS:
-                yield from (f"the target was unblocked, but {what}" for what in final_pass_complete(story, time))
+                yield from (f"the target was unblocked, but {what}" for what in final_pass_complete(story, begin))
         for call in story.calls("target", STARTS, {ref}):
             yield from (f"the target was started, but {what}" for what in final_pass_complete(story, call["started"]))
 
@@ -148,8 +148,8 @@ def _own_target_blocks(story: Story) -> dict[str, str]:
     for ref in story.target_refs:
         ours = {
             name
-            for _, _, after in story.blockings("target", ref)
-            for name, text in after.items()
+            for change in story.blockings("target", ref)
+            for name, text in change.after.items()
             if "xo_warmig" in text
         }
         return {name: text for name, text in story.source_before["blocked_operations"].items() if name in ours}
@@ -213,7 +213,7 @@ def source_started_only_with_the_target_off(story: Story) -> Iterator[str]:
 
 def _stood(story: Story, ref: str, time: float) -> bool:
     """Whether the target had been given its blocks by then, and was not destroyed."""
-    blocked = any(when <= time for when, _, _ in story.blockings("target", ref))
+    blocked = any(change.end <= time for change in story.blockings("target", ref))
     return blocked and not any(call["ended"] <= time for call in story.calls("target", ["VM.destroy"], {ref}))
 
 
