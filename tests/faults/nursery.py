@@ -10,8 +10,10 @@ import sys
 import threading
 from pathlib import Path
 
-import dbos  # noqa: F401  what is imported here is imported once
+import dbos  # noqa: F401  these are imported later than at the start otherwise, by every server again
 import msgspec
+import uvicorn.lifespan.on
+import uvicorn.protocols.http.auto
 
 import xo_warmig.cli.serve
 from tests.faults import crashing
@@ -62,4 +64,6 @@ def _live(birth: Birth) -> None:
 
 if __name__ == "__main__":
     assert xo_warmig.cli.serve
+    assert uvicorn.lifespan.on
+    assert uvicorn.protocols.http.auto
     main()

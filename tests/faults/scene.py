@@ -24,6 +24,7 @@ from xo_warmig.simulator.site import PoolConfig, SiteConfig, VmConfig
 
 ENDS = ("done", "failed", "cancelled", "awaiting_commit")
 _PATIENCE_SECONDS = 60.0
+_DYING_SECONDS = 5.0  # a client may see a server's end before its parent does
 _GUEST_RATE = MIB
 _LOOK_SECONDS = 0.01
 _numbers = itertools.count(1)
@@ -47,9 +48,12 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Told(msgspec.Struct, kw_only=True):
-    """What came of one migration. Seconds of its parts are in ``seconds``; ``struck``: how many of the strikes were reached."""
+    """What came of one migration. ``passed``: the points that each of its servers passed. ``struck``: how many strikes were reached.
 
-    passed: list[str]
+    ``seconds``: how long its parts took.
+    """
+
+    passed: list[list[str]]
     struck: int
     seconds: dict[str, float]
     story: Story
@@ -128,12 +132,12 @@ class Migration:
         """From the first look to the last, with the server killed at one point after the other."""
         await self.begin()
         struck = 0
-        passed: list[str] = []
+        passed: list[list[str]] = []
         watching = asyncio.create_task(self._watch_halt()) if self.variant.asked.delete else None
         try:
             for strike_at in (*strikes, ""):
                 died = await self.one_server(strike_at)
-                passed = passed or self.server.passed.names
+                passed.append(self.server.passed.names)
                 struck += self.server.passed.struck
                 if not died:
                     break
@@ -151,25 +155,26 @@ class Migration:
             following = asyncio.create_task(self.follow())
             dying = asyncio.create_task(self.server.dead())
             await asyncio.wait({following, dying}, return_when=asyncio.FIRST_COMPLETED)
+            if following.done() and isinstance(following.exception(), ConnectionLost):
+                await asyncio.wait({dying}, timeout=_DYING_SECONDS)
             dead = self.server.is_dead
-            if dead:
-                following.cancel()
+            following.cancel()
             dying.cancel()
-            results = await asyncio.gather(following, dying, return_exceptions=True)
-            if not dead and isinstance(results[0], BaseException):
-                raise results[0]
+            outcome, _ = await asyncio.gather(following, dying, return_exceptions=True)
+            if not dead and isinstance(outcome, BaseException):
+                raise outcome
         self._lap("migrate")
         return self.server.is_dead
 
     async def follow(self) -> None:
-        """Ask for the migration unless the server knows it, and see it end; its report and events are kept."""
+        """Ask for the migration unless it has ended, and see it end; its report and events are kept."""
         async with self.server.client() as client:
             await connected(client)
             report = await self._report(client)
             refusal: CallFailed | None = None
-            if report is None:
+            if report is None or report["phase"] not in ENDS:
                 self.server.armed.touch()
-                refusal = await self._ask(client)
+                refusal = await self._ask(client)  # again joins the one that runs
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 while (report := await self._report(client)) is None or report["phase"] not in ENDS:
                     assert report is not None, f"the migration is not known after it was asked for: {refusal}"

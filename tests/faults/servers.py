@@ -74,8 +74,13 @@ class Server:
         self._port = 0
         self._starts = 0
         self._access: Access | None = None
-        self._pidfd = -1
+        self.pidfd = -1
         self.pid = 0
+
+    @property
+    def url(self) -> str:
+        assert self._access is not None
+        return self._access.url
 
     @property
     def armed(self) -> Path:
@@ -126,10 +131,10 @@ class Server:
 
     @property
     def is_dead(self) -> bool:
-        if self._pidfd < 0:
+        if self.pidfd < 0:
             return True
         try:
-            signal.pidfd_send_signal(self._pidfd, 0)
+            signal.pidfd_send_signal(self.pidfd, 0)
         except ProcessLookupError:
             return True
         return False
@@ -149,24 +154,24 @@ class Server:
     async def end(self, number: signal.Signals = signal.SIGKILL) -> None:
         """It ends, if it has not, and is waited for."""
         if not self.is_dead:
-            signal.pidfd_send_signal(self._pidfd, number)
+            signal.pidfd_send_signal(self.pidfd, number)
         await self.dead()
 
     def go_on(self) -> None:
         """After it was stopped."""
-        signal.pidfd_send_signal(self._pidfd, signal.SIGCONT)
+        signal.pidfd_send_signal(self.pidfd, signal.SIGCONT)
 
     def forget(self) -> None:
         """All that it had on disk."""
-        if self._pidfd >= 0:
-            os.close(self._pidfd)
-            self._pidfd = -1
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def _watch(self) -> None:
-        if self._pidfd >= 0:
-            os.close(self._pidfd)
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
         try:
-            self._pidfd = os.pidfd_open(self.pid)
+            self.pidfd = os.pidfd_open(self.pid)
         except ProcessLookupError:
-            self._pidfd = -1
+            self.pidfd = -1
