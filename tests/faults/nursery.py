@@ -4,6 +4,7 @@ It reads a line of JSON for each on its standard input and answers with the proc
 that it forked. It has one thread only, so that forking is safe.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -33,6 +34,8 @@ class Birth(msgspec.Struct, frozen=True, kw_only=True):
 def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead are forgotten at once; who waits for one has a pidfd
     assert threading.active_count() == 1, threading.enumerate()
+    gc.collect()
+    gc.freeze()  # else a child copies all that was imported when its collector looks at it
     for line in sys.stdin.buffer:
         birth = msgspec.json.decode(line, type=Birth)
         pid = os.fork()

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import time
+import urllib.error
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import msgspec
 
 from tests.faults.evidence import Asked, Json, Look, Sides, Story
+from tests.faults.incidents import Incident
 from tests.faults.looking import Watcher
 from tests.faults.servers import Nursery, Server
 from tests.pools import control, tiny_vm
@@ -125,18 +127,30 @@ class Migration:
         """Look, and let the guest write."""
         self.since = Sides(*[await asyncio.to_thread(watcher.mark) for watcher in self.watchers])
         self._before = await self._looks(hashed=True)
-        await asyncio.to_thread(control, self.scene.source, "guest", vm=self.vm, rate=_GUEST_RATE)
+        await self.let_write()
         self._lap("before")
 
-    async def carry_out(self, strikes: tuple[str, ...] = ()) -> Told:
-        """From the first look to the last, with the server killed at one point after the other."""
+    async def let_write(self) -> None:
+        """The guest writes, if the source runs."""
+        with contextlib.suppress(urllib.error.HTTPError):
+            await asyncio.to_thread(control, self.scene.source, "guest", vm=self.vm, rate=_GUEST_RATE)
+
+    def restarted(self, side: str) -> None:
+        """The trace of that pool begins anew."""
+        self.since = self.since._replace(**{side: 0})
+
+    async def carry_out(self, strikes: tuple[str, ...] = (), incident: Incident | None = None) -> Told:
+        """From the first look to the last, with the server killed at one point after the other.
+
+        With an incident it is not killed but held still at its one point, until that has happened.
+        """
         await self.begin()
         struck = 0
         passed: list[list[str]] = []
         watching = asyncio.create_task(self._watch_halt()) if self.variant.asked.delete else None
         try:
             for strike_at in (*strikes, ""):
-                died = await self.one_server(strike_at)
+                died = await self.one_server(strike_at, incident if strike_at else None)
                 passed.append(self.server.passed.names)
                 struck += self.server.passed.struck
                 if not died:
@@ -147,9 +161,10 @@ class Migration:
                 await asyncio.gather(watching, return_exceptions=True)
         return Told(passed=passed, struck=struck, seconds=self.seconds, story=await self.end())
 
-    async def one_server(self, strike_at: str) -> bool:
+    async def one_server(self, strike_at: str, incident: Incident | None = None) -> bool:
         """Until the migration has ended, or the server; True for the server."""
-        up = await self.server.start(strike_at=strike_at)
+        up = await self.server.start(strike_at=strike_at, strike="kill" if incident is None else "stop")
+        meeting = asyncio.create_task(self._meet(incident)) if incident is not None else None
         self._lap("start")
         if up:
             following = asyncio.create_task(self.follow())
@@ -163,8 +178,18 @@ class Migration:
             outcome, _ = await asyncio.gather(following, dying, return_exceptions=True)
             if not dead and isinstance(outcome, BaseException):
                 raise outcome
+        if meeting is not None:
+            if not self.server.passed.struck:
+                meeting.cancel()
+            await asyncio.gather(meeting, return_exceptions=not self.server.passed.struck)
         self._lap("migrate")
         return self.server.is_dead
+
+    async def _meet(self, incident: Incident) -> None:
+        """Wait for the server to stand still."""
+        while not self.server.is_stopped:
+            await asyncio.sleep(_LOOK_SECONDS)
+        await incident.happen(self)
 
     async def follow(self) -> None:
         """Ask for the migration unless it has ended, and see it end; its report and events are kept."""
@@ -188,7 +213,7 @@ class Migration:
     async def end(self) -> Story:
         """The last look."""
         await self.server.end()
-        with contextlib.suppress(OSError):  # its guest does not run where it was moved
+        with contextlib.suppress(urllib.error.HTTPError):  # its guest does not run where it was moved
             await asyncio.to_thread(control, self.scene.source, "guest", vm=self.vm, stop=True)
         after = await self._looks(hashed=True)
         traces = Sides(

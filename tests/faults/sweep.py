@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from tests.faults.incidents import incident_of
 from tests.faults.points import numbered
 from tests.faults.rules import assert_rules
 from tests.faults.scene import LOST, Migration, Scene, Variant, scene_of
@@ -18,6 +19,7 @@ from tests.faults.servers import Nursery
 SEED = 20
 LANES = 4  # migrations at once: two cores, and much of each is waiting
 SCENE_VMS = 24
+STRANDS = 2  # pairs of pools at once, where each migration needs a pair to itself
 
 _KEPT = {"startDestinationVm": True, "deleteSourceVm": False}
 _NEVER_ENDING = 1_000_000
@@ -51,24 +53,29 @@ VARIANTS = {
 
 
 class Point(msgspec.Struct, frozen=True):
-    """Where a migration is struck: its variant, and one point after the other, each ``name:nth``."""
+    """Where a migration is struck: its variant, and one point after the other, each ``name:nth``.
+
+    With an incident (see ``incidents``) it is that which happens there, and the server is not killed.
+    """
 
     variant: str
     strikes: tuple[str, ...]
+    incident: str = ""
 
     def __str__(self) -> str:
-        return "/".join((self.variant, *self.strikes))
+        return "/".join((self.variant, *([self.incident] if self.incident else []), *self.strikes))
 
     @property
     def stratum(self) -> tuple[str, ...]:
         """Points that are alike: of one variant, with the same names."""
-        return (self.variant, *(strike.rpartition(":")[0] for strike in self.strikes))
+        return (self.variant, self.incident.partition("@")[0], *(strike.rpartition(":")[0] for strike in self.strikes))
 
 
 def parse_point(text: str) -> Point:
     """What ``str`` made of it."""
     variant, *strikes = text.split("/")
-    return Point(variant, tuple(strikes))
+    incident = strikes.pop(0) if strikes[0].startswith(("kill-", "cut@")) else ""
+    return Point(variant, tuple(strikes), incident)
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -120,7 +127,9 @@ Strike = Callable[[Migration, Point], Awaitable[Result]]
 async def strike(migration: Migration, point: Point) -> Result:
     """One migration whose server is killed at the point, started again, and left to finish."""
     try:
-        told = await migration.carry_out(point.strikes)
+        incident = incident_of(point.incident, point.strikes[0])
+        told = await migration.carry_out(point.strikes, incident)
+        happened = incident is None or await incident.happened(migration)
     except (*LOST, RuntimeError, OSError) as error:
         return Result(point, "lost", True, f"{type(error).__name__}: {error}\n{_tail(migration)}", migration.seconds)
     finally:
@@ -131,19 +140,34 @@ async def strike(migration: Migration, point: Point) -> Result:
     except AssertionError as broken:
         failure = f"{broken}"
     migration.server.forget()
-    return Result(point, told.story.phase, told.struck == len(point.strikes), failure, told.seconds)
+    return Result(point, told.story.phase, happened and told.struck == len(point.strikes), failure, told.seconds)
 
 
 async def sweep(nursery: Nursery, directory: Path, points: Sequence[Point], *, lanes: int = LANES) -> list[Result]:
-    """All points, some at once; those of a variant together, as its faults are the pool's."""
+    """All points, some at once; those of a variant together, as its faults are the pool's.
+
+    Incidents happen to pools, which a migration then has to itself: those go side by side in scenes of their own.
+    """
+    shared = [point for point in points if not point.incident]
+    alone = [point for point in points if point.incident]
+    results = await _in_scenes(nursery, directory / "shared", shared, lanes)
+    strands = [alone[number::STRANDS] for number in range(STRANDS)]
+    for found in await asyncio.gather(
+        *(_in_scenes(nursery, directory / str(number), strand, 1) for number, strand in enumerate(strands))
+    ):
+        results += found
+    return results
+
+
+async def _in_scenes(nursery: Nursery, directory: Path, points: Sequence[Point], lanes: int) -> list[Result]:
     results: list[Result] = []
     by_variant: dict[str, list[Point]] = defaultdict(list)
     for point in points:
         by_variant[point.variant].append(point)
-    for number, (variant, members) in enumerate(by_variant.items()):
+    for variant, members in by_variant.items():
         for begin in range(0, len(members), SCENE_VMS):
             some = members[begin : begin + SCENE_VMS]
-            async with scene_of(nursery, directory / f"{number}-{begin}", len(some)) as scene:
+            async with scene_of(nursery, directory / f"{variant}-{begin}", len(some)) as scene:
                 await scene.arm(VARIANTS[variant])
                 results += await _in_lanes(scene, some, lanes)
     return results
