@@ -176,4 +176,4 @@ def test_the_trace_can_be_asked_for_what_is_new(ask: Ask, pool: SimPool) -> None
     """By the number of the last entry."""
     pool.trace.call("VM.start", [], 1.0, 2.0, True, None)
     number = ask("GET", "trace")["number"]
-    assert ask("GET", "trace", since=str(number)) == {"number": number, "calls": [], "transfers": []}
+    assert ask("GET", "trace", since=str(number)) == {"number": number, "calls": [], "transfers": [], "power": []}

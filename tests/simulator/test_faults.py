@@ -2,6 +2,7 @@
 
 import threading
 
+import msgspec
 import pytest
 
 from xo_warmig.simulator.failure import XapiFailure
@@ -74,3 +75,40 @@ def test_what_is_armed_can_be_seen() -> None:
     faults.add(FaultOrder(kind=FaultKind.DELAY, match="VM.*", seconds=0, times=3))
     faults.on_call("VM.start", [])
     assert [(shown["number"], shown["left"]) for shown in faults.show()] == [(1, 2)]
+
+
+@pytest.mark.parametrize("kind", [FaultKind.HANG, FaultKind.DELAY])
+def test_what_hangs_or_waits_does_not_happen_when_the_pool_stops(kind: FaultKind) -> None:
+    """A pool that is told to stop must not carry out now what it had been kept from doing."""
+    faults = Faults()
+    faults.add(FaultOrder(kind=kind, match="*", seconds=60, times=2))
+    transfer = faults.for_transfer("import_raw_vdi", [])
+    faults.stop()
+    with pytest.raises(ConnectionAbortedError):
+        faults.on_call("VM.start", [])
+    with pytest.raises(ConnectionAbortedError):
+        transfer.strike()
+
+
+def test_bytes_are_dropped_at_a_cut_alone() -> None:
+    """And no more of them than are kept in memory."""
+    for order in ({"kind": "fail", "drop_bytes": 1}, {"kind": "cut", "drop_bytes": 1 << 40}):
+        with pytest.raises(msgspec.ValidationError, match="drop_bytes"):
+            msgspec.convert(order | {"match": "import_raw_vdi"}, FaultOrder)
+
+
+def test_an_export_drops_nothing() -> None:
+    """The order is for what is written, also when it names a disk that is read meanwhile."""
+    faults = Faults()
+    faults.add(FaultOrder(kind=FaultKind.CUT, match="some-uuid", at=500, drop_bytes=100))
+    assert faults.for_transfer("export_raw_vdi", ["some-uuid"]).next_at is None
+    assert faults.for_transfer("import_raw_vdi", ["some-uuid"]).next_at == 500
+
+
+def test_a_cut_by_the_client_uses_the_order_up() -> None:
+    """The next transfer loses nothing."""
+    faults = Faults()
+    faults.add(FaultOrder(kind=FaultKind.CUT, match="import_raw_vdi", drop_bytes=100))
+    one, two = (faults.for_transfer("import_raw_vdi", ["u"]) for _ in range(2))
+    assert (one.next_at, one.most_dropped_bytes) == (None, 100)
+    assert (one.lost_bytes(), two.lost_bytes()) == (100, 0)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from xo_warmig.simulator.faults import FaultKind, FaultOrder
 from xo_warmig.simulator.pool import SimPool
 from xo_warmig.simulator.request import BadHead, parse_head
 
@@ -168,6 +169,44 @@ def test_disks_need_a_session(server: Address, pool: SimPool) -> None:
     while pool.db.refs("session") and time.monotonic() < end:
         time.sleep(0.005)
     assert pool.db.refs("session") == [], "the request's own session ends with it"
+
+
+@pytest.mark.parametrize("way", ["XML-RPC", "JSON-RPC"])
+def test_headers_give_the_task_of_a_call_its_keys(
+    connection: http.client.HTTPConnection, pool: SimPool, way: str
+) -> None:
+    """By which a client finds a task whose reference it never got. As in xapi the key is in lower case, after ``http:``."""
+    session = pool.sessions.login("root", "tests", pool.master)
+    headers = {"X-HTTP-other-config-XO_warmig.Step": "m/3:Snapshot", "x-http-other-configx": "no", "X-Other": "no"}
+    parameters = (session, pool.db.row("pool", pool.pool_ref)["default_SR"])
+
+    def ask(method: str) -> Any:
+        if way == "XML-RPC":
+            connection.request("POST", "/", xmlrpc.client.dumps(parameters, method), headers)
+            body: Any = xmlrpc.client.loads(connection.getresponse().read())[0]
+            return body[0]["Value"]
+        call = {"jsonrpc": "2.0", "method": method, "params": parameters, "id": 1}
+        connection.request("POST", "/jsonrpc", json.dumps(call), headers)
+        return json.loads(connection.getresponse().read())["result"]
+
+    task = ask("Async.SR.scan")
+    assert pool.db.field("task", task, "other_config") == {"http:xo_warmig.step": "m/3:Snapshot"}
+
+
+def test_a_call_that_waits_has_them_too(connection: http.client.HTTPConnection, pool: SimPool) -> None:
+    """In the task that xapi makes for it, which is there as long as the call lasts."""
+    session = pool.sessions.login("root", "tests", pool.master)
+    pool.faults.add(FaultOrder(kind=FaultKind.HANG, match="SR.scan"))
+    sr = pool.db.row("pool", pool.pool_ref)["default_SR"]
+    body = xmlrpc.client.dumps((session, sr), "SR.scan")
+    connection.request("POST", "/", body, {"X-Http-Other-Config-Dbg": "7"})
+    end = time.monotonic() + 10
+    while not (tasks := pool.db.refs("task")) and time.monotonic() < end:
+        time.sleep(0.005)
+    assert pool.db.field("task", tasks[0], "other_config") == {"http:dbg": "7"}
+    pool.faults.clear()
+    connection.getresponse().read()
+    assert pool.db.refs("task") == []
 
 
 def test_cookies_win_over_the_query() -> None:

@@ -14,11 +14,13 @@ from xo_warmig.simulator.faults import Faults
 from xo_warmig.simulator.guests import Guests
 from xo_warmig.simulator.journal import Journal
 from xo_warmig.simulator.pool import SimPool
+from xo_warmig.simulator.power import follow_power
 from xo_warmig.simulator.sessions import Sessions
 from xo_warmig.simulator.site import PoolConfig
 from xo_warmig.simulator.storage import ChainStore, Collector, Space
 from xo_warmig.simulator.tasks import Tasks
 from xo_warmig.simulator.trace import Trace
+from xo_warmig.simulator.trace_file import TraceFile
 
 LOGIN_FAILED_SECONDS = 0.1
 """How long a wrong password takes unless the configuration says otherwise; a real pool takes 5 s."""
@@ -31,8 +33,10 @@ def open_pool(config: PoolConfig, directory: Path) -> SimPool:
     pool = _compose(config, directory)
     if journal.exists:
         journal.replay(pool.db)
+        follow_power(pool.db, pool.trace)
         _resume(pool)
     else:
+        follow_power(pool.db, pool.trace)
         # What a pool is made of follows from its seed; what happens in it later does not.
         pool.db.randomness = random.Random(f"{config.seed}/{config.name}")
         world.build(dataclasses.replace(pool, delays=Delays()))
@@ -55,6 +59,7 @@ def close_pool(pool: SimPool) -> None:
         pool.db.journal = None
     if pool.journal is not None:
         pool.journal.close()
+    pool.trace.close()
 
 
 def _compose(config: PoolConfig, directory: Path) -> SimPool:
@@ -76,7 +81,7 @@ def _compose(config: PoolConfig, directory: Path) -> SimPool:
         guests=Guests(db, storage, delays, directory),
         delays=delays,
         faults=Faults(),
-        trace=Trace(),
+        trace=Trace(TraceFile(directory / "trace.jsonl")),
         bandwidth=Bandwidth(config.bandwidth or None),
     )
     pool.events.stopping = pool.stopping

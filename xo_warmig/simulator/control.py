@@ -3,13 +3,14 @@
 ==========================  ==================================================================================================
 ``GET state``               VMs, VDIs, snapshots, tasks and dom0 VBDs; ``?hash=1`` or ``?hash=raw`` adds a sha256 per managed VDI
                             (``&vdi=uuid`` restricts the hashing to one)
-``GET trace``               calls and transfers; ``?since=number`` what came after
+``GET trace``               calls, transfers and power states; ``?since=number`` what came after
 ``GET faults``              what is armed
 ``POST faults``             one fault, see ``FaultOrder``; ``{"clear": true}`` removes all, as ``DELETE faults`` does
 ``GET guest?vm=uuid``       what the guest has written, and how it is; of one with files each file with its sha256, and which of those
                             found when it started were ``damaged``
 ``POST guest``              ``{"vm": uuid}`` and any of ``"rate": bytes a second``, ``"stop": true`` (writes no more), ``"write": bytes``,
-                            ``"files": count`` (now), ``"halt": true`` (shuts itself down)
+                            ``"files": count`` (now), ``"change_state": true`` (the VM's own state), ``"halt": true`` (shuts
+                            itself down)
 ``POST image``              ``{"vdi": uuid, "path": file of this machine}``: the disk as a sparse raw file
 ``POST collect``            ``{}``: garbage collection, now
 ``POST space``              ``{"sr": uuid, "used": bytes}``: so much of the SR is taken by something that is no disk
@@ -42,6 +43,7 @@ class GuestOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     rate: float | None = None
     write: int | None = None
     files: int | None = None
+    change_state: bool = False
     stop: bool = False
     halt: bool = False
 
@@ -113,6 +115,8 @@ def _order_guest(pool: "SimPool", args: dict[str, str], body: bytes) -> Any:
         pool.guests.set_rate(vm, 0 if order.stop else order.rate or 0)
     wanted = (order.write or 0) + (order.files or 0) * pool.guests.config(vm).cluster
     written = pool.guests.write_now(vm, wanted) if wanted else 0
+    if order.change_state:
+        pool.guests.change_state(vm)
     if order.halt:
         pool.guests.halt(vm)
         guest_halted(pool, vm)

@@ -32,6 +32,7 @@ class Database:
         self.changed = threading.Condition(self.lock)
         self.history = History()
         self.journal: Journal | None = None
+        self.watchers: list[Journal] = []
         self.randomness = randomness or random.SystemRandom()
         self._model = datamodel.load()
         self._tables: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in self._model.classes}
@@ -174,6 +175,8 @@ class Database:
             self._mine.changes = self.changes_by_this_thread() + 1
             if self.journal is not None:
                 self.journal(kind, cls, ref, fields)
+            for watcher in self.watchers:
+                watcher(kind, cls, ref, fields)
         self.changed.notify_all()
 
     def _relink(self, cls: str, ref: str, old: Row, new: Row) -> None:

@@ -8,8 +8,9 @@ import inspect
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from xo_warmig.simulator import calls, datamodel, protocol_calls
@@ -37,14 +38,27 @@ class Answer(NamedTuple):
     bare: bool = False
 
 
+class TaskFields(NamedTuple):
+    """What the HTTP request of a call says about the task that the call makes, if it makes one."""
+
+    subtask_of: str = NULL
+    other_config: Mapping[str, str] = MappingProxyType({})
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"subtask_of": self.subtask_of, "other_config": dict(self.other_config)}
+
+
+NO_FIELDS = TaskFields()
+
+
 class Request(NamedTuple):
-    """A call as it came in: where, what, and the task that it is to belong to."""
+    """A call as it came in: where, what, and how its task is to be."""
 
     pool: SimPool
     host: str
     method: str
     params: Sequence[Any]
-    subtask_of: str = NULL
+    tasks: TaskFields = NO_FIELDS
 
 
 def answer(request: Request) -> Answer:
@@ -60,8 +74,8 @@ def answer(request: Request) -> Answer:
     args = _decoded(message, request.params[message.takes_session :])
     call = Call(pool=request.pool, method=message.method, session=session, host=request.host)
     if prefix:
-        return _run_async(call, message, args, request.subtask_of)
-    return Answer(message.result, _run_sync(call, message, args, request.subtask_of))
+        return _run_async(call, message, args, request.tasks)
+    return Answer(message.result, _run_sync(call, message, args, request.tasks))
 
 
 def list_methods() -> list[str]:
@@ -159,12 +173,12 @@ def _handler(message: Message) -> Handler:
     return handler
 
 
-def _run_sync(call: Call, message: Message, args: list[Any], subtask_of: str) -> Any:
+def _run_sync(call: Call, message: Message, args: list[Any], fields: TaskFields) -> Any:
     handler = _handler(message)
     if not _has_effects(message):
         return _invoke(call, handler, args)
     tasks = call.pool.tasks
-    task = tasks.create(message.method, subtask_of=subtask_of)
+    task = tasks.create(message.method, **fields.as_dict())
     try:
         return _invoke(_with_task(call, task), handler, args)
     finally:
@@ -177,11 +191,11 @@ def _has_effects(message: Message) -> bool:
     return message.has_async and message.method in calls.HANDLERS and not message.name.startswith(reads)
 
 
-def _run_async(call: Call, message: Message, args: list[Any], subtask_of: str) -> Answer:
+def _run_async(call: Call, message: Message, args: list[Any], fields: TaskFields) -> Answer:
     """Starts a call in a thread of its own. Gives its task."""
     if not message.has_async:
         raise XapiFailure("Fault", f"No async mode for this operation (rpc: {message.method})")
-    task = call.pool.tasks.create(f"Async.{message.method}", subtask_of=subtask_of)
+    task = call.pool.tasks.create(f"Async.{message.method}", **fields.as_dict())
     body = (_with_task(call, task), message, args)
     threading.Thread(target=_run_in_thread, args=body, name=f"Async.{message.method}", daemon=True).start()
     return Answer(Ref("task"), task)

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterable
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -12,6 +12,8 @@ from xo_warmig.simulator.failure import XapiFailure
 
 _NO_SPACE = ("SR_BACKEND_FAILURE_44", "", "There is insufficient space", "")
 _POLL_SECONDS = 0.05
+MOST_DROPPED_BYTES = 256 << 20
+"""So much of a body can be lost at a cut: it is held in memory until then."""
 
 
 class FaultKind(StrEnum):
@@ -31,6 +33,9 @@ class FaultOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     ``at``: for a transfer the byte of its body, for a call its how-manieth matching call (from 1; 0 the same as 1). ``times``: how often
     it strikes. ``seconds`` is for ``delay``; ``error`` (code and parameters) for ``fail``.
+
+    ``drop_bytes`` is for ``cut`` and imports: of what the pool has received, so many last bytes never reach the disk. With them an
+    ``at`` of 0 waits for the client to cut the connection; any other ``at`` cuts there, or where the client does so before.
     """
 
     kind: FaultKind
@@ -39,6 +44,16 @@ class FaultOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     times: int = 1
     seconds: float = 1.0
     error: tuple[str, ...] = ("INTERNAL_ERROR", "a simulated fault")
+    drop_bytes: Annotated[int, msgspec.Meta(ge=0, le=MOST_DROPPED_BYTES)] = 0
+
+    def __post_init__(self) -> None:
+        if self.drop_bytes and self.kind is not FaultKind.CUT:
+            raise ValueError("drop_bytes are lost at a cut alone")
+
+    @property
+    def cuts_by_itself(self) -> bool:
+        """Whether it strikes at a byte, rather than when the client goes away."""
+        return not self.drop_bytes or self.at > 0
 
 
 class _Armed:
@@ -94,7 +109,8 @@ class Faults:
         """The faults that a transfer has to watch for; ``vdis`` are the uuids of its disks."""
         names = (name, *vdis)
         with self._lock:
-            return TransferFaults(self, [armed for armed in self._armed if armed.matches(names)])
+            armed = [one for one in self._armed if one.matches(names)]
+        return TransferFaults(self, [one for one in armed if name == "import_raw_vdi" or not one.order.drop_bytes])
 
     def _due(self, name: str) -> list[_Armed]:
         due = []
@@ -116,18 +132,19 @@ class Faults:
             case FaultKind.CUT | FaultKind.CORRUPT:
                 raise ConnectionAbortedError(f"a fault cuts {armed.order.match}")
             case FaultKind.DELAY:
-                self._stopping.wait(armed.order.seconds)
+                self.wait(armed.order.seconds)
             case FaultKind.HANG:
                 self.hang(armed)
 
     def hang(self, armed: _Armed) -> None:
-        """Until the fault is removed or the pool stops."""
-        while armed in self._armed and not self._stopping.wait(_POLL_SECONDS):
-            pass
+        """Until the fault is removed. ConnectionAbortedError when the pool stops: what hung does not happen after all."""
+        while armed in self._armed:
+            self.wait(_POLL_SECONDS)
 
     def wait(self, seconds: float) -> None:
-        """Until the time is over or the pool stops."""
-        self._stopping.wait(seconds)
+        """Until the time is over. ConnectionAbortedError when the pool stops."""
+        if self._stopping.wait(seconds):
+            raise ConnectionAbortedError("the pool stops")
 
     def consume(self, armed: _Armed) -> bool:
         """Whether it may strike once more; counts it."""
@@ -143,7 +160,20 @@ class TransferFaults:
 
     def __init__(self, faults: Faults, armed: list[_Armed]) -> None:
         self._faults = faults
-        self._waiting = sorted(armed, key=lambda a: a.order.at)
+        self._waiting = sorted((a for a in armed if a.order.cuts_by_itself), key=lambda a: a.order.at)
+        self._dropping = [a for a in armed if a.order.drop_bytes]
+        self._lost_bytes = 0  # by the fault that has cut
+
+    @property
+    def most_dropped_bytes(self) -> int:
+        """How much of what was received has to be held back, in case the connection is cut."""
+        return max((armed.order.drop_bytes for armed in self._dropping), default=0)
+
+    def lost_bytes(self) -> int:
+        """The connection was cut, by a fault or by the client: how many of the last bytes are lost with it. To be asked once."""
+        if self._lost_bytes:
+            return self._lost_bytes
+        return next((armed.order.drop_bytes for armed in self._dropping if self._faults.consume(armed)), 0)
 
     @property
     def next_at(self) -> int | None:
@@ -154,7 +184,7 @@ class TransferFaults:
         """Let the next one strike. True: the byte at this place is to be changed.
 
         Raises:
-            ConnectionResetError: cut here.
+            ConnectionError: cut here, by the fault or because the pool stops.
             XapiFailure: fail here with this error.
             OSError: ENOSPC, there is no room.
         """
@@ -163,6 +193,7 @@ class TransferFaults:
             return False
         match armed.order.kind:
             case FaultKind.CUT:
+                self._lost_bytes = armed.order.drop_bytes
                 raise ConnectionResetError("a fault cuts the connection")
             case FaultKind.FAIL:
                 raise XapiFailure(*armed.order.error)

@@ -16,6 +16,8 @@ MAX_HEAD_BYTES = 1024
 """Request line and headers together (ocaml/xapi/xapi_globs.ml, since 22.30)."""
 HEAD_READ_SECONDS = 10.0
 HEAD_TOTAL_SECONDS = 60.0
+OTHER_CONFIG = "x-http-other-config-"
+"""The beginning of such a header (ocaml/xapi/context.ml)."""
 IDLE_SECONDS = 300.0
 """How long a connection may be silent between requests."""
 
@@ -38,6 +40,12 @@ class Head:
         pairs = self.headers.get("cookie", "").replace("&", ";").split(";")
         cookies = dict(pair.strip().split("=", 1) for pair in pairs if "=" in pair)
         return self.query | {name: urllib.parse.unquote(value) for name, value in cookies.items()}
+
+    @property
+    def other_config(self) -> dict[str, str]:
+        """Keys and texts that headers give to ``other_config`` of a call's task, as xapi names them there (ocaml/xapi/taskHelper.ml)."""
+        given = [(name, text) for name, text in self.headers.items() if name.startswith(OTHER_CONFIG)]
+        return {f"http:{name.removeprefix(OTHER_CONFIG)}": text for name, text in given}
 
     @property
     def credentials(self) -> tuple[str, str] | None:

@@ -15,6 +15,8 @@ from io import BufferedReader
 from typing import Any, cast
 
 from xo_warmig.simulator import control, pages, tls, transfer
+from xo_warmig.simulator.database import NULL
+from xo_warmig.simulator.dispatcher import TaskFields
 from xo_warmig.simulator.pool import SimPool
 from xo_warmig.simulator.request import BadHead, Connection, Head, HeadTooLarge, HeadTooSlow, HttpRequest, read_head
 from xo_warmig.simulator.rpc import answer_json, answer_old_json, answer_xml
@@ -173,9 +175,9 @@ class _Exchange(socketserver.BaseRequestHandler):
         if len(body) < int(length):
             return False
         handler, content_type = next(call for prefix, call in _CALLS.items() if head.path.startswith(prefix))
-        subtask_of = head.headers.get("subtask-of") or head.args.get("subtask_of", "")
+        subtask_of = head.headers.get("subtask-of") or head.args.get("subtask_of") or NULL
         try:
-            answer = handler(self.server.pool, self.server.host, body, subtask_of)
+            answer = handler(self.server.pool, self.server.host, body, TaskFields(subtask_of, head.other_config))
         except ValueError as error:
             connection.sendall(pages.page(500, str(error)))
             return False

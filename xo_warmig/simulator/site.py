@@ -13,6 +13,9 @@ class GuestConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     ``kind`` is ``none``, ``blocks`` (block writes) or ``files`` (files in a file system). ``rate`` is bytes a second, ``cluster``
     the bytes of one write, ``span`` the bytes from the start of the disk in which writes fall (0: the whole disk), ``disks`` the
     positions of the disks written to.
+
+    A guest that writes also changes its VM's own state, unless ``changes_state`` is false: every few seconds, and once more while it
+    shuts down, the offset of its clock and, where there are any, its EFI variables and the contents of its vTPM.
     """
 
     kind: str = "none"
@@ -22,6 +25,7 @@ class GuestConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     span: int = 0
     disks: list[int] = msgspec.field(default_factory=lambda: [0])
     ignores_shutdown: bool = False
+    changes_state: bool = True
 
 
 class DiskConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +47,7 @@ class DiskConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VmConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """A VM. ``vifs`` is a number of interfaces; ``tools`` says whether guest tools report in."""
+    """A VM. ``vifs`` is a number of interfaces; ``tools`` says whether guest tools report in; ``vtpm`` whether it has one."""
 
     name_label: str
     name_description: str = ""
@@ -63,6 +67,7 @@ class VmConfig(msgspec.Struct, frozen=True, kw_only=True):
     other_config: dict[str, str] = msgspec.field(default_factory=dict)
     blocked_operations: dict[str, str] = msgspec.field(default_factory=dict)
     NVRAM: dict[str, str] = msgspec.field(default_factory=dict)
+    vtpm: bool = False
     xenstore_data: dict[str, str] = msgspec.field(default_factory=dict)
 
 

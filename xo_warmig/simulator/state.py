@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from xo_warmig.errors import InvalidRequest
+from xo_warmig.simulator import own_state
 from xo_warmig.simulator.storage import BLOCK, ChainStore
 from xo_warmig.simulator.storage.images import nonzero_pieces
 
@@ -23,6 +24,8 @@ _VM_FIELDS = (
     "is_a_template",
     "ha_restart_priority",
     "other_config",
+    "platform",
+    "NVRAM",
 )
 
 
@@ -76,7 +79,10 @@ def _hash(storage: ChainStore, uuid: str, *, raw: bool) -> str:
 
 
 def _vm(pool: "SimPool", vm: Mapping[str, Any]) -> dict[str, Any]:
+    ref = pool.db.by_uuid("VM", vm["uuid"])
     return {name: vm[name] for name in _VM_FIELDS} | {
+        "vtpms": [hashlib.sha256(text.encode()).hexdigest() for text in own_state.vtpm_contents(pool.db, ref)],
+        "own_state": own_state.digest(pool.db, ref),
         "snapshot_of": _uuid(pool, "VM", vm["snapshot_of"]),
         "vbds": _vbds(pool, vm),
     }

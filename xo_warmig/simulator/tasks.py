@@ -56,9 +56,9 @@ class Tasks:
                 self._step(ref, progress=fraction)
 
     def cancel(self, ref: str) -> None:
-        """Asks whoever runs the task to stop; it goes on until that one looks."""
+        """Asks whoever runs the task to stop; it goes on until that one looks, and a disk transfer never does."""
         with self.db.lock:
-            self.db.row("task", ref)
+            self.db.set("task", ref, current_operations={f"DummyRef:|{self.db.new_uuid()}|task.cancel": "cancel"})
             self._cancelled.add(ref)
 
     def is_cancelled(self, ref: str) -> bool:

@@ -1,10 +1,16 @@
-"""What clients did to a pool, for tests to look at: calls and disk transfers, with times, byte counts and whether they changed anything."""
+"""What was done to a pool, for tests to look at: calls, disk transfers and the power states of VMs, with times.
+
+With a file the record outlives the process: what is in it when the pool is killed is there when it runs again.
+"""
 
 import threading
+import time
 from collections import deque
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
+
+from xo_warmig.simulator.trace_file import TraceFile
 
 _MOST = 100_000  # entries of each kind; the oldest go first
 _LONGEST_TEXT = 200
@@ -40,48 +46,76 @@ class TransferEntry(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None
 
 
-class Trace:
-    """The record. ``number`` counts calls and transfers together, in the order of their ends."""
+class PowerEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A VM, by uuid, has this power state from now on. ``own_state`` is a hash of what it changes about itself while it runs."""
 
-    def __init__(self) -> None:
+    number: int
+    time: float
+    vm: str
+    power_state: str
+    own_state: str
+
+
+Entry: TypeAlias = CallEntry | TransferEntry | PowerEntry
+_KINDS: dict[str, type[Entry]] = {"calls": CallEntry, "transfers": TransferEntry, "power": PowerEntry}
+
+
+class Trace:
+    """The record. ``number`` counts all entries together, in the order of their ends."""
+
+    def __init__(self, file: TraceFile | None = None) -> None:
         self._lock = threading.Lock()
+        self._file = file
         self._number = 0
-        self._calls: deque[CallEntry] = deque(maxlen=_MOST)
-        self._transfers: deque[TransferEntry] = deque(maxlen=_MOST)
+        self._entries: dict[str, deque[Entry]] = {kind: deque(maxlen=_MOST) for kind in _KINDS}
+        if file is not None:
+            for kind, raw in file.read():
+                entry = msgspec.json.decode(raw, type=_KINDS[kind])
+                self._entries[kind].append(entry)
+                self._number = max(self._number, entry.number)
+            self._rewrite(file)
 
     def call(
         self, method: str, args: list[Any], started: float, ended: float, changed: bool, error: str | None
     ) -> None:
         """A call has ended."""
         shown = [] if method.startswith("session.") else [_shown(arg) for arg in args]  # no passwords
-        with self._lock:
-            self._number += 1
-            self._calls.append(
-                CallEntry(
-                    number=self._number,
-                    method=method,
-                    args=shown,
-                    started=started,
-                    ended=ended,
-                    changed=changed,
-                    error=error,
-                )
-            )
+        fields = {"started": started, "ended": ended, "changed": changed, "error": error}
+        self._add("calls", method=method, args=shown, **fields)
 
     def transfer(self, **fields: Any) -> None:
         """A transfer has ended; ``fields`` are those of ``TransferEntry`` without ``number``."""
-        with self._lock:
-            self._number += 1
-            self._transfers.append(TransferEntry(number=self._number, **fields))
+        self._add("transfers", **fields)
+
+    def power(self, vm_uuid: str, power_state: str, own_state: str) -> None:
+        """A VM has come to a power state, this moment."""
+        self._add("power", time=time.time(), vm=vm_uuid, power_state=power_state, own_state=own_state)
 
     def since(self, number: int = 0) -> dict[str, Any]:
-        """Everything after that number: ``{"number", "calls", "transfers"}``."""
+        """Everything after that number: ``{"number", "calls", "transfers", "power"}``."""
         with self._lock:
-            return {
-                "number": self._number,
-                "calls": [entry for entry in self._calls if entry.number > number],
-                "transfers": [entry for entry in self._transfers if entry.number > number],
-            }
+            later = {kind: [entry for entry in all_ if entry.number > number] for kind, all_ in self._entries.items()}
+            return {"number": self._number} | later
+
+    def close(self) -> None:
+        """Nothing more goes to the file."""
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+
+    def _add(self, kind: str, **fields: Any) -> None:
+        with self._lock:
+            self._number += 1
+            entry = _KINDS[kind](number=self._number, **fields)
+            self._entries[kind].append(entry)
+            if self._file is not None:
+                self._file.append(kind, entry)
+                if self._file.lines > 2 * _MOST * len(_KINDS):
+                    self._rewrite(self._file)
+
+    def _rewrite(self, file: TraceFile) -> None:
+        file.replace([(kind, entry) for kind, entries in self._entries.items() for entry in entries])
 
 
 def _shown(value: Any) -> Any:

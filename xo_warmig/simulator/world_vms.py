@@ -39,6 +39,8 @@ def build_vm(pool: SimPool, config: VmConfig) -> str:
     for device in range(config.vifs):
         record = {"VM": vm, "network": _network(pool), "device": str(device), "MAC": "", "MTU": 1500}
         _run(pool, "VIF.create", constructor_record("VIF", _QOS | record))
+    if config.vtpm:
+        _run(pool, "VTPM.create", vm, False)
     if config.power_state != "Halted":
         _run(pool, "VM.start", vm, config.power_state == "Paused", False)
     if config.power_state == "Suspended":

@@ -128,3 +128,37 @@ def test_unknown_orders_are_refused(world: World) -> None:
     world.db.set("VM", world.vm, other_config={"sim:guest": "rubbish"})
     with pytest.raises(InvalidRequest):
         world.guests.start(world.vm)
+
+
+def offsets(world: World) -> Any:
+    return world.db.row("VM", world.vm)["platform"].get("timeoffset")
+
+
+def test_a_guest_changes_its_own_state(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From time to time, and once more when it shuts down; not when its power is cut."""
+    monkeypatch.setattr("xo_warmig.simulator.guests.guest.STATE_SECONDS", 0.1)
+    world.db.set("VM", world.vm, power_state="Running")
+    world.start(kind="blocks", rate=0)
+    eventually(lambda: offsets(world) is not None)
+    first = offsets(world)
+    eventually(lambda: offsets(world) != first)
+    world.guests.pause(world.vm)
+    before = offsets(world)
+    time.sleep(0.3)
+    assert offsets(world) == before
+    world.guests.stop(world.vm)
+    last = offsets(world)
+    assert last != before
+    world.start(kind="blocks", rate=0)
+    world.guests.kill(world.vm)
+    assert offsets(world) == last
+
+
+@pytest.mark.parametrize("config", [{"kind": "none"}, {"kind": "blocks", "changes_state": False}])
+def test_a_guest_may_leave_its_state_alone(world: World, config: dict[str, Any]) -> None:
+    """As one that writes nothing does."""
+    world.db.set("VM", world.vm, power_state="Running")
+    world.start(**config)
+    world.guests.change_state(world.vm)
+    world.guests.stop(world.vm)
+    assert offsets(world) is None

@@ -281,3 +281,54 @@ def test_the_trace_tells_of_it(client: Any) -> None:
     (entry,) = client.pool.trace.since()["transfers"]
     assert (entry.name, entry.format, entry.bytes, entry.written) == ("import_raw_vdi", "sparse", 536, 512)
     assert entry.changed
+
+
+@pytest.mark.parametrize("by_client", [False, True])
+def test_the_last_bytes_before_a_cut_can_be_lost(client: Any, by_client: bool) -> None:
+    """Sent is not written: whoever cuts the connection, what came last is not on the disk, to the byte; what came before is."""
+    chunks = [(n * 65536, bytes([n + 1]) * 65536) for n in range(40)]
+    body, dropped = sparse(*chunks, end=False), 5 * 65536 + 1000
+    order = FaultOrder(kind=FaultKind.CUT, match="import_raw_vdi", at=0 if by_client else len(body), drop_bytes=dropped)
+    client.pool.faults.add(order)
+    task = client.task()
+    with client.connect("PUT", {}, {"vdi": client.vdi, "chunked": "1", "task_id": task}) as connection:
+        connection.sendall(body)
+        if by_client:
+            connection.shutdown(1)
+        client.join()
+    assert client.record(task)["error_info"] == IO_ERROR
+    want, at = bytearray(8 * BLOCK), 0
+    for offset, data in chunks:
+        kept = max(0, min(len(data), len(body) - dropped - at - 12))
+        want[offset : offset + kept] = data[:kept]
+        at += 12 + len(data)
+    assert client.read() == bytes(want)
+    assert want.count(0) - 3 * BLOCK > 5 * 65536  # or nothing would have been lost
+    (entry,) = client.pool.trace.since()["transfers"]
+    assert (entry.bytes, entry.written) == (len(body), sum(map(bool, want)))
+    assert client.pool.faults.show()[0]["left"] == 0
+
+
+def test_nothing_is_lost_without_a_cut(client: Any) -> None:
+    """An order to lose bytes leaves an import that comes to its end alone, raw and VHD ones too."""
+    client.pool.faults.add(FaultOrder(kind=FaultKind.CUT, match="import_raw_vdi", drop_bytes=BLOCK))
+    data = random.Random(5).randbytes(3 * BLOCK)
+    client.put(sparse((BLOCK, data)), chunked="1")
+    assert client.read() == bytes(BLOCK) + data + bytes(4 * BLOCK)
+    client.put(data, length(data))
+    assert client.read() == data + data[2 * BLOCK :] + bytes(4 * BLOCK)
+    image = client.get().body
+    client.write(0, bytes(8 * BLOCK))
+    client.put(image, length(image), format="vhd")
+    assert client.read() == data + data[2 * BLOCK :] + bytes(4 * BLOCK)
+    assert client.pool.faults.show()[0]["left"] == 1
+
+
+def test_a_corrupt_byte_of_a_body_is_written(client: Any) -> None:
+    """The import does not notice; only reading back does."""
+    client.pool.faults.add(FaultOrder(kind=FaultKind.CORRUPT, match="import_raw_vdi", at=12 + 1000))
+    task = client.task()
+    client.put(sparse((BLOCK, b"x" * BLOCK)), chunked="1", task_id=task)
+    assert client.record(task)["status"] == "success"
+    read = client.read()[BLOCK : 2 * BLOCK]
+    assert (read[1000], read[:1000], read[1001:]) == (ord("x") ^ 0xFF, b"x" * 1000, b"x" * (BLOCK - 1001))

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 from xo_warmig.simulator.calls import lifecycle
 from xo_warmig.simulator.calls.operations import Hold, require
 from xo_warmig.simulator.failure import XapiFailure
+from xo_warmig.simulator.own_state import VTPM_KEY, secrets_of
 
 if TYPE_CHECKING:
     from xo_warmig.simulator.database import Database
     from xo_warmig.simulator.dispatch import Call
-
-_OWNER = "sim:vtpm"  # of secret.other_config: the uuid of the VTPM that the secret is of
 
 
 def create(call: "Call", vm: str, is_unique: bool) -> str:
@@ -31,7 +30,7 @@ def create(call: "Call", vm: str, is_unique: bool) -> str:
 def add(db: "Database", vm: str, *, is_unique: bool, contents: str = "") -> str:
     """A VTPM with its secret."""
     ref = db.create("VTPM", VM=vm, is_unique=is_unique, persistence_backend="xapi", allowed_operations=["destroy"])
-    db.create("secret", value=contents, other_config={_OWNER: db.row("VTPM", ref)["uuid"]})
+    db.create("secret", value=contents, other_config={VTPM_KEY: db.row("VTPM", ref)["uuid"]})
     return ref
 
 
@@ -55,7 +54,7 @@ def destroy(call: "Call", vtpm: str) -> None:
 
 def drop_contents(db: "Database", vtpm: str) -> None:
     """Delete the secret of a VTPM that is about to go."""
-    for ref in db.find("secret", other_config={_OWNER: db.row("VTPM", vtpm)["uuid"]}):
+    for ref in secrets_of(db, vtpm):
         db.delete("secret", ref)
 
 
@@ -76,7 +75,7 @@ def set_contents(call: "Call", vtpm: str, contents: str) -> None:
 
 
 def _secret(db: "Database", vtpm: str) -> str:
-    return db.find("secret", other_config={_OWNER: db.row("VTPM", vtpm)["uuid"]})[0]
+    return secrets_of(db, vtpm)[0]
 
 
 CALLS = {"VTPM.create": create, "VTPM.destroy": destroy}

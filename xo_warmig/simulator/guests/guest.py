@@ -10,18 +10,29 @@ from xo_warmig.errors import WarmigError
 from xo_warmig.simulator.guests.workload import Workload
 
 _TICK_SECONDS = 0.05
+STATE_SECONDS = 2.0
+"""How often a guest changes its VM's own state."""
 _MOST_OWED_SECONDS = 1.0  # a guest that could not write for longer does not catch up
 
 
 class Guest:
-    """A workload at work. ``disks`` is closed when the guest ends."""
+    """A workload at work. ``disks`` is closed when the guest ends. ``change_state`` changes what else a running VM changes."""
 
-    def __init__(self, workload: Workload, disks: ExitStack, *, rate: float, ignores_shutdown: bool) -> None:
+    def __init__(
+        self,
+        workload: Workload,
+        disks: ExitStack,
+        *,
+        rate: float,
+        ignores_shutdown: bool,
+        change_state: Callable[[], None],
+    ) -> None:
         self.ignores_shutdown = ignores_shutdown
         self.error: str | None = None
         self._workload = workload
         self._disks = disks
         self._rate = rate
+        self._change_state = change_state
         self._turn = threading.Lock()  # held by whoever uses the workload
         self._ready = threading.Event()
         self._ending = threading.Event()
@@ -55,6 +66,11 @@ class Guest:
         self._guarded(write)
         return written
 
+    def change_state_now(self) -> None:
+        """Change the VM's own state at once."""
+        self._ready.wait()
+        self._guarded(self._change_state)
+
     def end(self, *, cleanly: bool) -> None:
         """Stop; a clean end writes what guests write last. Nothing is written once this has returned."""
         self._ready.wait()
@@ -62,6 +78,7 @@ class Guest:
         self._thread.join()
         if cleanly:
             self._guarded(self._workload.flush)
+            self._guarded(self._change_state)
         with self._turn:
             self._workload.close()
             self._disks.close()
@@ -76,8 +93,12 @@ class Guest:
         self._guarded(self._workload.prepare)
         self._ready.set()
         owed, last = 0.0, time.monotonic()
+        state_at = last + STATE_SECONDS
         while not self._ending.wait(_TICK_SECONDS):
             now = time.monotonic()
+            if now >= state_at and not self._paused:
+                self._guarded(self._change_state)
+                state_at = now + STATE_SECONDS
             owed = min(
                 owed + self._rate * (now - last), max(self._rate * _MOST_OWED_SECONDS, self._workload.unit_bytes())
             )

@@ -3,12 +3,14 @@
 import shutil
 import threading
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from xo_warmig.errors import InvalidRequest, NoSuchObject
+from xo_warmig.simulator import own_state
 from xo_warmig.simulator.database import Database
 from xo_warmig.simulator.delays import Delays
 from xo_warmig.simulator.guests.block_writes import BlockWrites
@@ -46,7 +48,13 @@ class Guests:
                     opening.enter_context(self._storage.open(u, writable=True)) for u in self._disks_of(vm_ref, config)
                 ]
                 workload = self._workload(config, disks)
-                guest = Guest(workload, opening.pop_all(), rate=config.rate, ignores_shutdown=config.ignores_shutdown)
+                guest = Guest(
+                    workload,
+                    opening.pop_all(),
+                    rate=config.rate,
+                    ignores_shutdown=config.ignores_shutdown,
+                    change_state=partial(self._change_state, vm_ref, config),
+                )
             self._guests[vm_ref] = guest
             guest.start()
 
@@ -88,6 +96,10 @@ class Guests:
         """Let the guest write at once; returns the bytes."""
         return self._running(vm_ref).write_now(count_bytes)
 
+    def change_state(self, vm_ref: str) -> None:
+        """Let the guest change its VM's own state at once."""
+        self._running(vm_ref).change_state_now()
+
     def set_rate(self, vm_ref: str, rate: float) -> None:
         """Bytes a second from now on."""
         self._running(vm_ref).set_rate(rate)
@@ -117,6 +129,10 @@ class Guests:
             guest.end(cleanly=cleanly)
             self._last[vm_ref] = guest.report()
             del self._guests[vm_ref]
+
+    def _change_state(self, vm_ref: str, config: GuestConfig) -> None:
+        if config.changes_state and config.kind != "none":
+            own_state.change(self._db, vm_ref, config.seed)
 
     def _running(self, vm_ref: str) -> Guest:
         guest = self._guests.get(vm_ref)

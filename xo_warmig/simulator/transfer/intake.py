@@ -1,5 +1,6 @@
 """``PUT /import_raw_vdi`` (ocaml/xapi/import_raw_vdi.ml): raw, sparse or VHD data onto a disk that exists, or raw data onto a new one."""
 
+import ssl
 from typing import TYPE_CHECKING
 
 from xo_warmig.simulator.attach import attached
@@ -86,15 +87,26 @@ def _import(transfer: Transfer, vdi: str) -> None:
     ):
         faults = pool.faults.for_transfer(transfer.name, [transfer.vdi])
         inlet = Inlet(transfer.request.rfile, pool.bandwidth, faults, lambda received: None)
-        target = Target(inlet, disk)
+        target = Target(inlet, disk, faults.most_dropped_bytes)
         transfer.count = lambda: (inlet.received_bytes, target.written_bytes)
-        if transfer.format == "vhd":
-            receive_vhd(target, _length(transfer))
-        elif "chunked" in transfer.request.args:
-            transfer.format = "sparse"
-            receive_sparse(target)
-        else:
-            receive_raw(target, _length(transfer))
+        lost_bytes = 0
+        try:
+            _receive(transfer, target)
+        except (EOFError, ConnectionError, ssl.SSLError):
+            lost_bytes = faults.lost_bytes()
+            raise
+        finally:
+            target.settle(lost_bytes)
+
+
+def _receive(transfer: Transfer, target: Target) -> None:
+    if transfer.format == "vhd":
+        receive_vhd(target, _length(transfer))
+    elif "chunked" in transfer.request.args:
+        transfer.format = "sparse"
+        receive_sparse(target)
+    else:
+        receive_raw(target, _length(transfer))
 
 
 def _length(transfer: Transfer) -> int | None:
