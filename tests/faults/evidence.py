@@ -15,7 +15,6 @@ Json = dict[str, Any]
 STARTS = ("VM.start", "VM.start_on", "VM.resume", "VM.resume_on", "VM.hard_reboot", "VM.clean_reboot", "VM.unpause")
 STOPS = ("VM.clean_shutdown", "VM.hard_shutdown", "VM.shutdown")
 _MARK = "xo_warmig"
-_LONGEST_TEXT = 200  # of a trace
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +29,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 class Look(msgspec.Struct, frozen=True, kw_only=True):
     """One pool at one moment: ``state`` is that of ``/_sim/state``, with hashes where they were asked for.
 
-    ``vms``: XAPI's own records by uuid, each with its ``ref``, and with ``vtpm_contents`` where it has a vTPM. ``tasks``: XAPI's records.
+    ``vms``: XAPI's own records by uuid, each with its ``ref``. ``tasks``: XAPI's records.
     """
 
     state: Json
@@ -171,20 +170,21 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     def live(self, side: str) -> list[Stretch]:
         """When the source, or any target of this migration, was live."""
         refs = self.source_refs if side == "source" else self.target_refs
-        records = {**getattr(self.before, side).vms, **getattr(self.after, side).vms}
-        names = refs | {uuid for uuid, vm in records.items() if vm["ref"] in refs}
-        if side == "target" and self.target_vm:
-            names.add(self.target_vm)
         at_first = side == "source" and self.source_before["power_state"] != "Halted"
-        changes = [
-            (each["time"], each["power_state"] != "Halted")
-            for each in getattr(self.traces, side).get("power", [])
-            if each["vm"] in names
-        ]
+        changes = [(each["time"], each["power_state"] != "Halted") for each in self.power(side)]
         if not changes:
             changes = [(call["started"], True) for call in self.calls(side, STARTS, refs)]
             changes += [(call["ended"], False) for call in self.calls(side, STOPS, refs)]
         return _stretches(sorted(changes), at_first=at_first)
+
+    def power(self, side: str) -> list[Json]:
+        """The changes of power state of the source, or of any target of this migration, where the trace has them."""
+        refs = self.source_refs if side == "source" else self.target_refs
+        records = {**getattr(self.before, side).vms, **getattr(self.after, side).vms}
+        names = {uuid for uuid, vm in records.items() if vm["ref"] in refs} | (
+            {self.target_vm} if side == "target" else set()
+        )
+        return [each for each in getattr(self.traces, side).get("power", []) if each["vm"] in names]
 
     def is_live(self, side: str, time: float) -> bool:
         return any(stretch.begin <= time < stretch.end for stretch in self.live(side))
@@ -230,13 +230,6 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
                     found = set()
         left = self.told("leftBehind")
         return found | ({each["uuid"] for each in left[-1]["objects"]} if left else set())
-
-
-def as_traced(value: Any) -> Any:
-    """A value as a trace shows it: long texts cut."""
-    if isinstance(value, dict):
-        return {key: as_traced(text) for key, text in value.items()}
-    return value[:_LONGEST_TEXT] + "…" if isinstance(value, str) and len(value) > _LONGEST_TEXT else value
 
 
 def _with_uuid(rows: list[Json], uuid: str | None) -> Json | None:

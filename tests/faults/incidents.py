@@ -32,9 +32,8 @@ class PoolKilled:
 
     async def happen(self, migration: "Migration") -> None:
         watcher: Watcher = getattr(migration.watchers, self._side)
-        await asyncio.to_thread(watcher.about_to_be_killed, getattr(migration.since, self._side))
-        migration.restarted(self._side)
         watcher.pool.kill()
+        watcher.killed()
         migration.server.go_on()
         await asyncio.sleep(DOWN_SECONDS)
         begun = time.monotonic()

@@ -9,12 +9,11 @@ from xo_warmig.simulator.launch import Pool
 
 
 class Watcher:
-    """Looks at one pool, which may be killed and started again in between: what its traces had before is kept."""
+    """Looks at one pool, which may be killed and started again in between."""
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self._session: XapiSession | None = None
-        self._earlier: Json = {"calls": [], "transfers": [], "power": []}
 
     @property
     def session(self) -> XapiSession:
@@ -27,13 +26,12 @@ class Watcher:
         return int(control(self.pool, "trace?since=1000000000")["number"])
 
     def trace(self, since: int) -> Json:
-        """All that came after, by this process and those before it."""
-        now = control(self.pool, f"trace?since={since}")
-        return {kind: [*self._earlier[kind], *now.get(kind, [])] for kind in self._earlier}
+        """All that came after; a pool keeps it when it is killed."""
+        trace: Json = control(self.pool, f"trace?since={since}")
+        return trace
 
-    def about_to_be_killed(self, since: int) -> None:
-        """Keep what the trace has; afterwards it counts from 0."""
-        self._earlier = self.trace(since)
+    def killed(self) -> None:
+        """Its sessions are gone."""
         self._session = None
 
     def look(self, name: str, bystanders: Collection[str], *, hashed: bool) -> Look:
@@ -64,8 +62,5 @@ class Watcher:
         records: dict[str, Any] = self.session.call("VM.get_all_records")
         for ref, record in records.items():
             if record["uuid"] in bystanders or record["name_label"].startswith(name):
-                record["ref"] = ref
-                if record.get("VTPMs"):
-                    record["vtpm_contents"] = self.session.call("VTPM.get_contents", record["VTPMs"][0])
-                found[record["uuid"]] = record
+                found[record["uuid"]] = record | {"ref": ref}
         return found

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.faults.evidence import STARTS, Json, Story, as_traced
+from tests.faults.evidence import STARTS, Json, Story
 
 
 def ended_as_expected(story: Story) -> Iterator[str]:
@@ -60,46 +60,12 @@ def target_not_written_after_its_start(story: Story) -> Iterator[str]:
 
 
 def own_state_carried(story: Story) -> Iterator[str]:
-    """NVRAM, time offset and vTPM of the halted source, as the target had them when it was first started, or in the end."""
-    look = story.source_at_last
-    if not story.done or look is None or story.vm not in look.vms:
+    """NVRAM, time offset and vTPM of the halted source, by their hash: as the target was first started with them, or has them."""
+    if not story.done:
         return
-    source = look.vms[story.vm]
-    held = _own_state(source)
-    started = [call["started"] for call in story.calls("target", STARTS, story.target_refs)]
-    target = (
-        _applied(story, min(started)) if started else _own_state(story.after.target.vms.get(story.target_vm or "", {}))
-    )
-    for name, value in held.items():
-        if as_traced(value) != as_traced(target.get(name)):
-            yield f"the source's {name} is {as_traced(value)}, the target got {as_traced(target.get(name))}"
-
-
-def _own_state(record: Json) -> Json:
-    return {
-        "NVRAM": record.get("NVRAM", {}),
-        "timeoffset": record.get("platform", {}).get("timeoffset"),
-        "vtpm_contents": record.get("vtpm_contents"),
-    }
-
-
-def _applied(story: Story, time: float) -> Json:
-    """What calls had given the target by then; after its start it changes by itself."""
-    state: Json = {"NVRAM": {}, "timeoffset": None, "vtpm_contents": None}
-    for call in story.calls("target", ["VM.create"]):
-        record = call["args"][0]
-        if record.get("other_config", {}).get("xo_warmig:migration") == story.report["id"]:
-            state["NVRAM"] = record.get("NVRAM", {})
-            state["timeoffset"] = record.get("platform", {}).get("timeoffset")
-    for call in story.calls("target", ["VM.set_NVRAM", "VM.set_platform"], story.target_refs):
-        if call["ended"] <= time and call["method"] == "VM.set_NVRAM":
-            state["NVRAM"] = call["args"][1]
-        elif call["ended"] <= time:
-            state["timeoffset"] = call["args"][1].get("timeoffset")
-    vtpms = {
-        ref for uuid, vm in story.after.target.vms.items() if uuid == story.target_vm for ref in vm.get("VTPMs", [])
-    }
-    for call in story.calls("target", ["VTPM.set_contents"], vtpms):
-        if call["ended"] <= time:
-            state["vtpm_contents"] = call["args"][1]
-    return state
+    held = [each["own_state"] for each in story.power("source") if each["power_state"] == "Halted"]
+    held = held[-1:] or [(story.before.source.vm(story.vm) or {}).get("own_state")]
+    took = [each["own_state"] for each in story.power("target") if each["power_state"] != "Halted"]
+    took = took[:1] or [(story.after.target.vm(story.target_vm) or {}).get("own_state")]
+    if held != took or None in held:
+        yield f"the state of the source itself (NVRAM, time offset, vTPM) was {held[0]}, the target took {took[0]}"

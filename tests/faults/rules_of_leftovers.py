@@ -7,7 +7,7 @@ from tests.faults.evidence import Json, Look, Story
 _PREFIX = "xo_warmig:"
 _MOVED = "xo_warmig:moved"  # the note on a kept source
 # What changes by itself on a VM that nobody touches.
-_LIVELY = frozenset({"allowed_operations", "current_operations", "ref", "platform", "NVRAM", "vtpm_contents"})
+_LIVELY = frozenset({"allowed_operations", "current_operations", "ref", "platform", "NVRAM"})
 # What a power cycle of ours changes on the source, or what a running VM changes of itself.
 _OF_POWER = _LIVELY | {
     "power_state",

@@ -135,10 +135,6 @@ class Migration:
         with contextlib.suppress(urllib.error.HTTPError):
             await asyncio.to_thread(control, self.scene.source, "guest", vm=self.vm, rate=_GUEST_RATE)
 
-    def restarted(self, side: str) -> None:
-        """The trace of that pool begins anew."""
-        self.since = self.since._replace(**{side: 0})
-
     async def carry_out(self, strikes: tuple[str, ...] = (), incident: Incident | None = None) -> Told:
         """From the first look to the last, with the server killed at one point after the other.
 
@@ -299,7 +295,8 @@ def moving_vm(name: str) -> VmConfig:
     return tiny_vm(
         name,
         platform={"timeoffset": "7"},
-        NVRAM={"EFI-variables": f"of {name}"},
+        NVRAM={"EFI-variables": "AAAA"},
+        vtpm=True,
         blocked_operations={"clone": "the user's own"},
         other_config={"auto_poweron": "true", "folder": "/tests"},
     )

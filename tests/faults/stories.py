@@ -26,7 +26,10 @@ class Draft:
         }
         self.calls: dict[str, list[Json]] = {"source": _source_calls(), "target": _target_calls(asked)}
         self.transfers: dict[str, list[Json]] = {"source": _exports(), "target": _imports()}
-        self.power: dict[str, list[Json]] = {"source": [], "target": []}
+        self.power = {
+            "source": [powered(VM, 41, "Halted")],
+            "target": [powered(TARGET, 62, "Running")] if asked.started else [],
+        }
         self.report: Json = {"id": ID, "phase": "done", "targetVm": TARGET, "error": None, "warnings": []}
         self.events: list[Json] = _events(asked)
         self.halted: Look | None = None
@@ -82,6 +85,7 @@ def given_back(*, on_failure: str = "keep") -> Draft:
     draft.report |= {"phase": "failed", "error": {"code": "X", "message": "x"}}
     draft.after["source"] = copy.deepcopy(draft.before["source"])
     draft.calls["target"] = draft.calls["target"][:4]
+    draft.power = {"source": [*draft.power["source"], powered(VM, 70, "Running")], "target": []}
     draft.calls["source"] += [
         call("VM.start", 70, f"ref-{VM}"),
         call("VM.set_blocked_operations", 72, f"ref-{VM}", {"clone": "theirs"}),
@@ -102,6 +106,10 @@ def given_back(*, on_failure: str = "keep") -> Draft:
 def call(method: str, at: float, *args: Any) -> Json:
     """One that took a second."""
     return {"method": method, "args": list(args), "started": float(at), "ended": at + 1.0, "error": None}
+
+
+def powered(vm: str, at: float, state: str, own_state: str = "its own") -> Json:
+    return {"time": float(at), "vm": vm, "power_state": state, "own_state": own_state}
 
 
 def snapshot(uuid: str, **changes: Any) -> Json:
@@ -148,9 +156,7 @@ def _vm(uuid: str, power_state: str, **changes: Any) -> Json:
         "ha_restart_priority": "restart",
         "name_description": "as it was",
         "is_a_template": False,
-        "NVRAM": {"EFI-variables": "x"},
-        "platform": {"timeoffset": "7"},
-        "VTPMs": [],
+        "own_state": "its own",
         "vbds": vbds,
     }
     return record | changes
@@ -195,14 +201,12 @@ def _source_calls() -> list[Json]:
 def _target_calls(asked: Asked) -> list[Json]:
     ref = f"ref-{TARGET}"
     ours = {"xo_warmig:migration": ID}
-    created = {"is_a_template": True, "other_config": ours, "ha_restart_priority": "", "NVRAM": {}, "platform": {}}
+    created = {"is_a_template": True, "other_config": ours, "ha_restart_priority": ""}
     made = [
         call("VM.create", 10, created),
         call("VM.set_blocked_operations", 12, ref, dict(UNTIL_WHOLE)),
         call("VM.set_is_a_template", 14, ref, False),
         call("VBD.create", 16, {"VM": ref, "type": "Disk"}),
-        call("VM.set_NVRAM", 50, ref, {"EFI-variables": "x"}),
-        call("VM.set_platform", 52, ref, {"timeoffset": "7"}),
         call("VM.set_blocked_operations", 60, ref, {}),
     ]
     started = [call("VM.start", 62, ref, False, False), call("VM.set_ha_restart_priority", 85, ref, "restart")]

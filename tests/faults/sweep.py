@@ -67,8 +67,8 @@ class Point(msgspec.Struct, frozen=True):
 
     @property
     def stratum(self) -> tuple[str, ...]:
-        """Points that are alike: of one variant, with the same names."""
-        return (self.variant, self.incident.partition("@")[0], *(strike.rpartition(":")[0] for strike in self.strikes))
+        """Points that are alike: with the same names, whatever the variant."""
+        return (self.incident.partition("@")[0], *(strike.rpartition(":")[0] for strike in self.strikes))
 
 
 def parse_point(text: str) -> Point:
@@ -94,7 +94,7 @@ def points_of(variant: str, passed: Sequence[str]) -> list[Point]:
 
 
 def chosen(points: Iterable[Point], count: int) -> list[Point]:
-    """So many, one of each stratum first, by the fixed seed."""
+    """So many, one of each stratum first, by the fixed seed. Which variants they are of is left to chance."""
     chance = random.Random(SEED)
     strata: dict[tuple[str, ...], list[Point]] = defaultdict(list)
     for point in points:

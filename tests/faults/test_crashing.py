@@ -108,4 +108,6 @@ def test_a_strike_comes_at_its_point(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_point_is_read_as_it_is_written() -> None:
     point = Point("started", ("before target VM.create:1", "after commit dbos.sqlite:12"))
     assert parse_point(str(point)) == point
-    assert point.stratum == ("started", "before target VM.create", "after commit dbos.sqlite")
+    assert point.stratum == ("", "before target VM.create", "after commit dbos.sqlite")
+    struck = Point("left-halted", ("after source finish:2",), "kill-source")
+    assert parse_point(str(struck)) == struck

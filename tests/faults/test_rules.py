@@ -18,6 +18,7 @@ from tests.faults.stories import (
     call,
     given_back,
     moved,
+    powered,
     snapshot,
     task,
 )
@@ -36,10 +37,6 @@ def without(name: str, blocks: dict[str, str] = OURS) -> dict[str, str]:
     return {operation: text for operation, text in blocks.items() if operation != name}
 
 
-def drop_call(draft: Draft, side: str, method: str) -> None:
-    draft.calls[side] = [each for each in draft.calls[side] if each["method"] != method]
-
-
 def change_call(draft: Draft, side: str, method: str, **changes: Any) -> None:
     for each in draft.calls[side]:
         if each["method"] == method:
@@ -50,19 +47,25 @@ def drop_event(draft: Draft, kind: str) -> None:
     draft.events = [each for each in draft.events if each["event"]["type"] != kind]
 
 
-def power(vm: str, *changes: tuple[float, str]) -> list[dict[str, Any]]:
-    return [{"number": 1, "time": time, "vm": vm, "power_state": state} for time, state in changes]
+def by_calls(draft: Draft) -> Draft:
+    """Its traces have no power states, so that calls must tell."""
+    draft.power = {"source": [], "target": []}
+    return draft
 
 
 # The rule that must be named, the migration that is spoiled, and how.
 SPOILED: dict[str, tuple[str, str, Spoil]] = {
     "another end": ("END", "started", lambda d: setattr(d, "expected", ("failed",))),
     "no target": ("END", "started", lambda d: d.remove("target", TARGET)),
-    "both live, by calls": ("R1", "started", lambda d: d.calls["source"].append(call("VM.start", 70, SOURCE))),
+    "both live, by calls": (
+        "R1",
+        "started",
+        lambda d: by_calls(d).calls["source"].append(call("VM.start", 70, SOURCE)),
+    ),
     "both live, by power": (
         "R1",
         "started",
-        lambda d: d.power.update(source=power(VM, (64, "Halted")), target=power(TARGET, (63, "Running"))),
+        lambda d: d.power.update(source=[powered(VM, 64, "Halted")]),
     ),
     "both live in the end": ("R1", "started", lambda d: d.vm("source", VM).update(power_state="Running")),
     "shut down unblocked": (
@@ -99,7 +102,7 @@ SPOILED: dict[str, tuple[str, str, Spoil]] = {
     "target started while the source shut down": (
         "R1",
         "left halted",
-        lambda d: change_call(d, "source", "VM.clean_shutdown", ended=61.5),
+        lambda d: d.power.update(source=[powered(VM, 61.5, "Halted")]),
     ),
     "target started unasked": (
         "R1",
@@ -155,7 +158,7 @@ SPOILED: dict[str, tuple[str, str, Spoil]] = {
     "started again with the target live": (
         "R5",
         "kept",
-        lambda d: d.calls["target"].append(call("VM.start", 65, COPY)),
+        lambda d: d.power["target"].append(powered(TARGET, 65, "Running")),
     ),
     "nothing kept": ("R6", "kept", lambda d: drop_event(d, "copyKept")),
     "kept copy gone": ("R6", "kept", lambda d: d.remove("target", f"{TARGET}-disk-0")),
@@ -249,10 +252,17 @@ SPOILED: dict[str, tuple[str, str, Spoil]] = {
         "started",
         lambda d: d.transfers["target"].append(d.transfers["target"][0] | {"ended": 70.0}),
     ),
-    "NVRAM not carried": ("STATE", "started", lambda d: drop_call(d, "target", "VM.set_NVRAM")),
-    "NVRAM carried too late": ("STATE", "started", lambda d: change_call(d, "target", "VM.set_NVRAM", ended=63.0)),
-    "time offset not carried": ("STATE", "left halted", lambda d: d.vm("target", TARGET).update(platform={})),
-    "vTPM not carried": ("STATE", "started", lambda d: d.vm("source", VM).update(vtpm_contents="x")),
+    "own state not carried": (
+        "STATE",
+        "started",
+        lambda d: d.power.update(target=[powered(TARGET, 62, "Running", "older")]),
+    ),
+    "own state not carried to a target left halted": (
+        "STATE",
+        "left halted",
+        lambda d: d.vm("target", TARGET).update(own_state="older"),
+    ),
+    "own state not known": ("STATE", "left halted", lambda d: d.vm("target", TARGET).pop("own_state")),
     "task left": ("TASKS", "started", lambda d: d.after["target"]["tasks"].append(task(f"disk {TARGET}-disk-0"))),
 }
 
@@ -260,6 +270,18 @@ SPOILED: dict[str, tuple[str, str, Spoil]] = {
 @pytest.mark.parametrize("name", GOOD)
 def test_a_migration_that_keeps_all_rules_passes(name: str) -> None:
     assert_rules(GOOD[name]().story())
+
+
+@pytest.mark.parametrize("name", ["started", "kept"])
+def test_calls_tell_who_is_live_where_power_states_do_not(name: str) -> None:
+    draft = GOOD[name]()
+    states = draft.story()
+    calls = by_calls(draft).story()
+    for side in ("source", "target"):
+        assert len(states.live(side)) == len(calls.live(side))
+        assert [len(set(stretch) - {float("inf"), float("-inf")}) for stretch in calls.live(side)] == [
+            len(set(stretch) - {float("inf"), float("-inf")}) for stretch in states.live(side)
+        ]
 
 
 @pytest.mark.parametrize("name", SPOILED)
