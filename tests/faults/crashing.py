@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 
-from tests.faults.points import Orders, Points
+from tests.faults.points import Orders, Passing, Points
 from xo_warmig import cli
 from xo_warmig.engine.settings import Settings
 from xo_warmig.xapi import server
@@ -42,7 +42,7 @@ def run(orders: Orders, address: str, port: int, state_dir: Path) -> None:
     cli.main(["serve", "--json", "--address", address, "--port", str(port), "--state-dir", str(state_dir)])
 
 
-def mark_calls(points: Points) -> None:
+def mark_calls(points: Passing) -> None:
     """Before and after every call that may change something; before, the pool has not heard of it."""
     plain = Connection.call_now
 
@@ -59,7 +59,7 @@ def mark_calls(points: Points) -> None:
     Connection.call_now = call_now  # type: ignore[method-assign]
 
 
-def mark_transfers(points: Points) -> None:
+def mark_transfers(points: Passing) -> None:
     """Before and after each opening, and each end."""
     for owner, name in (
         (Transfers, "open_export"),
@@ -70,7 +70,7 @@ def mark_transfers(points: Points) -> None:
         setattr(owner, name, _marked(points, getattr(owner, name), name))
 
 
-def _marked(points: Points, plain: Callable[..., Awaitable[Any]], name: str) -> Callable[..., Awaitable[Any]]:
+def _marked(points: Passing, plain: Callable[..., Awaitable[Any]], name: str) -> Callable[..., Awaitable[Any]]:
     @functools.wraps(plain)
     async def marked(self: Any, *arguments: Any, **named: Any) -> Any:
         pool = self._connection.pool_name
@@ -83,7 +83,7 @@ def _marked(points: Points, plain: Callable[..., Awaitable[Any]], name: str) -> 
     return marked
 
 
-def mark_commits(points: Points) -> None:
+def mark_commits(points: Passing) -> None:
     """Before and after every commit that has something to commit, by the name of the file."""
     plain: Callable[[SQLiteDialect, Any], None] = SQLiteDialect.do_commit
 

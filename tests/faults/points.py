@@ -9,6 +9,7 @@ import signal
 import threading
 from collections import Counter
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -24,6 +25,14 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     passed: str
     strike_at: str = ""
     strike: str = "kill"
+
+
+class Passing(Protocol):
+    """What is told of points."""
+
+    def passing(self, name: str) -> None:
+        """The server is at this point now."""
+        ...
 
 
 class Points:

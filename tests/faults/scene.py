@@ -33,12 +33,16 @@ _numbers = itertools.count(1)
 
 
 class Variant(msgspec.Struct, frozen=True, kw_only=True):
-    """A way that a migration goes: its parameters, faults on the target's pool, and the end that must come."""
+    """A way that a migration goes: its parameters, faults on the target's pool, and the end that must come.
+
+    ``user_snapshot``: the source has a snapshot that is its user's.
+    """
 
     name: str
     parameters: dict[str, Any]
     expected: tuple[str, ...] = ("done",)
     faults: tuple[dict[str, Any], ...] = ()
+    user_snapshot: bool = False
 
     @property
     def asked(self) -> Asked:
@@ -125,10 +129,16 @@ class Migration:
 
     async def begin(self) -> None:
         """Look, and let the guest write."""
+        if self.variant.user_snapshot:
+            await asyncio.to_thread(self._take_users_snapshot)
         self.since = Sides(*[await asyncio.to_thread(watcher.mark) for watcher in self.watchers])
         self._before = await self._looks(hashed=True)
         await self.let_write()
         self._lap("before")
+
+    def _take_users_snapshot(self) -> None:
+        session = self.watchers.source.session
+        session.call("VM.snapshot", session.call("VM.get_by_uuid", self.vm), f"{self.name} the user's own", [])
 
     async def let_write(self) -> None:
         """The guest writes, if the source runs."""
@@ -189,17 +199,16 @@ class Migration:
 
     async def follow(self) -> None:
         """Ask for the migration unless it has ended, and see it end; its report and events are kept."""
-        async with self.server.client() as client:
+        async with asyncio.timeout(_PATIENCE_SECONDS), self.server.client() as client:
             await connected(client)
             report = await self._report(client)
             refusal: CallFailed | None = None
             if report is None or report["phase"] not in ENDS:
                 self.server.armed.touch()
                 refusal = await self._ask(client)  # again joins the one that runs
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                while (report := await self._report(client)) is None or report["phase"] not in ENDS:
-                    assert report is not None, f"the migration is not known after it was asked for: {refusal}"
-                    await asyncio.sleep(_LOOK_SECONDS)
+            while (report := await self._report(client)) is None or report["phase"] not in ENDS:
+                assert report is not None, f"the migration is not known after it was asked for: {refusal}"
+                await asyncio.sleep(_LOOK_SECONDS)
             if report["phase"] == "done" and not self.variant.asked.delete:
                 again = await client.call("vm.warmMigration", **self._parameters)
                 assert again == report["targetVm"], "the call again answers what was recorded"

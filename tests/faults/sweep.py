@@ -1,22 +1,21 @@
 """Sweeps: the points of good migrations, a choice among them by a seed, and many struck migrations side by side."""
 
 import asyncio
-import itertools
 import random
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
 
+from tests.faults.choosing import SEED, Point, points_of
 from tests.faults.incidents import incident_of
 from tests.faults.points import numbered
 from tests.faults.rules import assert_rules
 from tests.faults.scene import LOST, Migration, Scene, Variant, scene_of
 from tests.faults.servers import Nursery
 
-SEED = 20
 LANES = 4  # migrations at once: two cores, and much of each is waiting
 SCENE_VMS = 24
 STRANDS = 2  # pairs of pools at once, where each migration needs a pair to itself
@@ -41,7 +40,11 @@ VARIANTS = {
     variant.name: variant
     for variant in (
         Variant(name="started", parameters=_KEPT),
-        Variant(name="left-halted", parameters={"startDestinationVm": False, "deleteSourceVm": False}),
+        Variant(
+            name="left-halted",
+            parameters={"startDestinationVm": False, "deleteSourceVm": False},
+            user_snapshot=True,
+        ),
         Variant(name="deleted", parameters={"startDestinationVm": True, "deleteSourceVm": True}),
         # Both go back with the source halted: one when the target's start is refused, one before it was asked for.
         Variant(name="refused-kept", parameters=_KEPT, expected=("failed",), faults=(_NO_START,)),
@@ -52,32 +55,6 @@ VARIANTS = {
 }
 
 
-class Point(msgspec.Struct, frozen=True):
-    """Where a migration is struck: its variant, and one point after the other, each ``name:nth``.
-
-    With an incident (see ``incidents``) it is that which happens there, and the server is not killed.
-    """
-
-    variant: str
-    strikes: tuple[str, ...]
-    incident: str = ""
-
-    def __str__(self) -> str:
-        return "/".join((self.variant, *([self.incident] if self.incident else []), *self.strikes))
-
-    @property
-    def stratum(self) -> tuple[str, ...]:
-        """Points that are alike: with the same names, whatever the variant."""
-        return (self.incident.partition("@")[0], *(strike.rpartition(":")[0] for strike in self.strikes))
-
-
-def parse_point(text: str) -> Point:
-    """What ``str`` made of it."""
-    variant, *strikes = text.split("/")
-    incident = strikes.pop(0) if strikes[0].startswith(("kill-", "cut@")) else ""
-    return Point(variant, tuple(strikes), incident)
-
-
 class Result(msgspec.Struct, frozen=True):
     """What came of one struck migration. ``failure`` is empty when all rules hold; ``reached``: all strikes were."""
 
@@ -86,25 +63,6 @@ class Result(msgspec.Struct, frozen=True):
     reached: bool
     failure: str
     seconds: dict[str, float]
-
-
-def points_of(variant: str, passed: Sequence[str]) -> list[Point]:
-    """Every point that a good migration passed."""
-    return [Point(variant, (name,)) for name in numbered(list(passed))]
-
-
-def chosen(points: Iterable[Point], count: int) -> list[Point]:
-    """So many, one of each stratum first, by the fixed seed. Which variants they are of is left to chance."""
-    chance = random.Random(SEED)
-    strata: dict[tuple[str, ...], list[Point]] = defaultdict(list)
-    for point in points:
-        strata[point.stratum].append(point)
-    for members in strata.values():
-        chance.shuffle(members)
-    order = sorted(strata)
-    chance.shuffle(order)
-    rounds = itertools.zip_longest(*(strata[key] for key in order))
-    return [point for turn in rounds for point in turn if point is not None][:count]
 
 
 async def good_points(nursery: Nursery, directory: Path, variants: Iterable[Variant]) -> dict[str, list[Point]]:
@@ -119,9 +77,6 @@ async def good_points(nursery: Nursery, directory: Path, variants: Iterable[Vari
             migration.server.forget()
             found[variant.name] = points_of(variant.name, told.passed[0])
     return found
-
-
-Strike = Callable[[Migration, Point], Awaitable[Result]]
 
 
 async def strike(migration: Migration, point: Point) -> Result:
@@ -186,6 +141,24 @@ async def _in_lanes(scene: Scene, points: Sequence[Point], lanes: int) -> list[R
 
     await asyncio.gather(*(lane() for _ in range(min(lanes, len(points)))))
     return results
+
+
+async def twice(nursery: Nursery, directory: Path, first: list[Point], seconds: int) -> list[Point]:
+    """Pairs: each of these points, and so many of those that the server passes which recovers from it."""
+    chance = random.Random(SEED)
+    found: list[Point] = []
+    for number, point in enumerate(first):
+        async with scene_of(nursery, directory / f"recovering-{number}", 1) as scene:
+            await scene.arm(VARIANTS[point.variant])
+            migration = scene.migration(VARIANTS[point.variant])
+            told = await migration.carry_out(point.strikes)
+            assert_rules(told.story)
+            assert told.struck, f"{point} was not reached"
+            recovering = numbered(told.passed[1])
+            assert recovering, f"the server that recovers from {point} passes no point"
+            some = chance.sample(recovering, min(seconds, len(recovering)))
+            found += [Point(point.variant, (*point.strikes, second)) for second in some]
+    return found
 
 
 def summary(results: Sequence[Result], began: float) -> str:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.choosing import SEED, Point, chosen
 from tests.faults.servers import Nursery
-from tests.faults.sweep import SEED, VARIANTS, Point, chosen, good_points, summary, sweep
+from tests.faults.sweep import VARIANTS, good_points, summary, sweep
 
 COUNT = 80
 # Fewer points than a good migration is known to have: then something is done that no point sees.

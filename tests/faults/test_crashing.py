@@ -1,16 +1,22 @@
 """Servers that are struck: the points that they pass, the strike, and what a good migration looks like without one."""
 
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy
+from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 
+from tests.faults.choosing import Point, parse_point
+from tests.faults.crashing import mark_commits
 from tests.faults.points import Orders, Passed, Points, numbered, read_passed
 from tests.faults.rules import assert_rules
 from tests.faults.scene import Scene, scene_of
 from tests.faults.servers import Nursery, Server
-from tests.faults.sweep import VARIANTS, Point, parse_point
+from tests.faults.sweep import VARIANTS
 
 EFFECTS = (
     "target VM.create",
@@ -111,3 +117,67 @@ def test_a_point_is_read_as_it_is_written() -> None:
     assert point.stratum == ("", "before target VM.create", "after commit dbos.sqlite")
     struck = Point("left-halted", ("after source finish:2",), "kill-source")
     assert parse_point(str(struck)) == struck
+
+
+class Noted:
+    """Takes the place of points."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def passing(self, name: str) -> None:
+        self.names.append(name)
+
+
+def test_a_commit_is_a_point_when_there_is_something_to_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the name of its file, whoever opened it."""
+    monkeypatch.setattr(SQLiteDialect, "do_commit", SQLiteDialect.do_commit)
+    noted = Noted()
+    mark_commits(noted)
+    database = sqlalchemy.create_engine(f"sqlite:///{tmp_path}/store.sqlite")
+    with database.begin() as connection:
+        connection.execute(sqlalchemy.text("create table facts (number integer)"))
+        connection.execute(sqlalchemy.text("insert into facts values (1)"))
+    noted.names.clear()
+    with database.begin() as connection:
+        connection.execute(sqlalchemy.text("select * from facts"))
+    assert noted.names == []
+    with database.begin() as connection:
+        connection.execute(sqlalchemy.text("insert into facts values (2)"))
+    assert noted.names == ["before commit store.sqlite", "after commit store.sqlite"]
+    database.dispose()
+
+
+def test_the_engine_commits_at_points(tmp_path: Path) -> None:
+    """The library of durable workflows commits where points see it: each step of a workflow at least once."""
+    program = """
+import sys
+from pathlib import Path
+from dbos import DBOS
+from tests.faults.crashing import mark_commits
+
+class Noted:
+    def __init__(self): self.names = []
+    def passing(self, name): self.names.append(name)
+
+noted = Noted()
+mark_commits(noted)
+DBOS(config={"name": "points", "system_database_url": f"sqlite:///{sys.argv[1]}/engine.sqlite"})
+
+@DBOS.step()
+def step(): return 1
+
+@DBOS.workflow()
+def workflow(): return [step() for _ in range(3)]
+
+DBOS.launch()
+noted.names.clear()
+workflow()
+print(noted.names.count("before commit engine.sqlite"), noted.names.count("after commit engine.sqlite"))
+DBOS.destroy()
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True, timeout=60
+    )
+    before, after = (int(word) for word in ran.stdout.split()[-2:])
+    assert before == after >= 4, "one for each step, one for the workflow"

@@ -2,32 +2,16 @@
 
 import random
 import time
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.faults.choosing import SEED, chosen, cuts, kills
 from tests.faults.servers import Nursery
-from tests.faults.sweep import SEED, VARIANTS, Point, chosen, good_points, summary, sweep
+from tests.faults.sweep import VARIANTS, good_points, summary, sweep
 
 KILLS, CUTS = 12, 8
-OPENINGS = ("open_export", "open_import")
-# Less than the shortest transfer of the migrations here has: a final pass with one changed cluster for each disk.
-MOST_BYTES = 64 << 10
 MOST_NOT_REACHED = 3
-SIDES = ("source", "target")
-
-
-def kills(points: Iterable[Point]) -> list[Point]:
-    """Each pool's process killed at each point."""
-    return [Point(point.variant, point.strikes, f"kill-{side}") for point in points for side in SIDES]
-
-
-def cuts(points: Sequence[Point], chance: random.Random) -> list[Point]:
-    """Each transfer cut at a byte of its own."""
-    names = {point: point.strikes[0].rpartition(":")[0] for point in points}
-    opening = [point for point, name in names.items() if name.startswith("before") and name.endswith(OPENINGS)]
-    return [Point(point.variant, point.strikes, f"cut@{chance.randrange(1, MOST_BYTES)}") for point in opening]
 
 
 @pytest.mark.timeout(600)
