@@ -2,13 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check schemas bench clean
+.PHONY: demo test sweep check schemas bench clean
 
 demo: .venv/.run
 	@$(BIN)/xo-warmig demo
 
 test: .venv/.dev .made/system .made/node
 	$(BIN)/python -m pytest $(TESTS)
+
+# Every point of tests/faults: the server killed there and started again. POINTS names single ones, as the sweep prints them.
+sweep: .venv/.dev .made/system
+	$(BIN)/python -m tests.faults $(POINTS)
 
 check: .venv/.dev
 	$(BIN)/ruff check .

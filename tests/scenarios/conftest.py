@@ -3,9 +3,7 @@
 import asyncio
 import json
 import os
-import ssl
 import sys
-import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -13,23 +11,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.pools import control
 from xo_warmig.app import running
 from xo_warmig.client import Client, connect
 from xo_warmig.config import Config
 from xo_warmig.model.units import MIB
 from xo_warmig.simulator.launch import Pool, Site, start_site
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, PoolConfig, SiteConfig, VmConfig
-
-UNVERIFIED = ssl.create_default_context()
-UNVERIFIED.check_hostname, UNVERIFIED.verify_mode = False, ssl.CERT_NONE
-
-
-def control(pool: Pool, path: str, **order: Any) -> Any:
-    """Ask the pool's ``/_sim/``: a GET without an order, a POST with one."""
-    body = json.dumps(order).encode() if order else None
-    request = urllib.request.Request(f"{pool.url}/_sim/{path}", data=body)
-    with urllib.request.urlopen(request, timeout=60, context=UNVERIFIED) as response:
-        return json.load(response)
 
 
 class World:

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.pools import tiny_vm
 from xo_warmig.client import CallFailed
 from xo_warmig.engine.settings import Settings
 from xo_warmig.model.units import GIB, MIB
-from xo_warmig.simulator.site import DiskConfig, GuestConfig, VmConfig
 
 World = Any
 Worlds = Callable[..., Any]
@@ -58,13 +58,6 @@ class Point(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.side} {self.name} {self.nth} {self.strike}"
-
-
-def tiny_vm(name: str, *, memory_bytes: int = 256 * MIB) -> VmConfig:
-    """Two disks of little, and a guest that writes on both once it is told to."""
-    guest = GuestConfig(kind="blocks", rate=0, span=2 * MIB, disks=[0, 1])
-    disks = [DiskConfig(size_bytes=8 * MIB, allocated_bytes=2 * MIB), DiskConfig(size_bytes=6 * MIB)]
-    return VmConfig(name_label=name, disks=disks, guest=guest, memory_bytes=memory_bytes)
 
 
 def pool_of(world: World, side: str) -> Any:

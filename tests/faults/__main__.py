@@ -1,0 +1,50 @@
+"""``python -m tests.faults``: all sweeps whole; with ``servers``, ``pools`` or ``double`` that one; with points those.
+
+``servers`` kills the server at every point; ``pools`` kills either pool there, and cuts each transfer; ``double`` kills the recovering
+server again, at some of its points.
+"""
+
+import asyncio
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.faults.choosing import SEED, Point, chosen, cuts, kills, parse_point
+from tests.faults.servers import Nursery, nursery
+from tests.faults.sweep import VARIANTS, good_points, summary, sweep, twice
+
+SWEEPS = ("servers", "pools", "double")
+FIRST, SECOND = 40, 4
+
+
+async def _main(words: list[str]) -> int:
+    began = time.monotonic()
+    with (
+        nursery() as servers,
+        tempfile.TemporaryDirectory(prefix="xo-warmig-sweep-", ignore_cleanup_errors=True) as place,
+    ):
+        named = [parse_point(word) for word in words if word not in SWEEPS]
+        points = named or await _points(
+            servers, Path(place), [word for word in words if word in SWEEPS] or list(SWEEPS)
+        )
+        results = await sweep(servers, Path(place), points)
+    print(f"seed {SEED}: {summary(results, began)}")
+    return 1 if any(result.failure for result in results) else 0
+
+
+async def _points(servers: Nursery, place: Path, sweeps: list[str]) -> list[Point]:
+    found = await good_points(servers, place / "good", VARIANTS.values())
+    print({name: len(members) for name, members in found.items()}, flush=True)
+    good = [point for members in found.values() for point in members]
+    points = good if "servers" in sweeps else []
+    if "pools" in sweeps:
+        points = points + kills(good) + cuts(good, random.Random(SEED))
+    if "double" in sweeps:
+        points = points + await twice(servers, place, chosen(good, FIRST), SECOND)
+    return points
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(_main(sys.argv[1:])))

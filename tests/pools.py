@@ -1,0 +1,50 @@
+"""What tests ask of simulated pools from outside: their ``/_sim/`` pages, XAPI sessions of the tests' own, and VMs of little."""
+
+import json
+import ssl
+import urllib.request
+from typing import Any
+
+from xo_warmig.model.units import MIB
+from xo_warmig.simulator.launch import Pool
+from xo_warmig.simulator.site import DiskConfig, GuestConfig, VmConfig
+
+UNVERIFIED = ssl.create_default_context()
+UNVERIFIED.check_hostname, UNVERIFIED.verify_mode = False, ssl.CERT_NONE
+
+
+def control(pool: Pool, path: str, **order: Any) -> Any:
+    """Ask the pool's ``/_sim/``: a GET without an order, a POST with one."""
+    body = json.dumps(order).encode() if order else None
+    request = urllib.request.Request(f"{pool.url}/_sim/{path}", data=body)
+    with urllib.request.urlopen(request, timeout=60, context=UNVERIFIED) as response:
+        return json.load(response)
+
+
+class XapiSession:
+    """A session of the test's own, over JSON-RPC. What it asks no migration asks, so no fault strikes it."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._url = f"{pool.url}/jsonrpc"
+        self._session = self._send("session.login_with_password", pool.username, pool.password, "1.0", "eyes")
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """The result. LookupError with XAPI's code and parameters when it refuses."""
+        return self._send(method, self._session, *arguments)
+
+    def _send(self, method: str, *params: Any) -> Any:
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
+        request = urllib.request.Request(self._url, data=body)
+        with urllib.request.urlopen(request, timeout=60, context=UNVERIFIED) as response:
+            answer = json.load(response)
+        if (error := answer.get("error")) is not None:
+            raise LookupError(error["message"], *error.get("data", []))
+        return answer["result"]
+
+
+def tiny_vm(name: str, *, memory_bytes: int = 256 * MIB, **changes: Any) -> VmConfig:
+    """Two disks of little, and a guest that writes on both once it is told to."""
+    guest = GuestConfig(kind="blocks", rate=0, span=2 * MIB, disks=[0, 1])
+    disks = [DiskConfig(size_bytes=8 * MIB, allocated_bytes=2 * MIB), DiskConfig(size_bytes=6 * MIB)]
+    fields: dict[str, Any] = {"name_label": name, "disks": disks, "guest": guest, "memory_bytes": memory_bytes}
+    return VmConfig(**(fields | changes))
