@@ -1,108 +1,42 @@
 """The copy loop between streams in memory: what arrives, what is left out, and how it ends when something breaks."""
 
 import asyncio
-import random
 import threading
-from collections.abc import Sequence
-from uuid import UUID
 
 import pytest
+import xxhash
 
+from tests.disks.memory import PARENT, SIZE, MemorySink, MemorySinks, MemorySource, content, vhd
+from xo_warmig.disks.budget import MOST_COPIES, MOST_IN_ALL
 from xo_warmig.disks.copy import BUDGET, CopyResult, copy_vhd
 from xo_warmig.disks.meter import Meter
-from xo_warmig.disks.pipe import MOST_IN_ALL
-from xo_warmig.errors import FormatError, TransferError
-from xo_warmig.formats.sparse import SparsePiece, sparse_reader
-from xo_warmig.formats.vhd import BLOCK_BYTES, Parent, VhdWriter
+from xo_warmig.disks.order import CopyOrder
+from xo_warmig.disks.sent import SentLog
+from xo_warmig.errors import FormatError, SafetyError, TransferError
+from xo_warmig.formats.vhd import BLOCK_BYTES
+from xo_warmig.model.passes import Mark
 from xo_warmig.model.units import KIB, MIB
-
-SIZE = 16 * MIB
-UNIQUE = UUID(int=7)
-PARENT = Parent(unique_id=UUID(int=8), name="base", timestamp=0)
-
-
-class MemorySource:
-    """A stream that was recorded; ``hang`` makes it block at its end until it is closed."""
-
-    def __init__(self, data: bytes, *, hang: bool = False) -> None:
-        self._data, self._at = memoryview(data), 0
-        self._closed = threading.Event()
-        self._hang = hang
-
-    def readinto(self, view: memoryview) -> int:
-        part = self._data[self._at : self._at + len(view)]
-        view[: len(part)] = part
-        self._at += len(part)
-        if len(part) < len(view) and self._hang:
-            self._closed.wait(10)
-            raise TransferError("closed", evidence={"side": "source"})
-        return len(part)
-
-    def close(self) -> None:
-        self._closed.set()
-
-
-class MemorySink:
-    """Keeps what it is sent; ``breaks_after`` bytes it fails."""
-
-    def __init__(self, *, breaks_after: int | None = None) -> None:
-        self.data = bytearray()
-        self.closed = False
-        self._breaks_after = breaks_after
-
-    def writev(self, buffers: Sequence[bytes | bytearray | memoryview]) -> None:
-        for buffer in buffers:
-            self.data += buffer
-        if self._breaks_after is not None and len(self.data) > self._breaks_after:
-            raise TransferError("the target hung up", evidence={"side": "target"})
-
-    def close(self) -> None:
-        self.closed = True
-
-    def pieces(self) -> list[SparsePiece]:
-        reader = sparse_reader(SIZE)
-        pieces = reader.feed(bytes(self.data))
-        assert reader.done
-        assert reader.unused == b""
-        return pieces
-
-    def disk(self, content: bytes = bytes(SIZE)) -> bytes:
-        """``content`` after the sent pieces were written over it."""
-        disk = bytearray(content)
-        for offset, data in self.pieces():
-            disk[offset : offset + len(data)] = data
-        return bytes(disk)
-
-
-def content(blocks: Sequence[int], *, zero_from: int = BLOCK_BYTES) -> bytes:
-    """A disk with random data in these blocks, zeros in each from ``zero_from`` on."""
-    disk = bytearray(SIZE)
-    for block in blocks:
-        data = random.Random(block).randbytes(zero_from)
-        disk[block * BLOCK_BYTES : block * BLOCK_BYTES + zero_from] = data
-    return bytes(disk)
-
-
-def vhd(disk: bytes, blocks: Sequence[int], *, parent: Parent | None = None) -> bytes:
-    writer = VhdWriter(len(disk), blocks, unique_id=UNIQUE, parent=parent)
-    return b"".join(writer.stream(lambda block: disk[block * BLOCK_BYTES : (block + 1) * BLOCK_BYTES]))
 
 
 async def run(
     source: MemorySource, sink: MemorySink, *, differencing: bool = False, skip_zeros: bool = True, size: int = SIZE
 ) -> tuple[CopyResult, Meter]:
     meter = Meter()
-    result = await copy_vhd(
-        source, sink, virtual_size_bytes=size, differencing=differencing, skip_zeros=skip_zeros, meter=meter
-    )
+    order = CopyOrder(size, differencing=differencing, skip_zeros=skip_zeros)
+    result = await copy_vhd(source, MemorySinks([sink]), order, sent=SentLog(Mark()), meter=meter)
     return result, meter
 
 
 def budget_is_whole() -> bool:
-    """Every buffer was given back."""
-    taken = [BUDGET.take() for _ in range(MOST_IN_ALL)]
-    for buffer in taken:
-        BUDGET.give_back(buffer)
+    """Every buffer was given back, and every place."""
+    places = [BUDGET.enter() for _ in range(MOST_COPIES)]
+    shares = [place.result(timeout=1) for place in places]
+    buffers = [[share.take() for _ in range(2)] for share in shares[: MOST_IN_ALL - MOST_COPIES]]
+    alone = [share.take() for share in shares[MOST_IN_ALL - MOST_COPIES :]]
+    for share, taken in zip(shares, [*buffers, *([each] for each in alone)], strict=True):
+        for buffer in taken:
+            share.give_back(buffer)
+        share.leave()
     return True
 
 
@@ -164,8 +98,8 @@ async def test_a_stream_that_ends_early_never_ends_the_target_well(missing: int)
     with pytest.raises(TransferError) as failed:
         await run(MemorySource(stream[:-missing]), sink)
     assert failed.value.evidence["side"] == "source"
-    assert sink.closed
-    assert not bytes(sink.data).endswith(bytes(12))
+    assert sink.closed or not sink.data
+    assert not sink.ended
     assert budget_is_whole()
 
 
@@ -197,3 +131,133 @@ async def test_cancelling_closes_both_streams_and_ends_both_threads() -> None:
     assert sink.closed
     assert threading.active_count() <= before + 1
     assert budget_is_whole()
+
+
+async def copy(stream: bytes, sinks: MemorySinks, order: CopyOrder, mark: Mark | None = None) -> tuple[SentLog, Meter]:
+    sent, meter = SentLog(mark or Mark()), Meter()
+    await copy_vhd(MemorySource(stream), sinks, order, sent=sent, meter=meter)
+    return sent, meter
+
+
+FULL = CopyOrder(SIZE, differencing=False, skip_zeros=True)
+
+
+async def test_a_copy_is_cut_into_slices_at_pieces() -> None:
+    """Each import gets its end marker; together they bring the disk. No slice is opened for nothing."""
+    disk = content(range(6))
+    sinks = [MemorySink() for _ in range(3)]
+    given = MemorySinks(sinks)
+    sent, meter = await copy(vhd(disk, range(6)), given, FULL._replace(slice_bytes=3 * MIB))
+    assert given.given == 3
+    arrived = bytes(SIZE)
+    for sink in sinks:
+        assert len(sink.pieces()) == 2
+        arrived = sink.disk(arrived)
+    assert arrived == disk
+    assert sent.sent == 12 * MIB
+    assert meter.done_bytes == meter.total_bytes == meter.written_bytes == 12 * MIB
+    assert budget_is_whole()
+
+
+async def test_a_slice_ends_by_time_too() -> None:
+    """But not before it took anything."""
+    sinks = MemorySinks([MemorySink() for _ in range(4)])
+    await copy(vhd(content(range(4)), range(4)), sinks, FULL._replace(slice_seconds=1e-9))
+    assert sinks.given == 4
+
+
+async def test_a_slice_that_is_not_confirmed_ends_the_copy() -> None:
+    """With the piece of the next slice in hand; nothing is lost of the buffers."""
+
+    class Unconfirmed(MemorySinks):
+        async def next(self) -> MemorySink:
+            if self.given:
+                raise TransferError("not written", evidence={"side": "target"})
+            self.given += 1
+            return sink
+
+    sink = MemorySink()
+    with pytest.raises(TransferError, match="not written"):
+        await copy(vhd(content(range(6)), range(6)), Unconfirmed([sink]), FULL._replace(slice_bytes=MIB))
+    assert budget_is_whole()
+
+
+async def test_the_list_is_known_before_the_first_byte_and_may_be_refused() -> None:
+    """R18: what the store says to it decides."""
+
+    class Refusing(MemorySinks):
+        async def first(self, blocks: bytes) -> MemorySink:
+            raise SafetyError(blocks.hex())
+
+    sinks = MemorySinks([MemorySink()])
+    await copy(vhd(content([0, 3, 7]), [7, 0, 3]), sinks, FULL)
+    assert sinks.blocks == bytes([0b10010001])
+    with pytest.raises(SafetyError, match="91"):
+        await copy(vhd(content([0, 3, 7]), [0, 3, 7]), Refusing([]), FULL)
+    assert budget_is_whole()
+
+
+@pytest.mark.parametrize("start", [0, 64 * KIB, 2 * MIB, 5 * MIB + 64 * KIB, 14 * MIB, SIZE - 64 * KIB])
+@pytest.mark.parametrize("zero_unallocated", [False, True])
+async def test_what_lies_below_the_start_is_not_sent(start: int, zero_unallocated: bool) -> None:
+    """A piece that straddles it is cut; what was copied before counts as done; the list is the whole one."""
+    blocks = [0, 2, 3, 7]
+    disk, sinks = content(blocks), MemorySinks([MemorySink()])
+    order = FULL._replace(skip_zeros=False, zero_unallocated=zero_unallocated, start_offset=start)
+    (sink,) = sinks._sinks
+    _, meter = await copy(vhd(disk, blocks), sinks, order, Mark(confirmed=start, sent=start))
+    assert min((piece.offset for piece in sink.pieces()), default=SIZE) >= start
+    assert sink.disk(disk[:start] + bytes(SIZE - start)) == disk
+    assert sinks.blocks == (b"\xff" if zero_unallocated else bytes([0b10110001]))
+    assert meter.done_bytes == meter.total_bytes == (SIZE if zero_unallocated else 4 * BLOCK_BYTES)
+    assert meter.read_bytes == 4 * BLOCK_BYTES
+    assert meter.written_bytes < SIZE or not start
+
+
+@pytest.mark.parametrize("blocks", [[], [0], [7], [3, 4], [1, 6], [6, 1]])
+async def test_what_the_source_does_not_store_is_zeroed_on_a_used_disk(blocks: list[int]) -> None:
+    """R20: whatever the target held before, it is as the source is."""
+    disk = content(blocks)
+    sinks = MemorySinks([MemorySink()])
+    _, meter = await copy(vhd(disk, blocks), sinks, FULL._replace(skip_zeros=False, zero_unallocated=True))
+    assert sinks._sinks[0].disk(b"\xff" * SIZE) == disk
+    assert meter.total_bytes == meter.done_bytes == meter.written_bytes == SIZE
+    assert meter.read_bytes == len(blocks) * BLOCK_BYTES
+    assert budget_is_whole()
+
+
+async def test_what_was_sent_is_hashed_in_order() -> None:
+    """Only what was sent, so ranges of zeros that were left out are not there."""
+    disk = content([1, 2], zero_from=96 * KIB)
+    sent, _ = await copy(vhd(disk, [1, 2]), MemorySinks([MemorySink()]), FULL)
+    mark = sent.mark()
+    assert [(piece.offset, piece.length) for piece in mark.tail] == [(2 * MIB, 128 * KIB), (4 * MIB, 128 * KIB)]
+    for offset, length, xxh3 in [(p.offset, p.length, p.xxh3) for p in mark.tail]:
+        assert xxh3 == xxhash.xxh3_64_intdigest(disk[offset : offset + length])
+    assert mark.sent == 6 * MIB
+
+
+async def test_a_stream_in_another_order_is_copied_but_cannot_be_gone_on_with() -> None:
+    """An offset does not say how far it is."""
+    disk = content([0, 3, 7])
+    sent, _ = await copy(vhd(disk, [7, 0, 3]), MemorySinks([MemorySink()]), FULL)
+    assert sent.mark() == Mark()
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+async def test_a_stall_says_which_side_it_is(side: str) -> None:
+    """The streams do not know."""
+
+    class StalledSource(MemorySource):
+        def readinto(self, view: memoryview) -> int:
+            if side == "source":
+                raise TransferError("no byte")
+            return super().readinto(view)
+
+    class StalledSink(MemorySink):
+        def writev(self, buffers: object) -> None:
+            raise TransferError("no byte")
+
+    with pytest.raises(TransferError) as stalled:
+        await run(StalledSource(vhd(content([0]), [0])), StalledSink())
+    assert stalled.value.evidence["side"] == side

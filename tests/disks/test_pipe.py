@@ -1,10 +1,10 @@
-"""The channel between the threads of a copy, and the budget of buffers."""
+"""The channel between the threads of a copy."""
 
 import threading
 
 import pytest
 
-from xo_warmig.disks.pipe import BUFFER_BYTES, Budget, Channel, Closed
+from xo_warmig.disks.pipe import Channel, Closed
 
 
 def test_items_come_out_in_order_and_then_the_end() -> None:
@@ -53,18 +53,3 @@ def test_a_broken_channel_wakes_both_sides_and_gives_what_was_queued() -> None:
     assert seen == [Closed]
     with pytest.raises(Closed):
         channel.get()
-
-
-def test_the_budget_bounds_the_buffers_of_all_copies() -> None:
-    """A copy waits for a buffer until another gives one back, and buffers are used again."""
-    budget = Budget(1)
-    first = budget.take()
-    assert len(first) == BUFFER_BYTES
-    taken: list[bytearray] = []
-    thread = threading.Thread(target=lambda: taken.append(budget.take()))
-    thread.start()
-    thread.join(0.05)
-    assert not taken
-    budget.give_back(first)
-    thread.join(5)
-    assert taken[0] is first

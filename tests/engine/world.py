@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.engine.fake_pools import BLOCK, FakePool, FakeVdi, FakeVm
-from xo_warmig.disks.copy import CopyResult
+from xo_warmig.disks.copy import CopyResult, Sinks
 from xo_warmig.disks.meter import Meter
+from xo_warmig.disks.order import CopyOrder
+from xo_warmig.disks.sent import SentLog
 from xo_warmig.errors import PoolError, PoolUnreachable, TransferError
 from xo_warmig.model.vm import PowerState
 
@@ -142,17 +144,18 @@ class World:
     async def copy(
         self,
         source: Any,
-        sink: Any,
+        sinks: Sinks,
+        order: CopyOrder,
         *,
-        virtual_size_bytes: int,
-        differencing: bool,
-        skip_zeros: bool,
+        sent: SentLog,
         meter: Meter,
     ) -> CopyResult:
         """Stands in for ``copy_vhd``: block by block, in virtual time."""
         begin = asyncio.get_running_loop().time()
-        assert differencing is (source.base is not None)
+        assert order.differencing is (source.base is not None)
+        skip_zeros = order.skip_zeros
         self.copies.append((source.vdi.uuid, len(source.blocks), skip_zeros))
+        sink: Any = await sinks.first(b"")
         try:
             async with self.call("copy", "begin"):
                 pass

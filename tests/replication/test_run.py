@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from xo_warmig.disks.copy import CopyResult
+from xo_warmig.disks.copy import CopyResult, Sinks
 from xo_warmig.disks.meter import Meter
+from xo_warmig.disks.order import CopyOrder
+from xo_warmig.disks.sent import SentLog
 from xo_warmig.errors import PoolError, TransferError
 from xo_warmig.model.passes import DiskPassPlan, PassKind, PassPlan, Verdict
 from xo_warmig.replication.clock import SystemClock
@@ -59,7 +61,8 @@ class Pools:
         await self.happen(f"import {vdi}")
         return End(self, f"import {vdi}")
 
-    async def copy(self, source: End, sink: End, *, meter: Meter, **_: Any) -> CopyResult:
+    async def copy(self, source: Any, sinks: Sinks, order: CopyOrder, *, sent: SentLog, meter: Meter) -> CopyResult:
+        await sinks.first(b"")
         meter.read(100)
         await self.happen(f"copy {source.name.split()[1]}")
         meter.read(100)

@@ -3,13 +3,21 @@
 import asyncio
 import random
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from xo_warmig.disks.copy import copy_vhd
 from xo_warmig.disks.meter import Meter
+<<<<<<< HEAD
 from xo_warmig.errors import ForbiddenOperation, NoSuchObject, PoolError
+=======
+from xo_warmig.disks.order import CopyOrder
+from xo_warmig.disks.sent import SentLog
+from xo_warmig.disks.streams import ByteSink
+from xo_warmig.errors import NoSuchObject, PoolError
+from xo_warmig.model.passes import Mark
+>>>>>>> w-data
 from xo_warmig.model.requests import ForceShutdown, ShutdownPolicy
 from xo_warmig.model.vm import Disk, PowerState, Vm
 from xo_warmig.replication.ports import Pools, SourcePool, TargetPool
@@ -22,15 +30,26 @@ Named = Callable[[str], str]
 BLOCKED = {"start": "xo_warmig: under way", "start_on": "xo_warmig: under way", "destroy": "xo_warmig: under way"}
 
 
+class OneSink(NamedTuple):
+    """A copy in one slice."""
+
+    sink: ByteSink
+
+    async def first(self, blocks: bytes) -> ByteSink:
+        return self.sink
+
+    async def next(self) -> ByteSink:
+        raise AssertionError("one slice was ordered")
+
+
 async def transfer(source: Pool, target: Pool, disk: Disk, read_vdi: str, base: str | None, target_vdi: str) -> None:
     exported = await source.open_export(read_vdi, base=base)
     imported = await target.open_import(target_vdi)
     await copy_vhd(
         exported.stream,
-        imported.stream,
-        virtual_size_bytes=disk.virtual_size_bytes,
-        differencing=base is not None,
-        skip_zeros=base is None,
+        OneSink(imported.stream),
+        CopyOrder(disk.virtual_size_bytes, differencing=base is not None, skip_zeros=base is None),
+        sent=SentLog(Mark()),
         meter=Meter(),
     )
     await asyncio.gather(exported.finish(), imported.finish())

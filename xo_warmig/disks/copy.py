@@ -1,18 +1,37 @@
-"""The one copy loop: a VHD export in, XAPI's sparse stream out, in two threads with a bounded number of bytes between them."""
+"""The one copy loop: a VHD export in, XAPI's sparse stream out, in two threads with a bounded number of bytes between them.
+
+The reading thread goes through the whole of the source's stream; the writing one is a new one for each slice, so that an import can
+be ended, confirmed and opened anew while the source's stream stands open.
+"""
 
 import asyncio
-import threading
-from collections.abc import Callable
 from concurrent.futures import Future
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+from xo_warmig.disks.budget import MOST_PER_COPY, Budget, Share
 from xo_warmig.disks.meter import Meter
-from xo_warmig.disks.pipe import MOST_PER_COPY, Budget, Channel, Closed, Piece
-from xo_warmig.disks.sparse_writer import write_sparse
+from xo_warmig.disks.order import CopyOrder
+from xo_warmig.disks.pipe import Channel, Closed, Piece
+from xo_warmig.disks.sent import SentLog
+from xo_warmig.disks.sparse_writer import SparseWriter
 from xo_warmig.disks.streams import ByteSink, ByteSource
-from xo_warmig.disks.vhd_reader import VhdExpectation, read_vhd
+from xo_warmig.disks.threads import first_of, settled, start
+from xo_warmig.disks.vhd_reader import VhdReading
+from xo_warmig.errors import TransferError
 
 BUDGET = Budget()
+
+
+class Sinks(Protocol):
+    """Where a copy gets its sinks from. What a method raises ends the copy."""
+
+    async def first(self, blocks: bytes) -> ByteSink:
+        """The stream's list of ``blocks`` is known and nothing was sent: see that it is stored (R18), then give the first sink."""
+        ...
+
+    async def next(self) -> ByteSink:
+        """A sink has got its end marker, and there is more to send: see its bytes confirmed (R22), then give another."""
+        ...
 
 
 class CopyResult(NamedTuple):
@@ -23,84 +42,86 @@ class CopyResult(NamedTuple):
     transfer_seconds: float
 
 
-async def copy_vhd(
-    source: ByteSource,
-    sink: ByteSink,
-    *,
-    virtual_size_bytes: int,
-    differencing: bool,
-    skip_zeros: bool,
-    meter: Meter,
-) -> CopyResult:
-    """Copy every block of the VHD stream ``source`` into the sparse stream ``sink``, end marker included.
+async def copy_vhd(source: ByteSource, sinks: Sinks, order: CopyOrder, *, sent: SentLog, meter: Meter) -> CopyResult:
+    """Copy every block of the VHD stream ``source`` into sparse streams, the end marker of the last one included.
 
-    The sent bytes are not confirmed: that is for the target's task to say (R22).
-
-    Args:
-        differencing: what the stream must be; a full export where a difference was asked for is refused, since blocks that it leaves
-            out would have to be zeroed (R12, R20).
-        skip_zeros: leave out 64 KiB ranges of zeros; only into a disk that reads as zero where nothing was written (R20).
+    The bytes of that one are not confirmed: that is for the target's task to say (R22).
 
     Raises:
-        FormatError: the source sends no VHD, or not the one that was expected. TransferError: a connection broke.
+        FormatError: the source sends no VHD. TransferError: not the one that was expected, or a connection broke; ``evidence`` has the
+            ``side``. What ``sinks`` raises.
         asyncio.CancelledError: both streams are closed and both threads have ended.
     """
-    channel: Channel[Piece] = Channel(MOST_PER_COPY - 2)
-    expected = VhdExpectation(virtual_size_bytes=virtual_size_bytes, differencing=differencing)
-
-    def read() -> None:
-        read_vhd(source, expected, channel, BUDGET, skip_zeros=skip_zeros, meter=meter)
-
-    def write() -> None:
-        write_sparse(sink, channel, BUDGET, meter=meter)
-
-    threads = [_start("copy-read", read), _start("copy-write", write)]
+    share = await _admitted()
+    copying = _Copying(source, order, share, sent, meter)
     try:
-        await _first_failure(threads)
+        await copying.run(sinks)
     except BaseException as why:
-        source.close()
-        sink.close()
-        for piece in channel.break_off():
-            BUDGET.give_back(piece.buffer)
-        await _settle(threads)
-        raise _root_cause(threads, why) from None
-    return CopyResult(meter.done_bytes, meter.written_bytes, meter.transfer_seconds)
+        await copying.stop()
+        raise copying.root_cause(why) from None
+    finally:
+        share.leave()
+    return CopyResult(meter.read_bytes, meter.written_bytes, meter.transfer_seconds)
 
 
-def _start(name: str, body: Callable[[], None]) -> "asyncio.Future[None]":
-    """A thread of its own, since a copy may run for days and must not hold a place in a shared pool of workers."""
-    outcome: Future[None] = Future()
+async def _admitted() -> Share:
+    """A share of the buffers, in turn."""
+    place = BUDGET.enter()
+    try:
+        return await asyncio.wrap_future(place)
+    except asyncio.CancelledError:
+        if not place.cancel():
+            place.result().leave()
+        raise
 
-    def run() -> None:
+
+class _Copying:
+    """A running copy: its threads, and what they have in their hands."""
+
+    def __init__(self, source: ByteSource, order: CopyOrder, share: Share, sent: SentLog, meter: Meter) -> None:
+        self._channel: Channel[Piece] = Channel(MOST_PER_COPY - 2)
+        self._source = source
+        self._sink: ByteSink | None = None
+        self._share = share
+        self._reading = VhdReading(source, order, self._channel, share, meter)
+        self._writer = SparseWriter(self._channel, share, order, sent, meter)
+        self._threads: dict[str, asyncio.Future[None] | asyncio.Future[bool]] = {}
+
+    async def run(self, sinks: Sinks) -> None:
+        listed: Future[bytes] = Future()
+        reading = self._threads["source"] = start("copy-read", lambda: self._reading.run(listed.set_result))
+        sink = await sinks.first(await first_of(asyncio.wrap_future(listed), reading))
+        while await self._write(sink, reading):
+            sink = await sinks.next()
+
+    async def _write(self, sink: ByteSink, reading: "asyncio.Future[None]") -> bool:
+        self._sink = sink
+        writing = self._threads["target"] = start("copy-write", lambda: self._writer.write_slice(sink))
+        return await first_of(writing, reading)
+
+    async def stop(self) -> None:
+        """Close both streams, and see both threads end and all buffers given back."""
+        self._source.close()
+        if self._sink is not None:
+            self._sink.close()
+        for piece in self._channel.break_off():
+            self._share.give_back(piece.buffer)
         try:
-            body()
-        except BaseException as error:
-            outcome.set_exception(error)
-        else:
-            outcome.set_result(None)
+            await settled(*self._threads.values())
+        finally:
+            self._writer.give_up()
 
-    threading.Thread(target=run, name=name, daemon=True).start()
-    return asyncio.wrap_future(outcome)
-
-
-async def _first_failure(threads: list["asyncio.Future[None]"]) -> None:
-    done, _ = await asyncio.wait(threads, return_when=asyncio.FIRST_EXCEPTION)
-    for thread in done:
-        thread.result()
-
-
-async def _settle(threads: list["asyncio.Future[None]"]) -> None:
-    """Both threads have ended, whoever else cancels meanwhile: their streams are closed, so this is soon."""
-    while not all(thread.done() for thread in threads):
-        try:
-            await asyncio.wait(threads)
-        except asyncio.CancelledError:
-            continue
+    def root_cause(self, seen: BaseException) -> BaseException:
+        """The failure that came first is the one to tell; that the other side then found its channel closed is not."""
+        failures = {side: error for side, thread in self._threads.items() if (error := _failure(thread)) is not None}
+        if isinstance(seen, Closed):
+            seen = next((error for error in failures.values() if not isinstance(error, Closed)), seen)
+        if isinstance(seen, TransferError):
+            for side, error in failures.items():
+                if error is seen:
+                    seen.evidence.setdefault("side", side)
+        return seen
 
 
-def _root_cause(threads: list["asyncio.Future[None]"], seen: BaseException) -> BaseException:
-    """The failure that came first is the one to tell; that the other side then found its channel closed is not."""
-    failures = [error for thread in threads if (error := thread.exception()) is not None]
-    if isinstance(seen, Closed):
-        return next((error for error in failures if not isinstance(error, Closed)), seen)
-    return seen
+def _failure(thread: "asyncio.Future[None] | asyncio.Future[bool]") -> BaseException | None:
+    return thread.exception() if thread.done() and not thread.cancelled() else None

@@ -1,15 +1,10 @@
-"""What joins the two threads of a copy: filled buffers one way, empty ones back, and a budget in bytes for all copies together."""
+"""What joins the two threads of a copy: filled buffers one way, through a queue of bounded length."""
 
 import threading
 from collections import deque
 from typing import Generic, NamedTuple, TypeVar
 
 from xo_warmig.model.extents import Extent
-from xo_warmig.model.units import MIB
-
-BUFFER_BYTES = 2 * MIB  # a VHD block, and the most that a chunk of the sparse stream may hold
-MOST_PER_COPY = 4  # one being filled, one being sent, two between them: more did not make a copy faster
-MOST_IN_ALL = 32  # 64 MiB, however many disks are copied at once
 
 T = TypeVar("T")
 
@@ -19,31 +14,15 @@ class Closed(Exception):
 
 
 class Piece(NamedTuple):
-    """A filled buffer: it holds the disk from byte ``offset`` on, and ``extents`` (of the buffer) are to be sent."""
+    """A filled buffer: it holds the disk from byte ``offset`` on, and ``extents`` (of the buffer) are to be sent.
 
-    buffer: bytearray
+    ``reached``: below this byte of the disk all of the stream's blocks were sent once this piece was.
+    """
+
+    buffer: bytearray | bytes
     offset: int
     extents: list[Extent]
-
-
-class Budget:
-    """Buffers for all copies of this process. A copy that waits for one holds none, so the wait always ends."""
-
-    def __init__(self, most: int = MOST_IN_ALL) -> None:
-        self._left = threading.Semaphore(most)
-        self._spare: deque[bytearray] = deque()
-
-    def take(self) -> bytearray:
-        """An empty buffer, as soon as there is one."""
-        self._left.acquire()
-        try:
-            return self._spare.pop()
-        except IndexError:
-            return bytearray(BUFFER_BYTES)
-
-    def give_back(self, buffer: bytearray) -> None:
-        self._spare.append(buffer)
-        self._left.release()
+    reached: int
 
 
 class Channel(Generic[T]):

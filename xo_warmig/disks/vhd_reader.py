@@ -1,116 +1,149 @@
 """The reading thread of a copy: a VHD export in, pieces of the disk out, each read straight into the buffer that it is sent from."""
 
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Iterator
 
+from xo_warmig.disks.blocks import blocks_of, whole_disk
+from xo_warmig.disks.budget import BUFFER_BYTES, ZEROS, Share
 from xo_warmig.disks.meter import Meter
-from xo_warmig.disks.pipe import BUFFER_BYTES, Budget, Channel, Piece
+from xo_warmig.disks.order import CopyOrder
+from xo_warmig.disks.pipe import Channel, Piece
 from xo_warmig.disks.streams import ByteSource
+from xo_warmig.disks.take import Take
 from xo_warmig.errors import TransferError
-from xo_warmig.formats.stream import Reader
 from xo_warmig.formats.vhd import BlockPlace, VhdLayout, layout_reader, sector_extents, trailer_reader
 from xo_warmig.formats.zeros import nonzero_extents
 from xo_warmig.model.extents import Extent, split
 
-V = TypeVar("V")
-R = TypeVar("R")
+
+class VhdReading:
+    """One stream on its way into a channel."""
+
+    def __init__(
+        self, source: ByteSource, order: CopyOrder, channel: Channel[Piece], share: Share, meter: Meter
+    ) -> None:
+        self._take = Take(source)
+        self._order = order
+        self._channel = channel
+        self._share = share
+        self._meter = meter
+        self._ascending = True
+
+    def run(self, listed: Callable[[bytes], None]) -> None:
+        """Put every piece of the disk from the order's start on into the channel, and its end after the last.
+
+        ``listed`` gets the blocks of this stream's list, those below the start among them, before the first piece.
+
+        Raises FormatError, TransferError, or Closed when the writer failed.
+        """
+        layout = self._take.parse(layout_reader())
+        _check(layout, self._order)
+        self._ascending = _ascending(layout.indexes)
+        self._tell_meter(layout)
+        listed(whole_disk(layout.size_bytes) if self._order.zero_unallocated else blocks_of(layout))
+        self._put_blocks(layout)
+        self._take.skip_to(layout.blocks_end)
+        self._take.parse(trailer_reader(layout))
+        self._meter.total_bytes = self._meter.done_bytes  # blocks may have been stored in part only
+        self._channel.end()
+
+    def _tell_meter(self, layout: VhdLayout) -> None:
+        order, each = self._order, layout.block_bytes
+        below = 0
+        if order.start_offset:
+            below = sum(min(each, max(0, order.start_offset - index * each)) for index in layout.indexes)
+        if order.zero_unallocated:
+            self._meter.listed(layout.size_bytes, order.start_offset, order.start_offset - below)
+        else:
+            overhang = max(0, (max(layout.indexes, default=-1) + 1) * each - layout.size_bytes)
+            self._meter.listed(layout.data_bytes - overhang, below, 0)
+
+    def _put_blocks(self, layout: VhdLayout) -> None:
+        at = 0
+        if not self._ascending:
+            for gap in _gaps(sorted(layout.indexes), layout):
+                self._put_zeros(gap.offset, gap.end)
+        for place in layout.places():
+            block = layout.disk_extent(place)
+            if self._ascending:
+                self._put_zeros(at, block.offset)
+                at = block.end
+            if block.end > self._order.start_offset:
+                self._put_block(layout, place, block)
+        if self._ascending:
+            self._put_zeros(at, layout.size_bytes)
+
+    def _put_block(self, layout: VhdLayout, place: BlockPlace, block: Extent) -> None:
+        self._take.skip_to(place.file_offset)
+        bitmap = bytearray(place.bitmap_length)
+        self._take.fill(memoryview(bitmap))
+        at = block.offset
+        for extent in split(sector_extents(bitmap, block.offset, block.length), BUFFER_BYTES):
+            self._put_zeros(at, extent.offset)
+            at = extent.end
+            start = max(extent.offset, self._order.start_offset)
+            if start < extent.end:
+                self._take.skip_to(place.data_offset + start - block.offset)
+                self._put_data(Extent(start, extent.end - start))
+        self._put_zeros(at, block.end)
+        self._take.skip_to(place.end)
+
+    def _put_data(self, extent: Extent) -> None:
+        buffer = self._share.take()
+        try:
+            self._take.fill(memoryview(buffer)[: extent.length])
+            whole = [Extent(0, extent.length)]
+            wanted = nonzero_extents(buffer, 0, extent.length) if self._order.skip_zeros else whole
+            self._channel.put(Piece(buffer, extent.offset, wanted, self._reached(extent)))
+        except BaseException:
+            self._share.give_back(buffer)
+            raise
+        self._meter.read(extent.length)
+
+    def _put_zeros(self, start: int, end: int) -> None:
+        """What the stream has no bytes for from ``start`` to ``end`` of the disk, where it is to be sent."""
+        start = max(start, self._order.start_offset)
+        if self._order.zero_unallocated and start < end:
+            for extent in split([Extent(start, end - start)], BUFFER_BYTES):
+                self._channel.put(Piece(ZEROS, extent.offset, [Extent(0, extent.length)], self._reached(extent)))
+                self._meter.made_up(extent.length)
+
+    def _reached(self, extent: Extent) -> int:
+        return extent.end if self._ascending else self._order.start_offset
 
 
-class VhdExpectation(NamedTuple):
-    """What the stream has to be: a disk resized meanwhile (R14), or a full export in place of a difference (R12), is refused."""
-
-    virtual_size_bytes: int
-    differencing: bool
-
-
-def read_vhd(
-    source: ByteSource,
-    expected: VhdExpectation,
-    channel: Channel[Piece],
-    budget: Budget,
-    *,
-    skip_zeros: bool,
-    meter: Meter,
-) -> None:
-    """Put every piece of the disk into ``channel``, and its end after the last.
-
-    Raises FormatError, TransferError, or Closed when the writer failed.
-    """
-    take = _Take(source)
-    layout = take.parse(layout_reader())
-    _check(layout, expected)
-    meter.total_bytes = layout.data_bytes
-    for place in layout.places():
-        take.skip_to(place.file_offset)
-        for extent in _block_extents(take, layout, place):
-            take.skip_to(place.data_offset + extent.offset - layout.disk_extent(place).offset)
-            buffer = budget.take()
-            try:
-                take.fill(memoryview(buffer)[: extent.length])
-                wanted = nonzero_extents(buffer, 0, extent.length) if skip_zeros else [Extent(0, extent.length)]
-                channel.put(Piece(buffer, extent.offset, wanted))
-            except BaseException:
-                budget.give_back(buffer)
-                raise
-            meter.read(extent.length)
-        take.skip_to(place.end)
-    take.parse(trailer_reader(layout))
-    channel.end()
+def _ascending(indexes: Iterable[int]) -> bool:
+    """Whether the stream has its blocks in the disk's order, as all of XAPI's have."""
+    before = -1
+    for index in indexes:
+        if index < before:
+            return False
+        before = index
+    return True
 
 
-def _block_extents(take: "_Take", layout: VhdLayout, place: BlockPlace) -> list[Extent]:
-    bitmap = bytearray(place.bitmap_length)
-    take.fill(memoryview(bitmap))
-    block = layout.disk_extent(place)
-    return list(split(sector_extents(bitmap, block.offset, block.length), BUFFER_BYTES))
+def _gaps(indexes: list[int], layout: VhdLayout) -> Iterator[Extent]:
+    """The parts of the disk between these blocks."""
+    at = 0
+    for index in indexes:
+        yield Extent(at, index * layout.block_bytes - at)
+        at = (index + 1) * layout.block_bytes
+    yield Extent(at, layout.size_bytes - at)
 
 
-def _check(layout: VhdLayout, expected: VhdExpectation) -> None:
-    if layout.size_bytes != expected.virtual_size_bytes:
+def _check(layout: VhdLayout, order: CopyOrder) -> None:
+    if layout.size_bytes != order.virtual_size_bytes:
         raise TransferError(
-            f"the source sends a disk of {layout.size_bytes} bytes where one of {expected.virtual_size_bytes} was planned",
+            f"the source sends a disk of {layout.size_bytes} bytes where one of {order.virtual_size_bytes} was planned",
             code="DISK_RESIZED",
-            evidence={"side": "source", "actual": layout.size_bytes, "expected": expected.virtual_size_bytes},
+            evidence={"side": "source", "actual": layout.size_bytes, "expected": order.virtual_size_bytes},
             remedy="Start the migration again: its plan no longer fits the disk.",
         )
-    if layout.differencing != expected.differencing:
+    if layout.differencing != order.differencing:
         raise TransferError(
             "the source sends a full export where a difference was asked for"
-            if expected.differencing
+            if order.differencing
             else "the source sends a difference where a full export was asked for",
             code="WRONG_EXPORT",
             evidence={"side": "source", "differencing": layout.differencing},
             remedy="Start the migration again: the base of this pass can no longer be used.",
         )
-
-
-class _Take:
-    """Takes from a stream exactly what is asked for, and knows how far it is."""
-
-    def __init__(self, source: ByteSource) -> None:
-        self._source = source
-        self._position = 0
-        self._scrap = bytearray(64 * 1024)
-
-    def fill(self, view: memoryview) -> None:
-        """Fill all of ``view``."""
-        count_bytes = self._source.readinto(view)
-        self._position += count_bytes
-        if count_bytes < len(view):
-            raise TransferError(
-                f"the source's stream ends at byte {self._position}, in the middle of the disk",
-                evidence={"side": "source", "bytes": self._position},
-                remedy="The pool's task says why, where it still stands. The pass can be repeated.",
-            )
-
-    def skip_to(self, position: int) -> None:
-        """Drop bytes up to ``position`` of the stream."""
-        while self._position < position:
-            self.fill(memoryview(self._scrap)[: min(len(self._scrap), position - self._position)])
-
-    def parse(self, reader: Reader[V, R]) -> R:
-        """Feed a parser just what it asks for."""
-        while not reader.done:
-            wanted = bytearray(min(reader.wanted, BUFFER_BYTES))
-            self.fill(memoryview(wanted))
-            reader.feed(wanted)
-        return reader.result

@@ -1,52 +1,54 @@
-"""One disk's copy in a pass, and the judgement over all of them."""
+"""One disk's copy in a pass, written down as it goes; and the judgement over all of them."""
 
 import msgspec
 
 from xo_warmig.disks.meter import Meter
 from xo_warmig.engine.failures import to_fact
 from xo_warmig.engine.work import Work
-from xo_warmig.model.passes import DiskPassPlan, DiskPassReport, PassKind, PassPlan, PassReport, Verdict
-from xo_warmig.replication.run import Begun, run_pass
+from xo_warmig.model.passes import DiskPassPlan, DiskPassReport, Mark, PassKind, PassPlan, PassReport, Verdict
+from xo_warmig.replication.disk_copy import DiskCopy
+from xo_warmig.replication.run import Begun, judge
+
+
+class Book:
+    """Where a pass writes down what must outlive the process. Fits ``replication.ports.PassBook``."""
+
+    def __init__(self, work: Work, number: int) -> None:
+        self._work = work
+        self._number = number
+
+    async def pending(self, disk: str, blocks: bytes) -> None:
+        await self._work.store.put_pending(self._work.id, disk, blocks)
+
+    async def mark(self, disk: str, mark: Mark) -> None:
+        await self._work.store.put_mark(self._work.id, disk, self._number, mark)
 
 
 async def copy_one(work: Work, plan: PassPlan, disk: DiskPassPlan, meter: Meter) -> DiskPassReport:
     """Copy one disk; how it ended is a value. Raises CancelledError with both ends closed and the disks free."""
-    alone = PassPlan(number=plan.number, kind=plan.kind, disks=[disk])
-    held = work.held.pop(disk.disk, None)
-    begun = Begun(work.clock.now(), work.clock.monotonic(), None)
-    run = await run_pass(
-        alone, work.ways, begun=begun, meters={disk.disk: meter}, held={} if held is None else {disk.disk: held}
+    copying = DiskCopy(
+        disk,
+        work.ways,
+        number=plan.number,
+        meter=meter,
+        held=work.held.pop(disk.disk, None),
+        book=Book(work, plan.number),
+        mark=work.store.mark(work.id, disk.disk, plan.number),
+        pending=work.store.pending(work.id, disk.disk),
+        final=plan.kind is PassKind.FINAL,
+        limits=work.settings.copy_limits,
     )
-    work.parts[disk.disk] = run.parts
-    report = run.report.disks[0]
-    return report if run.error is None else msgspec.structs.replace(report, error=to_fact(run.error))
+    report = await copying.run()
+    return report if copying.error is None else msgspec.structs.replace(report, error=to_fact(copying.error))
 
 
 def judged(work: Work, plan: PassPlan, *, void: bool = False) -> PassReport:
     """The report of the pass that is open. ``void``: whatever was copied of it counts for nothing."""
     copied = {} if void else work.state.copied
-    disks = [copied.get(each.disk) or _untold(each) for each in plan.disks]
-    seconds = work.clock.now() - work.state.pass_started
-    read_bytes = sum(disk.read_bytes for disk in disks)
-    transfer_seconds = min(seconds, max((disk.transfer_seconds for disk in disks), default=0.0))
-    complete = sum(disk.verdict is Verdict.COMPLETE for disk in disks)
-    verdict = Verdict.COMPLETE if complete == len(disks) else Verdict.PARTIAL if complete else Verdict.FAILED
-    growing = interval_of(work, plan) if plan.kind is not PassKind.FULL else None
-    return PassReport(
-        number=plan.number,
-        kind=plan.kind,
-        verdict=verdict,
-        started=work.state.pass_started,
-        seconds=seconds,
-        fixed_seconds=seconds - transfer_seconds,
-        snapshot_seconds=0.0,
-        bytes=read_bytes,
-        written_bytes=sum(disk.written_bytes for disk in disks),
-        throughput_bytes_per_second=read_bytes / transfer_seconds if transfer_seconds > 0 else 0.0,
-        dirty_bytes_per_second=read_bytes / growing if growing else None,
-        predicted_downtime_seconds=None,
-        disks=disks,
-    )
+    reports = [copied.get(each.disk) or _untold(each) for each in plan.disks]
+    now, started = work.clock.now(), work.state.pass_started
+    begun = Begun(started - work.state.snapshot_seconds, started - work.state.snapshot_seconds, interval_of(work, plan))
+    return judge(plan, reports, begun, started, now)
 
 
 def interval_of(work: Work, plan: PassPlan) -> float | None:

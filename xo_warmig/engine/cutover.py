@@ -25,6 +25,7 @@ from xo_warmig.model.phases import Phase
 from xo_warmig.model.vm import Vm
 from xo_warmig.replication.convergence import CutOver
 from xo_warmig.replication.plan import plan_pass
+from xo_warmig.replication.run import parts_of
 from xo_warmig.replication.tasks import together, unbroken
 
 
@@ -159,7 +160,6 @@ async def begin_final(work: Work) -> None:
         work.briefly(lambda: target_untouched(work)),
     )
     work.watch.lap("check")
-    work.parts = {}
     await work.journal.record(PassStarted(plan=plan))
     work.carrying = asyncio.ensure_future(carry_state(work))
 
@@ -184,7 +184,7 @@ async def carry_state(work: Work) -> None:
 
 async def verify(work: Work) -> None:
     """At the last byte all must be as at the first: the source halted and blocked (R1, R3), the target untouched (R17)."""
-    work.watch.split(slowest_parts(work))
+    work.watch.split(parts_of_final(work))
     carrying, work.carrying = work.carrying, None
     await (carrying if carrying is not None else carry_state(work))
     work.watch.lap("state")
@@ -206,14 +206,7 @@ def demand_not_cancelled(state: MigrationState) -> None:
         raise Cancelled("the migration was cancelled")
 
 
-def slowest_parts(work: Work) -> dict[str, float]:
-    """Opening, transfer and confirmation for all disks together: they go side by side."""
-    names = ("open", "transfer", "confirm")
-    ends = dict.fromkeys(names, 0.0)
-    for parts in work.parts.values():
-        sum_seconds = 0.0
-        for name in names:
-            sum_seconds += parts.get(name, 0.0)
-            ends[name] = max(ends[name], sum_seconds)
-    opened, copied = ends["open"], max(ends["open"], ends["transfer"])
-    return {"open": opened, "transfer": copied - opened, "confirm": max(copied, ends["confirm"]) - copied}
+def parts_of_final(work: Work) -> dict[str, float]:
+    """Opening, transfer and confirmation for all disks of the final pass together: they go side by side."""
+    final = work.state.passes[-1]
+    return parts_of(final.disks, final.seconds)

@@ -209,9 +209,15 @@ def _pass(state: MigrationState, event: PassFact, time: float) -> dict[str, Any]
             return {"snapshots": taken, "unsettled": _settled(state, Effect.SNAPSHOT, disk)}
         case SnapshotDestroyed(snapshot=snapshot):
             return {"snapshots": {uuid: each for uuid, each in state.snapshots.items() if uuid != snapshot}}
-        case PassStarted(plan=plan):
+        case PassStarted(plan=plan, snapshot_seconds=snapshot_seconds):
             written = _written(state.target_disks, plan)
-            return {"pass_plan": plan, "pass_started": time, "copied": {}, "target_disks": written}
+            return {
+                "pass_plan": plan,
+                "pass_started": time,
+                "snapshot_seconds": snapshot_seconds,
+                "copied": {},
+                "target_disks": written,
+            }
         case DiskCopied(number=number, report=report):
             mine = state.open_pass is not None and state.open_pass.number == number
             return {"copied": state.copied | {report.disk: report}} if mine else {}

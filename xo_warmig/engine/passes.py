@@ -17,7 +17,7 @@ from xo_warmig.model.events import (
     PassStarted,
     SnapshotTaken,
 )
-from xo_warmig.model.passes import DiskPassPlan, DiskPassReport, PassKind, PassPlan, Verdict
+from xo_warmig.model.passes import DiskPassPlan, DiskPassReport, PassKind, PassPlan, PassReport, Verdict
 from xo_warmig.model.phases import Phase
 from xo_warmig.model.vm import Disk, Vm
 from xo_warmig.replication.plan import kind_of, plan_pass
@@ -34,6 +34,7 @@ async def begin_pass(work: Work) -> None:
     """Snapshot the running source's disks and write down what is going to be copied."""
     await destroy_older(work)
     await forget_pending(work)
+    begin = work.clock.monotonic()
     vm = await work.patiently(lambda: running_source(work))
     await room_for_snapshots(work, vm)
     await void_lost_bases(work, vm)
@@ -50,7 +51,7 @@ async def begin_pass(work: Work) -> None:
         zeroed_srs=work.state.plan.zeroed_srs,
     )
     await work.patiently(lambda: target_untouched(work))
-    await work.journal.record(PassStarted(plan=plan))
+    await work.journal.record(PassStarted(plan=plan, snapshot_seconds=work.clock.monotonic() - begin))
 
 
 async def forget_pending(work: Work) -> None:
@@ -123,6 +124,7 @@ async def judge_pass(work: Work) -> None:
         return
     report = judged(work, plan)
     end_showing(work)
+    await tell_notes(work, report)
     await work.journal.record(PassFinished(report=report))
     if report.verdict is Verdict.COMPLETE:
         await work.journal.enter(Phase.VERIFYING if plan.kind is PassKind.FINAL else Phase.SYNCING)
@@ -133,6 +135,15 @@ async def judge_pass(work: Work) -> None:
     raise from_fact(
         broken[0].error or {"message": f"pass {plan.number} is {report.verdict}", "code": "PASS_INCOMPLETE"}
     )
+
+
+async def tell_notes(work: Work, report: PassReport) -> None:
+    """What the copies had to bear is told (R12): breaks, and what was sent again because of them."""
+    for disk in report.disks:
+        for note in disk.notes:
+            await work.journal.warn(
+                note.code, f"pass {report.number}, disk {disk.disk}: {note.message}", disk=disk.disk
+            )
 
 
 async def is_passable(work: Work, plan: PassPlan, disk: DiskPassReport) -> bool:

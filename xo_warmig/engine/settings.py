@@ -2,6 +2,8 @@
 
 import msgspec
 
+from xo_warmig.replication.limits import CopyLimits
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All in seconds."""
@@ -22,6 +24,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     operations_seconds: float = 60.0
     operations_poll_seconds: float = 2.0
     progress_seconds: float = 0.3
+    copy_limits: CopyLimits = CopyLimits()
     # While it holds: how often it looks, and shows the prediction.
     hold_look_seconds: float = 5.0
     # What is tried again: how often and how far apart; a pool that is away is asked again at the second interval.

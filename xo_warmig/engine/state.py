@@ -51,7 +51,8 @@ class MigrationState(msgspec.Struct, frozen=True, kw_only=True):
     snapshots: dict[str, Snapshot] = {}  # by uuid
     # Passes.
     pass_plan: PassPlan | None = None  # of the last pass that was begun
-    pass_started: float = 0.0  # seconds since the epoch
+    pass_started: float = 0.0  # seconds since the epoch, when its copies began
+    snapshot_seconds: float = 0.0  # what came before that
     copied: dict[str, DiskPassReport] = {}  # by source disk, of the pass that is open
     passes: list[PassReport] = []
     predicted_downtime_seconds: float | None = None

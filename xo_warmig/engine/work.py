@@ -53,7 +53,6 @@ class Work:
         self.start_seconds = around.settings.start_seconds
         self.watch = Stopwatch(around.clock)
         self.held: dict[str, Import] = {}
-        self.parts: dict[str, dict[str, float]] = {}  # of each disk's copy in the pass that runs, in seconds
         self.carrying: asyncio.Future[None] | None = (
             None  # the VM's own changed state, on its way beside the final pass
         )

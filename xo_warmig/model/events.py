@@ -158,9 +158,10 @@ class SnapshotDestroyed(_Fact, frozen=True, kw_only=True):
 
 
 class PassStarted(_Fact, frozen=True, kw_only=True):
-    """A pass is about to move its first byte."""
+    """A pass is about to move its first byte. ``snapshot_seconds``: what taking its snapshots, and looking before, took."""
 
     plan: PassPlan
+    snapshot_seconds: float = 0.0
 
 
 class DiskCopied(_Fact, frozen=True, kw_only=True):

@@ -47,7 +47,8 @@ class DiskPassPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What one pass does to one disk.
 
     ``read_vdi`` is what is exported (a snapshot, or in a final pass the disk itself), ``base`` the snapshot it is compared with
-    (None: all that is allocated), ``skip_zeros`` whether zeros may be left out (R20).
+    (None: all that is allocated), ``skip_zeros`` whether zeros may be left out, ``zero_unallocated`` whether what the source does not
+    store is sent as zeros (R20).
     """
 
     disk: str  # uuid of the source VDI
@@ -56,6 +57,7 @@ class DiskPassPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     target_vdi: str
     virtual_size_bytes: int
     skip_zeros: bool
+    zero_unallocated: bool = False
 
 
 class PassPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -66,11 +68,20 @@ class PassPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     disks: list[DiskPassPlan]
 
 
+class CopyNote(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Something that happened to a disk's copy and that people should know, with a stable code (R12)."""
+
+    code: str
+    message: str
+
+
 class DiskPassReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What came of one disk in one pass.
 
-    ``read_bytes`` came from the source's stream, ``written_bytes`` were sent to the target (zeros left out are in the first only),
-    ``seconds`` from opening to the confirmed end, ``transfer_seconds`` from the first to the last byte of data.
+    ``read_bytes`` of the disk came from the source's stream, each byte counted once; ``written_bytes`` were sent to the target (zeros
+    left out are in the first only, zeros for what the source does not store in the second only, and what was sent again counts again).
+    ``seconds`` from opening to the confirmed end; of these ``open_seconds`` until both ends were open (the last time, if there were
+    several), ``transfer_seconds`` from the first to the last byte of data, ``confirm_seconds`` from there to the confirmed end.
     """
 
     disk: str
@@ -80,6 +91,9 @@ class DiskPassReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     seconds: float
     transfer_seconds: float
     error: dict[str, object] | None = None
+    open_seconds: float = 0.0
+    confirm_seconds: float = 0.0
+    notes: list[CopyNote] = []
 
 
 class PassReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -31,15 +31,18 @@ def plan_pass(
 
 
 def _plan_disk(disk: Disk, read_vdi: str, target: TargetDisk, zeroed_srs: Sequence[str]) -> DiskPassPlan:
-    # R20: zeros may be left out only where nothing but zeros was ever: a full pass onto a disk that no pass wrote to.
-    fresh = target.base is None and not target.written
+    # R20: zeros may be left out only where nothing but zeros was ever: a full pass onto a disk that no pass wrote to. Any other full
+    # pass writes all of the disk, what the source does not store included.
+    full = target.base is None
+    reads_as_zero = not target.written and target.sr in zeroed_srs
     return DiskPassPlan(
         disk=disk.vdi,
         read_vdi=read_vdi,
         base=target.base,
         target_vdi=target.vdi,
         virtual_size_bytes=disk.virtual_size_bytes,
-        skip_zeros=fresh and target.sr in zeroed_srs,
+        skip_zeros=full and reads_as_zero,
+        zero_unallocated=full and not reads_as_zero,
     )
 
 

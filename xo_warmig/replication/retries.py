@@ -19,7 +19,16 @@ _TEMPORARY_CODES = frozenset(
 )
 # Transfers that break in these ways break again.
 _LASTING_TRANSFER_CODES = frozenset(
-    {"DISK_RESIZED", "WRONG_EXPORT", "VDI_TOO_LARGE", "SR_BACKEND_FAILURE_44", "RBAC_PERMISSION_DENIED", "HTTP_403"}
+    {
+        "DISK_RESIZED",
+        "DISK_STILL_ATTACHED",
+        "HTTP_403",
+        "PENDING_NOT_COVERED",
+        "RBAC_PERMISSION_DENIED",
+        "SR_BACKEND_FAILURE_44",
+        "VDI_TOO_LARGE",
+        "WRONG_EXPORT",
+    }
 )
 
 
@@ -31,6 +40,11 @@ def is_temporary(error: PoolError) -> bool:
 def is_outcome_lost(error: PoolError) -> bool:
     """Whether the pool took the call and then forgot it, so that it may have come true or may yet do so."""
     return error.code == "TASK_LOST"
+
+
+def is_away(error: WarmigError) -> bool:
+    """Whether a pool or its host does not answer, so that it may be down, or the way to it."""
+    return isinstance(error, PoolUnreachable) or error.code == "HOST_UNREACHABLE"
 
 
 def may_pass(error: WarmigError) -> bool:

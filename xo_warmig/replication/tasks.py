@@ -6,6 +6,8 @@ import math
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from xo_warmig.disks.threads import first_of, settled
+
 Result = TypeVar("Result")
 
 # A cancelled effect is given this long to end by itself, so that its outcome is known; pool calls have deadlines of their own.
@@ -40,6 +42,17 @@ async def _until_done(task: "asyncio.Task[Any]", patience_seconds: float | None)
         await asyncio.wait({task}, timeout=1.0)  # what ignores its cancellation is abandoned
     if task.done() and not task.cancelled():
         task.exception()
+
+
+async def beside(work: Coroutine[Any, Any, Result], companion: Coroutine[Any, Any, None]) -> Result:
+    """Await ``work`` while ``companion``, which ends by failing only, runs for as long. A failure of either stops the other."""
+    main, other = asyncio.ensure_future(work), asyncio.ensure_future(companion)
+    try:
+        return await first_of(main, other)
+    finally:
+        main.cancel()
+        other.cancel()
+        await settled(main, other)
 
 
 async def together(*works: Coroutine[Any, Any, Result]) -> list[Result]:

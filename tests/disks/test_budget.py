@@ -1,0 +1,80 @@
+"""How the buffers are shared out among copies."""
+
+import threading
+
+from xo_warmig.disks.budget import BUFFER_BYTES, MOST_PER_COPY, ZEROS, Budget, Share
+
+
+def entered(budget: Budget) -> Share:
+    return budget.enter().result(timeout=1)
+
+
+def take_all(budget: Budget, share: Share) -> list[bytearray]:
+    """What a copy can get without waiting."""
+    taken = []
+    while budget.may_hold(share.held):
+        taken.append(share.take())
+    return taken
+
+
+def test_a_copy_alone_gets_all_that_it_can_use_and_buffers_are_used_again() -> None:
+    """And no more."""
+    budget = Budget()
+    share = entered(budget)
+    buffers = take_all(budget, share)
+    assert [len(buffer) for buffer in buffers] == [BUFFER_BYTES] * MOST_PER_COPY
+    for buffer in buffers:
+        share.give_back(buffer)
+    assert share.take() in buffers
+
+
+def test_a_copy_that_holds_all_it_could_get_stops_no_other() -> None:
+    """However many hang, each has a buffer of its own; all together have no more than there are."""
+    budget = Budget(most=32, copies=20)
+    shares = [entered(budget) for _ in range(20)]
+    held = [take_all(budget, share) for share in shares]
+    assert all(held)
+    assert sum(map(len, held)) == 32
+    assert not budget.may_hold(1)
+    shares[7].give_back(held[7].pop())
+    for buffer in held[7]:
+        shares[7].give_back(buffer)
+    assert budget.may_hold(shares[7].held)
+
+
+def test_what_is_lent_is_shared_equally() -> None:
+    """Six copies that begin together get three buffers each."""
+    budget = Budget(most=32, copies=20)
+    shares = [entered(budget) for _ in range(6)]
+    assert [len(take_all(budget, share)) for share in shares] == [3] * 6
+
+
+def test_a_copy_waits_for_its_own_buffers() -> None:
+    """It wakes as soon as its writer gives one back."""
+    budget = Budget(most=1, copies=1)
+    share = entered(budget)
+    first = share.take()
+    taken: list[bytearray] = []
+    thread = threading.Thread(target=lambda: taken.append(share.take()))
+    thread.start()
+    thread.join(0.05)
+    assert not taken
+    share.give_back(ZEROS)
+    assert not taken
+    share.give_back(first)
+    thread.join(5)
+    assert taken[0] is first
+
+
+def test_one_copy_too_many_waits_in_turn() -> None:
+    """One that gave up waiting is passed over."""
+    budget = Budget(most=2, copies=2)
+    first, second = entered(budget), entered(budget)
+    waiting = [budget.enter() for _ in range(3)]
+    assert not any(place.done() for place in waiting)
+    assert waiting[0].cancel()
+    first.leave()
+    assert waiting[1].done()
+    assert not waiting[2].done()
+    second.leave()
+    assert waiting[2].done()

@@ -1,0 +1,96 @@
+"""The memory of all copies of this process: so many buffers, and how they are shared out.
+
+Each copy that runs has one buffer of its own, which nobody can take from it: a copy that hangs on a dead pool with all it could get
+never stops another one. The others are lent, an equal part to each, while there are any. A copy that would be one too many waits for
+its turn before it reads a byte.
+"""
+
+import threading
+from collections import deque
+from concurrent.futures import Future
+
+from xo_warmig.model.units import MIB
+
+BUFFER_BYTES = 2 * MIB  # a VHD block, and the most that a chunk of the sparse stream may hold
+MOST_PER_COPY = 4  # one being filled, one being sent, two between them: more did not make a copy faster
+MOST_IN_ALL = 32  # 64 MiB, however many disks are copied at once
+MOST_COPIES = 20  # one buffer each; twelve are left to lend, so three copies have all that they can use
+
+ZEROS = bytes(BUFFER_BYTES)
+"""What is sent for ranges that a source does not store. Everyone's, so it counts to no budget."""
+
+
+class Budget:
+    """``most`` buffers for at most ``copies`` copies at a time."""
+
+    def __init__(self, most: int = MOST_IN_ALL, copies: int = MOST_COPIES) -> None:
+        self._changed = threading.Condition()
+        self._to_lend = self._left = most - copies
+        self._places = copies
+        self._copies = 0
+        self._queue: deque[Future[Share]] = deque()
+        self._spare: list[bytearray] = []
+
+    def enter(self) -> "Future[Share]":
+        """A share for one copy, which must ``leave``; at once, or in turn. Cancel the future to give up waiting."""
+        place: Future[Share] = Future()
+        with self._changed:
+            self._queue.append(place)
+            self._admit()
+        return place
+
+    def _admit(self) -> None:
+        while self._queue and self._copies < self._places:
+            place = self._queue.popleft()
+            if place.set_running_or_notify_cancel():
+                self._copies += 1
+                place.set_result(Share(self))
+
+    def may_hold(self, held: int) -> bool:
+        """Whether a copy that holds so many buffers may have one more now."""
+        fair = min(MOST_PER_COPY - 1, max(1, self._to_lend // max(1, self._copies)))
+        return held == 0 or (held <= fair and self._left > 0)
+
+    def take(self, share: "Share") -> bytearray:
+        """For ``Share``."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.may_hold(share.held))
+            self._left -= share.held > 0
+            share.held += 1
+            return self._spare.pop() if self._spare else bytearray(BUFFER_BYTES)
+
+    def give_back(self, share: "Share", buffer: bytearray) -> None:
+        """For ``Share``."""
+        with self._changed:
+            share.held -= 1
+            self._left += share.held > 0
+            self._spare.append(buffer)
+            self._changed.notify_all()
+
+    def leave(self) -> None:
+        """For ``Share``."""
+        with self._changed:
+            self._copies -= 1
+            self._admit()
+            self._changed.notify_all()
+
+
+class Share:
+    """One copy's part. Its reader takes buffers, its writer gives them back."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self.held = 0
+
+    def take(self) -> bytearray:
+        """An empty buffer. Waits for one of this copy's own or for one to be lent; the first is there at once."""
+        return self._budget.take(self)
+
+    def give_back(self, buffer: bytearray | bytes) -> None:
+        """The zeros of all are nobody's to give back."""
+        if isinstance(buffer, bytearray):
+            self._budget.give_back(self, buffer)
+
+    def leave(self) -> None:
+        """The copy has ended, and holds none."""
+        self._budget.leave()

@@ -1,0 +1,160 @@
+"""One attempt at a disk's copy: both ends opened, copied slice by slice, and confirmed. It knows nothing of further attempts."""
+
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from xo_warmig.disks.blocks import count_between
+from xo_warmig.disks.copy import CopyResult
+from xo_warmig.disks.meter import Meter
+from xo_warmig.disks.order import CopyOrder
+from xo_warmig.disks.read_back import Comparison
+from xo_warmig.disks.streams import ByteSink
+from xo_warmig.errors import WarmigError
+from xo_warmig.formats.vhd import BLOCK_BYTES
+from xo_warmig.model.passes import DiskPassPlan
+from xo_warmig.replication.ends import Ends, both, pair
+from xo_warmig.replication.ledger import Ledger
+from xo_warmig.replication.limits import CopyLimits
+from xo_warmig.replication.ports import Export, Import
+from xo_warmig.replication.retries import is_away
+from xo_warmig.replication.tasks import beside
+from xo_warmig.replication.ways import Ways
+
+Result = TypeVar("Result")
+
+
+class NotOnTarget(Exception):
+    """The target was not seen to hold what was sent to it: the copy goes on from what is confirmed. ``str`` says why."""
+
+
+class Attempt:
+    """Fits ``disks.copy.Sinks``. Its moments are monotonic seconds."""
+
+    def __init__(
+        self,
+        plan: DiskPassPlan,
+        ways: Ways,
+        ledger: Ledger,
+        *,
+        meter: Meter,
+        limits: CopyLimits,
+        held: Import | None,
+    ) -> None:
+        self._plan = plan
+        self._ways = ways
+        self._ledger = ledger
+        self._meter = meter
+        self._limits = limits
+        self._ends = Ends() if held is None else Ends(held)
+        self._writer = held
+        self.resume = ledger.resume()
+        self.opened = self.copied = ways.clock.monotonic()
+        self.target_in_doubt = False
+        self.not_closed: list[WarmigError] = []
+
+    async def run(self) -> CopyResult:
+        """Copy the rest of the disk, and see both ends confirmed.
+
+        Raises NotOnTarget, WarmigError, asyncio.CancelledError; all ends are closed then, and the disks seen free (R10).
+        """
+        try:
+            if not self.resume.pieces:
+                await self._ledger.go_on_from(self.resume)
+            reader = await self._open()
+            self.opened = self._ways.clock.monotonic()
+            result = await self._copy(reader)
+            self.copied = self._ways.clock.monotonic()
+            await self._finish(reader)
+        except BaseException:
+            self.not_closed += await self._ends.close()
+            raise
+        await self._ledger.confirm(complete=True)
+        return result
+
+    async def first(self, blocks: bytes) -> ByteSink:
+        """The list is stored before the first byte; what was sent before a break is compared before more is."""
+        await self._ledger.list(blocks)
+        if self.resume.pieces:
+            await self._see_on_target(blocks)
+            await self._ledger.go_on_from(self.resume)
+        return (self._writer or await self._open_import()).stream
+
+    async def next(self) -> ByteSink:
+        """A slice is sent: see it confirmed, and open the target for the next one."""
+        if self._writer is not None:
+            await self._on_target(self._writer.finish())
+            self._ends.done(self._writer)
+            self._writer = None
+        await self._ledger.confirm()
+        return (await self._open_import()).stream
+
+    async def _open(self) -> Export:
+        """The source's end; beside it the target's, unless that is to be read back first."""
+        if self._writer is not None and self.resume.pieces:
+            held, self._writer = self._writer, None
+            self.not_closed += await self._ends.close(held)
+        opening = self._ends.open(self._ways.source.open_export(self._plan.read_vdi, base=self._plan.base))
+        if self._writer is not None or self.resume.pieces:
+            return await opening
+        reader, _ = await pair(opening, self._open_import())
+        return reader
+
+    async def _open_import(self) -> Import:
+        opening = self._ends.open(self._ways.target.open_import(self._plan.target_vdi))
+        self._writer = await self._on_target(opening)
+        return self._writer
+
+    async def _copy(self, reader: Export) -> CopyResult:
+        plan, resumes = self._plan, self._ledger.resumes
+        order = CopyOrder(
+            virtual_size_bytes=plan.virtual_size_bytes,
+            differencing=plan.base is not None,
+            skip_zeros=plan.skip_zeros,
+            zero_unallocated=plan.zero_unallocated,
+            start_offset=self.resume.offset,
+            slice_bytes=self._limits.slice_bytes if resumes else None,
+            slice_seconds=self._limits.slice_seconds if resumes else None,
+        )
+        copying = self._ways.copy(reader.stream, self, order, sent=self._ledger.sent, meter=self._meter)
+        if not resumes:
+            return await copying
+        return await beside(copying, self._ledger.keep_storing(self._ways.clock, self._limits.mark_seconds))
+
+    async def _finish(self, reader: Export) -> None:
+        async def writer_too() -> None:
+            if self._writer is not None:
+                await self._on_target(self._writer.finish())
+
+        await both(reader.finish(), writer_too())
+
+    async def _see_on_target(self, blocks: bytes) -> None:
+        """Read the target back as far as the copy wants to go on from. Raises NotOnTarget."""
+        saved_bytes = count_between(blocks, self._ledger.trusted, self.resume.offset) * BLOCK_BYTES
+        opening = self._ends.open(self._ways.target.open_export(self._plan.target_vdi, base=None))
+        try:
+            back = await self._on_target(opening)
+            try:
+                seen = await self._ways.compare(
+                    back.stream,
+                    self.resume.pieces,
+                    virtual_size_bytes=self._plan.virtual_size_bytes,
+                    most_bytes=int(saved_bytes * self._limits.most_read_back),
+                )
+            finally:
+                self.not_closed += await self._ends.close(back)
+        except WarmigError as error:
+            if self.target_in_doubt:
+                raise
+            raise NotOnTarget(f"the target cannot be read back: {error}") from error
+        if seen is Comparison.DIFFERENT:
+            raise NotOnTarget("the target does not hold all that was sent")
+        if seen is Comparison.TOO_MUCH:
+            raise NotOnTarget("reading the target back takes longer than sending again")
+
+    async def _on_target(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Something that the target's pool does. When that is away or forgot its task, what its host had to write may be lost."""
+        try:
+            return await work
+        except WarmigError as error:
+            self.target_in_doubt = self.target_in_doubt or is_away(error) or error.code == "TASK_LOST"
+            raise
