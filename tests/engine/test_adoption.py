@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from xo_warmig.errors import PoolUnreachable, WarmigError
+from xo_warmig.errors import PoolError, WarmigError
 from xo_warmig.model.passes import PassKind
 from xo_warmig.model.phases import Phase
 from xo_warmig.model.requests import OnFailure
@@ -75,8 +75,8 @@ def test_what_the_guest_wrote_back_in_between_is_copied_too(play: Any) -> None:
             disk.blocks[0] = (777, next(world.moment))
 
         world.fail("source.snapshot_disk", 3, hook=write)
-        world.fail("copy.end", 3, error=PoolUnreachable("cut"))
-        world.fail("copy.end", 4, error=PoolUnreachable("cut"))
+        world.fail("copy.end", 3, error=world.refusal())
+        world.fail("copy.end", 4, error=world.refusal())
         migration = await scene.start()
         with pytest.raises(WarmigError):
             await scene.engine.outcome(migration)
@@ -205,8 +205,8 @@ def test_a_partial_first_pass_is_copied_anew_and_removed(play: Any) -> None:
 
     async def body(scene: Any) -> None:
         world = scene.world
-        world.fail("copy.end", 1, error=PoolUnreachable("cut"))
-        with pytest.raises(PoolUnreachable):
+        world.fail("copy.end", 1, error=world.refusal())
+        with pytest.raises(PoolError):
             await scene.migrate()
         old = set(world.target.vdis)
         assert len(old) == 2

@@ -330,9 +330,11 @@ def test_r4_a_pass_of_which_one_disk_failed_is_no_base(play: Any) -> None:
 
     async def body(scene: Any) -> None:
         world = scene.world
-        world.fail("copy.end", 2, error=TransferError("cut", evidence={"side": "target"}))
+        world.fail(
+            "copy.end", 2, error=TransferError("no room", code="SR_BACKEND_FAILURE_44", evidence={"side": "target"})
+        )
         migration, error = await failing(scene)
-        assert error.code == "TRANSFER_FAILED"
+        assert error.code == "SR_BACKEND_FAILURE_44"
         report = scene.engine.report(migration)
         assert report.passes[0].verdict is Verdict.PARTIAL
         assert "source.shut_down" not in world.trace

@@ -9,15 +9,11 @@ import pytest
 
 from xo_warmig.disks.copy import copy_vhd
 from xo_warmig.disks.meter import Meter
-<<<<<<< HEAD
-from xo_warmig.errors import ForbiddenOperation, NoSuchObject, PoolError
-=======
 from xo_warmig.disks.order import CopyOrder
 from xo_warmig.disks.sent import SentLog
 from xo_warmig.disks.streams import ByteSink
-from xo_warmig.errors import NoSuchObject, PoolError
+from xo_warmig.errors import ForbiddenOperation, NoSuchObject, PoolError
 from xo_warmig.model.passes import Mark
->>>>>>> w-data
 from xo_warmig.model.requests import ForceShutdown, ShutdownPolicy
 from xo_warmig.model.vm import Disk, PowerState, Vm
 from xo_warmig.replication.ports import Pools, SourcePool, TargetPool

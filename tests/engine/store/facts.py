@@ -77,6 +77,7 @@ def played(*, fails: bool = False) -> list[RecordedEvent]:
         copy: Any = world.copy
         pools: Any = FakePools(world)
         engine = Engine(pools, clock=VirtualClock(), copy=copy)
+        await engine.open()
         migration = (await engine.start(REQUEST, user="admin")).id
         while engine.report(migration).finished is None:
             await VirtualClock().sleep(1)
