@@ -110,6 +110,7 @@ def shorten() -> None:
     )
     modules = [module for name, module in sys.modules.items() if name.startswith(("xo_warmig.engine", "xo_warmig.app"))]
     replaced = [module for module in modules if getattr(module, "Settings", None) is Settings]
+    assert replaced, "nobody takes the settings from where they are"
     for module in replaced:
         module.Settings = short  # type: ignore[attr-defined]
     server.FIRST_RETRY_SECONDS = server.LONGEST_RETRY_SECONDS = _RECONNECT_SECONDS

@@ -186,6 +186,11 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
         )
         return [each for each in getattr(self.traces, side).get("power", []) if each["vm"] in names]
 
+    def target_starts(self) -> list[float]:
+        """When the target was started: by the calls that succeeded, and by its power, as a killed pool has no trace of its last calls."""
+        calls = [call["started"] for call in self.calls("target", STARTS, self.target_refs)]
+        return sorted([*calls, *(stretch.begin for stretch in self.live("target"))])
+
     def is_live(self, side: str, time: float) -> bool:
         return any(stretch.begin <= time < stretch.end for stretch in self.live(side))
 

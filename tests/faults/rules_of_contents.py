@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.faults.evidence import STARTS, Json, Story
+from tests.faults.evidence import Json, Story
 
 
 def ended_as_expected(story: Story) -> Iterator[str]:
@@ -53,7 +53,7 @@ def disks_equal(story: Story) -> Iterator[str]:
 
 
 def target_not_written_after_its_start(story: Story) -> Iterator[str]:
-    starts = [call["started"] for call in story.calls("target", STARTS, story.target_refs)]
+    starts = story.target_starts()
     for each in story.transfers("target", story.after.target.disks(story.target_vm), good=False):
         if starts and each["ended"] > min(starts):
             yield f"an import into {each['vdi']} was open when the target was started"

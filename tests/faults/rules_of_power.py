@@ -126,8 +126,8 @@ def target_blocked_until_whole(story: Story) -> Iterator[str]:
         for begin, _, before, after in story.blockings("target", ref):
             if before.keys() >= TARGET_BLOCKS and not after.keys() >= TARGET_BLOCKS:
                 yield from (f"the target was unblocked, but {what}" for what in final_pass_complete(story, begin))
-        for call in story.calls("target", STARTS, {ref}):
-            yield from (f"the target was started, but {what}" for what in final_pass_complete(story, call["started"]))
+    for time in story.target_starts():
+        yield from (f"the target was started, but {what}" for what in final_pass_complete(story, time))
 
 
 def target_blocked_in_the_end(story: Story) -> Iterator[str]:
@@ -232,7 +232,7 @@ def ha_off_until_started(story: Story) -> Iterator[str]:
             continue
         if record.get("ha_restart_priority") or _AUTO_POWERON in config:
             yield "the target was made with HA or auto-power-on"
-    begun = min((call["started"] for call in story.calls("target", STARTS, story.target_refs)), default=float("inf"))
+    begun = min(story.target_starts(), default=float("inf"))
     for call in story.calls(
         "target", ["VM.set_ha_restart_priority", "VM.set_other_config", "VM.add_to_other_config"], story.target_refs
     ):

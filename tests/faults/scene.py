@@ -261,9 +261,14 @@ class Migration:
         watcher = self.watchers.source
         ref = self._before.source.vms[self.vm]["ref"]
         while self.halted is None:
-            if await asyncio.to_thread(watcher.session.call, "VM.get_power_state", ref) == "Halted":
-                self.halted = await asyncio.to_thread(watcher.look, self.name, (), hashed=True)
+            with contextlib.suppress(OSError, LookupError):  # a pool that is killed is asked again
+                if await asyncio.to_thread(self._power_state, watcher, ref) == "Halted":
+                    self.halted = await asyncio.to_thread(watcher.look, self.name, (), hashed=True)
             await asyncio.sleep(_LOOK_SECONDS)
+
+    @staticmethod
+    def _power_state(watcher: Watcher, ref: str) -> str:
+        return str(watcher.session.call("VM.get_power_state", ref))
 
     def _lap(self, name: str) -> None:
         now = time.monotonic()

@@ -11,7 +11,7 @@ import pytest
 
 from tests.faults.choosing import SEED, Point, chosen
 from tests.faults.servers import Nursery
-from tests.faults.sweep import VARIANTS, good_points, summary, sweep
+from tests.faults.sweep import summary, sweep
 
 COUNT = 80
 # Fewer points than a good migration is known to have: then something is done that no point sees.
@@ -21,18 +21,18 @@ MOST_NOT_REACHED = 0.15
 
 
 @pytest.mark.timeout(600)
-async def test_a_server_is_killed_anywhere(servers: Nursery, tmp_path: Path) -> None:
+async def test_a_server_is_killed_anywhere(servers: Nursery, good: dict[str, list[Point]], tmp_path: Path) -> None:
     began = time.monotonic()
-    points = await good_points(servers, tmp_path / "good", VARIANTS.values())
-    counts = {name: len(members) for name, members in points.items()}
+    counts = {name: len(members) for name, members in good.items()}
     print(counts)
     assert all(counts[name] >= least for name, least in LEAST_POINTS.items()), f"points are missing: {counts}"
-    some = chosen([point for members in points.values() for point in members], COUNT)
+    points = [point for members in good.values() for point in members]
+    some = chosen(points, COUNT)
     results = await sweep(servers, tmp_path, some)
     told = f"seed {SEED}: {summary(results, began)}"
     print(told)
     assert len(results) == COUNT
-    assert {point.stratum for point in some} == {point.stratum for members in points.values() for point in members}
+    assert {point.stratum for point in some} == {point.stratum for point in points}
     assert not any(result.failure for result in results), told
     assert sum(not result.reached for result in results) <= MOST_NOT_REACHED * COUNT, told
 

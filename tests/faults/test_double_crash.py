@@ -5,18 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.choosing import SEED, chosen
+from tests.faults.choosing import SEED, Point, chosen
 from tests.faults.servers import Nursery
-from tests.faults.sweep import VARIANTS, good_points, summary, sweep, twice
+from tests.faults.sweep import summary, sweep, twice
 
 FIRST, SECOND = 5, 3
 
 
 @pytest.mark.timeout(600)
-async def test_a_recovering_server_is_killed_again(servers: Nursery, tmp_path: Path) -> None:
+async def test_a_recovering_server_is_killed_again(
+    servers: Nursery, good: dict[str, list[Point]], tmp_path: Path
+) -> None:
     began = time.monotonic()
-    variants = [VARIANTS["started"], VARIANTS["refused-kept"]]
-    points = [point for found in (await good_points(servers, tmp_path / "good", variants)).values() for point in found]
+    points = [*good["started"], *good["refused-kept"]]
     pairs = await twice(servers, tmp_path, chosen(points, FIRST), SECOND)
     results = await sweep(servers, tmp_path / "pairs", pairs)
     told = f"seed {SEED}: {summary(results, began)}"

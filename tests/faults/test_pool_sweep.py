@@ -6,19 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.choosing import SEED, chosen, cuts, kills
+from tests.faults.choosing import SEED, Point, chosen, cuts, kills
 from tests.faults.servers import Nursery
-from tests.faults.sweep import VARIANTS, good_points, summary, sweep
+from tests.faults.sweep import summary, sweep
 
 KILLS, CUTS = 12, 8
 MOST_NOT_REACHED = 3
 
 
 @pytest.mark.timeout(600)
-async def test_a_pool_is_killed_or_a_transfer_cut(servers: Nursery, tmp_path: Path) -> None:
+async def test_a_pool_is_killed_or_a_transfer_cut(
+    servers: Nursery, good: dict[str, list[Point]], tmp_path: Path
+) -> None:
     began = time.monotonic()
-    variants = [VARIANTS["started"], VARIANTS["refused-dropped"]]
-    points = [point for found in (await good_points(servers, tmp_path / "good", variants)).values() for point in found]
+    points = [*good["started"], *good["refused-dropped"]]
     cut = cuts(points, random.Random(SEED))
     assert len(cut) >= 20, "two disks in three passes, both ends, both variants"
     some = chosen(kills(points), KILLS) + chosen(cut, CUTS)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from xo_warmig.simulator import world
 from xo_warmig.simulator.bandwidth import Bandwidth
-from xo_warmig.simulator.calls import operations
+from xo_warmig.simulator.calls import guest_tools, operations
 from xo_warmig.simulator.database import Database
 from xo_warmig.simulator.delays import Delays
 from xo_warmig.simulator.events import Events
@@ -100,3 +100,5 @@ def _resume(pool: SimPool) -> None:
             pool.guests.start(ref)
             if vm["power_state"] == "Paused":
                 pool.guests.pause(ref)
+            if not db.exists("VM_guest_metrics", vm["guest_metrics"]):
+                guest_tools.expect(pool, ref)  # its tools had no toolstack to report to
