@@ -69,7 +69,7 @@ class Pass:
         source: Any = await self.directory.pool_of_vm(self.site.pools[0].vms[0].uuid)
         target: Any = await self.directory.pool_of_sr(self.target.srs[0].uuid)
         ways = Ways(source, target, copy_vhd, SystemClock())
-        fields = {"number": 1, "meter": self.meter, "book": self.book, "limits": QUICK} | changes
+        fields: dict[str, Any] = {"number": 1, "meter": self.meter, "book": self.book, "limits": QUICK} | changes
         return await copy_disk(plan, ways, **fields)
 
     async def imported_bytes(self) -> int:
