@@ -14,6 +14,7 @@ from xo_warmig.engine.leftovers import leave, remove_snapshot, remove_target_dis
 from xo_warmig.engine.prepare import make_disk, make_vm
 from xo_warmig.engine.restoring import restore_source
 from xo_warmig.engine.showing import end_showing
+from xo_warmig.engine.way_back import revert_target, take, thaw_target
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import Cancelled, PoolUnreachable, SafetyError, WarmigError
 from xo_warmig.model.events import CopyKept, Effect, EffectFailed, EffectIntended, Failed, SnapshotTaken
@@ -50,6 +51,7 @@ async def finish_undo(work: Work) -> None:
     try:
         if work.state.rollback_asked:
             await stop_target(work)
+            await revert_target(work)
         await undo(work)
     except Exception as failure:
         trouble = not_restored(error, as_warmig(failure))
@@ -111,6 +113,7 @@ async def undo(work: Work) -> None:
     await settle_intents(work)
     await see_detached(work, work.target, [disk.vdi for disk in work.state.target_disks.values()])
     await see_detached(work, work.source, list(work.state.snapshots))
+    await thaw_target(work)
     if not work.state.drops_copy and work.state.moved_data:
         await keep_copy(work)
     else:
@@ -139,6 +142,8 @@ async def find_again(work: Work, intent: EffectIntended) -> None:
             await make_vm(work)
         case Effect.TARGET_DISK:
             await make_disk(work, next(disk for disk in work.state.plan.vm.disks if disk.vdi == intent.subject))
+        case Effect.TARGET_SNAPSHOT:
+            await take(work, intent.subject, intent.tag)
         case Effect.SNAPSHOT:
             uuid = await work.source.snapshot_disk(intent.subject, tag=intent.tag, epoch=work.state.epoch)
             number = int(intent.tag.rpartition("/")[2])
@@ -149,7 +154,7 @@ async def keep_copy(work: Work) -> None:
     """Leave the target, its disks and the bases for the next attempt, and nothing else."""
     sizes = {disk.vdi: disk.virtual_size_bytes for disk in work.state.plan.vm.disks}
     kept = [
-        KeptDisk(disk=disk, virtual_size_bytes=sizes[disk], target=_as_kept(work, target))
+        KeptDisk(disk=disk, virtual_size_bytes=sizes[disk], target=_as_kept(work, disk, target))
         for disk, target in work.state.target_disks.items()
     ]
     if not work.state.kept:
@@ -160,9 +165,10 @@ async def keep_copy(work: Work) -> None:
         await remove_snapshot(work, uuid)
 
 
-def _as_kept(work: Work, target: TargetDisk) -> TargetDisk:
-    """R17: once its start was asked for, a target's disks are no base any more."""
-    return TargetDisk(vdi=target.vdi, sr=target.sr, written=True, base=None if work.state.start_asked else target.base)
+def _as_kept(work: Work, disk: str, target: TargetDisk) -> TargetDisk:
+    """R17: once its start was asked for, a target's disks are no base any more, but for those that went back to before."""
+    void = work.state.start_asked and disk not in work.state.reverted
+    return TargetDisk(vdi=target.vdi, sr=target.sr, written=True, base=None if void else target.base)
 
 
 async def drop_copy(work: Work) -> None:
