@@ -165,6 +165,7 @@ async def begin_final(work: Work) -> None:
     )
     work.watch.lap("check")
     await work.journal.record(PassStarted(plan=plan))
+    await work.stop_carrying()
     work.carrying = asyncio.ensure_future(carry_state(work))
 
 
