@@ -15,6 +15,7 @@ from xo_warmig.engine.checks import (
     target_untouched,
 )
 from xo_warmig.engine.deciding import decide_what_follows, decision_now
+from xo_warmig.engine.passes import forget_pending
 from xo_warmig.engine.restoring import final_power, unblock_source
 from xo_warmig.engine.state import MigrationState
 from xo_warmig.engine.work import Work
@@ -68,6 +69,7 @@ async def cut_over(work: Work) -> None:
     if not isinstance(decision, CutOver):
         await decide_what_follows(work)
         return
+    await forget_pending(work)  # a crash may have come between the last pass and this
     await look_ahead(work)
     await open_ahead(work)
     await stop_source(work)

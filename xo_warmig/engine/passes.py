@@ -55,10 +55,11 @@ async def begin_pass(work: Work) -> None:
 
 
 async def forget_pending(work: Work) -> None:
-    """After a complete pass nothing of an earlier one is pending any more (R18)."""
+    """After a complete pass nothing of it, or of an earlier one, is pending any more (R18)."""
     if work.state.passes and work.state.passes[-1].verdict is Verdict.COMPLETE:
         for disk in work.state.plan.vm.disks:
-            await work.store.put_pending(work.id, disk.vdi, None)
+            if work.store.pending(work.id, disk.vdi) is not None:
+                await work.store.put_pending(work.id, disk.vdi, None)
 
 
 async def void_lost_bases(work: Work, vm: Vm) -> None:
@@ -127,6 +128,7 @@ async def judge_pass(work: Work) -> None:
     await tell_notes(work, report)
     await work.journal.record(PassFinished(report=report))
     if report.verdict is Verdict.COMPLETE:
+        await forget_pending(work)
         await work.journal.enter(Phase.VERIFYING if plan.kind is PassKind.FINAL else Phase.SYNCING)
         return
     broken = [each for each in report.disks if each.verdict is Verdict.FAILED]
