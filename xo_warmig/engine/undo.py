@@ -43,7 +43,7 @@ async def finish_undo(work: Work) -> None:
     """The way back to its end: cancelled when that was asked for, else failed; failed also when the source could not be given back."""
     error = from_fact(work.state.error or {})
     end = Phase.CANCELLED if work.state.phase is Phase.CANCELLING else Phase.FAILED
-    if error.code == DOOR_LOST:
+    if DOOR_LOST in (error.code, work.trouble.code if work.trouble is not None else ""):
         # Another server has the VM: to touch anything now would be two that drive it (R16).
         await work.drop_held()
         await work.journal.enter(Phase.FAILED)
