@@ -17,7 +17,7 @@ from xo_warmig.engine.showing import end_showing
 from xo_warmig.engine.way_back import revert_target, take, thaw_target
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import Cancelled, PoolUnreachable, SafetyError, WarmigError
-from xo_warmig.model.events import CopyKept, Effect, EffectFailed, EffectIntended, Failed, SnapshotTaken
+from xo_warmig.model.events import BaseVoided, CopyKept, Effect, EffectFailed, EffectIntended, Failed, SnapshotTaken
 from xo_warmig.model.phases import Phase
 from xo_warmig.model.plans import KeptDisk, TargetDisk
 from xo_warmig.model.requests import ForceShutdown, ShutdownPolicy
@@ -151,7 +151,12 @@ async def find_again(work: Work, intent: EffectIntended) -> None:
 
 
 async def keep_copy(work: Work) -> None:
-    """Leave the target, its disks and the bases for the next attempt, and nothing else."""
+    """Leave the target, its disks and the bases for the next attempt, and nothing else.
+
+    Where the source's storage runs short of what snapshots need, the bases go too: they must not stall the pool's VMs (R19).
+    """
+    if is_short_of_room(work) and not work.state.kept:
+        await give_up_bases(work)
     sizes = {disk.vdi: disk.virtual_size_bytes for disk in work.state.plan.vm.disks}
     kept = [
         KeptDisk(disk=disk, virtual_size_bytes=sizes[disk], target=_as_kept(work, disk, target))
@@ -163,6 +168,24 @@ async def keep_copy(work: Work) -> None:
     bases = {each.target.base for each in kept}
     for uuid in sorted(work.state.snapshots.keys() - bases):
         await remove_snapshot(work, uuid)
+
+
+def is_short_of_room(work: Work) -> bool:
+    """Whether it failed because no more snapshots may be taken on the source."""
+    evidence = (work.state.error or {}).get("evidence")
+    return isinstance(evidence, dict) and evidence.get("rule") == "R19"
+
+
+async def give_up_bases(work: Work) -> None:
+    """Our own snapshots are what we can take away."""
+    for disk in work.state.target_disks:
+        await work.journal.record(BaseVoided(disk=disk, reason="the source's storage has no room for its snapshot"))
+    await work.journal.warn(
+        "BASES_GIVEN_UP",
+        "our snapshots on the source are removed, as its storage runs short; the next attempt copies the disks whole",
+        rule="R19",
+        disks=sorted(work.state.target_disks),
+    )
 
 
 def _as_kept(work: Work, disk: str, target: TargetDisk) -> TargetDisk:
