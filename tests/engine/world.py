@@ -17,6 +17,14 @@ from xo_warmig.model.vm import PowerState
 DISK_BYTES = 64 * BLOCK
 
 
+def bitmap_of(indexes: list[int]) -> bytes:
+    """A bit for each block, the first in the highest bit of the first byte."""
+    bits = bytearray(DISK_BYTES // BLOCK // 8)
+    for index in indexes:
+        bits[index // 8] |= 0x80 >> index % 8
+    return bytes(bits)
+
+
 class Fault:
     """What befalls a call: ``before`` it has its effect or after, once or for good."""
 
@@ -155,7 +163,7 @@ class World:
         assert order.differencing is (source.base is not None)
         skip_zeros = order.skip_zeros
         self.copies.append((source.vdi.uuid, len(source.blocks), skip_zeros))
-        sink: Any = await sinks.first(b"")
+        sink: Any = await sinks.first(bitmap_of([index for index, _ in source.blocks]))
         try:
             async with self.call("copy", "begin"):
                 pass
