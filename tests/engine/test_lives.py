@@ -9,7 +9,8 @@ from tests.engine.conftest import REQUEST
 from tests.engine.lives import Lives
 from tests.engine.virtual_time import run_virtual
 from tests.engine.world import World
-from xo_warmig.model.phases import Phase
+from xo_warmig.errors import WarmigError
+from xo_warmig.model.phases import Phase, WaitingFor
 from xo_warmig.model.vm import PowerState
 
 
@@ -78,5 +79,56 @@ def test_the_next_process_goes_on(death: tuple[str, int], after: bool) -> None:
         assert world.our_snapshots() == []
         assert len(world.target.vdis) == 2
         assert "xo_warmig:door" not in world.vm.other_config
+
+    run_virtual(body())
+
+
+def test_a_cancel_does_without_a_target_pool_that_never_comes_back() -> None:
+    """After a restart too: the source runs on, unblocked, and what could not be removed is told."""
+
+    async def body() -> None:
+        world = World()
+        lives = Lives(world)
+        await lives.engine.open()
+        started = await lives.engine.start(REQUEST, user="admin")
+        await asyncio.sleep(0.8)
+        lives.die()
+        world.down.add("target")
+        await asyncio.sleep(5)
+        engine = await lives.next()
+        await asyncio.sleep(30)
+        assert engine.report(started.id).waiting_for is WaitingFor.POOL
+        await asyncio.wait_for(engine.cancel(started.id), 600)
+        report = engine.report(started.id)
+        assert report.phase is Phase.CANCELLED
+        assert world.vm.power is PowerState.RUNNING
+        assert world.vm.blocked == {}
+
+    run_virtual(body())
+
+
+def test_a_door_that_another_server_took_meanwhile_is_waited_for() -> None:
+    """R16: nothing is touched until a person has sorted it out; a cancel ends it without touching anything."""
+
+    async def body() -> None:
+        world = World()
+        lives = Lives(world)
+        await lives.engine.open()
+        started = await lives.engine.start(REQUEST, user="admin")
+        await asyncio.sleep(0.8)
+        lives.die()
+        await asyncio.sleep(5)
+        world.vm.other_config["xo_warmig:door"] = "another/1/abcd"
+        engine = await lives.next()
+        await asyncio.sleep(100)
+        report = engine.report(started.id)
+        assert report.waiting_for is WaitingFor.OPERATOR
+        assert "SOURCE_CLAIMED" in [warning.code for warning in report.warnings]
+        world.trace.clear()
+        with pytest.raises(WarmigError):
+            await engine.cancel(started.id)
+        assert engine.report(started.id).phase is Phase.FAILED
+        assert set(world.trace) <= {"source.claim_door", "store.append"}
+        assert world.vm.other_config["xo_warmig:door"] == "another/1/abcd"
 
     run_virtual(body())

@@ -22,6 +22,33 @@ async def until(scene: Any, migration: str, phase: Phase) -> Any:
     return scene.engine.report(migration)
 
 
+def scribble(world: Any) -> None:
+    """The target writes on its disks as soon as it runs."""
+    for vdi in world.the_target().vdis:
+        world.target.vdis[vdi].blocks[63] = (4711, next(world.moment))
+
+
+def test_a_roll_back_without_a_way_back_voids_the_copy(play: Play) -> None:
+    """R17: no room for snapshots of the target; its disks are kept, and copied whole by the next attempt."""
+
+    async def body(scene: Any) -> None:
+        world = scene.world
+        world.always["target.snapshot_disk"] = world.refusal()
+        migration = await scene.start(commit="manual")
+        await until(scene, migration, Phase.AWAITING_COMMIT)
+        assert "NO_WAY_BACK" in scene.codes(migration)
+        scribble(world)
+        await scene.engine.rollback(migration, discard_target_changes=True)
+        assert all(kept.target.base is None for kept in scene.engine._journals[migration].state.kept)
+        world.assert_as_found()
+        again = await scene.start()
+        await scene.ended_well(again)
+        world.assert_equal()
+        assert scene.engine.report(again).passes[0].kind is PassKind.FULL
+
+    play(body)
+
+
 def test_a_hold_goes_on_syncing_until_the_word(play: Play) -> None:
     """An hour, with a pass in each least interval and a prediction on show; then it cuts over within the budget."""
 
@@ -174,10 +201,11 @@ def test_commit_after_a_time(play: Play) -> None:
 
 
 def test_a_roll_back_after_the_start_needs_the_word_that_changes_may_go(play: Play) -> None:
-    """With it the target is off and blocked, its disks are no base any more, and the source runs again."""
+    """With it the target is off and blocked, its disks are those of before its start, and the source runs again."""
 
     async def body(scene: Any) -> None:
         world = scene.world
+        world.hooks["target.start_vm"] = lambda: scribble(world)
         migration = await scene.start(commit="manual")
         await until(scene, migration, Phase.AWAITING_COMMIT)
         with pytest.raises(IncorrectState) as refused:
@@ -191,11 +219,14 @@ def test_a_roll_back_after_the_start_needs_the_word_that_changes_may_go(play: Pl
         assert world.the_target().power is PowerState.HALTED
         assert "start" in world.the_target().blocked
         world.assert_as_found()
-        assert all(kept.target.base is None for kept in scene.engine._journals[migration].state.kept)
         with pytest.raises(WarmigError, match="rolled back"):
             await scene.engine.outcome(migration)
-        await scene.ended_well(await scene.start())
+        world.hooks.clear()
+        again = await scene.start()
+        await scene.ended_well(again)
         world.assert_equal()
+        assert scene.engine.report(again).passes[0].kind is PassKind.DELTA
+        assert len(world.target.vdis) == 2
 
     play(body)
 

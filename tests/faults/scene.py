@@ -28,6 +28,7 @@ ENDS = ("done", "failed", "cancelled", "awaiting_commit")
 _PATIENCE_SECONDS = 60.0
 _DYING_SECONDS = 5.0  # a client may see a server's end before its parent does
 _GUEST_RATE = MIB
+_POOL_AWAY = "POOL_UNREACHABLE"
 _LOOK_SECONDS = 0.01
 _numbers = itertools.count(1)
 
@@ -172,24 +173,31 @@ class Migration:
         up = await self.server.start(strike_at=strike_at, strike="kill" if incident is None else "stop")
         meeting = asyncio.create_task(self._meet(incident)) if incident is not None else None
         self._lap("start")
-        if up:
-            following = asyncio.create_task(self.follow())
-            dying = asyncio.create_task(self.server.dead())
-            await asyncio.wait({following, dying}, return_when=asyncio.FIRST_COMPLETED)
-            if following.done() and isinstance(following.exception(), ConnectionLost):
-                await asyncio.wait({dying}, timeout=_DYING_SECONDS)
-            dead = self.server.is_dead
-            following.cancel()
-            dying.cancel()
-            outcome, _ = await asyncio.gather(following, dying, return_exceptions=True)
-            if not dead and isinstance(outcome, BaseException):
-                raise outcome
-        if meeting is not None:
-            if not self.server.passed.struck:
-                meeting.cancel()
-            await asyncio.gather(meeting, return_exceptions=not self.server.passed.struck)
+        try:
+            if up:
+                await self._followed()
+        finally:
+            if meeting is not None:
+                # A pool that was killed is up again for whoever comes next, however this one ended.
+                if not self.server.passed.struck:
+                    meeting.cancel()
+                await asyncio.gather(meeting, return_exceptions=not self.server.passed.struck)
         self._lap("migrate")
         return self.server.is_dead
+
+    async def _followed(self) -> None:
+        """See the migration's end, or the server's."""
+        following = asyncio.create_task(self.follow())
+        dying = asyncio.create_task(self.server.dead())
+        await asyncio.wait({following, dying}, return_when=asyncio.FIRST_COMPLETED)
+        if following.done() and isinstance(following.exception(), ConnectionLost):
+            await asyncio.wait({dying}, timeout=_DYING_SECONDS)
+        dead = self.server.is_dead
+        following.cancel()
+        dying.cancel()
+        outcome, _ = await asyncio.gather(following, dying, return_exceptions=True)
+        if not dead and isinstance(outcome, BaseException):
+            raise outcome
 
     async def _meet(self, incident: Incident) -> None:
         """Wait for the server to stand still."""
@@ -202,12 +210,10 @@ class Migration:
         async with asyncio.timeout(_PATIENCE_SECONDS), self.server.client() as client:
             await connected(client)
             report = await self._report(client)
-            refusal: CallFailed | None = None
             if report is None or report["phase"] not in ENDS:
                 self.server.armed.touch()
-                refusal = await self._ask(client)  # again joins the one that runs
+                await self._asked(client)
             while (report := await self._report(client)) is None or report["phase"] not in ENDS:
-                assert report is not None, f"the migration is not known after it was asked for: {refusal}"
                 await asyncio.sleep(_LOOK_SECONDS)
             if report["phase"] == "done" and not self.variant.asked.delete:
                 again = await client.call("vm.warmMigration", **self._parameters)
@@ -237,6 +243,15 @@ class Migration:
             bystanders=self.scene.bystanders,
             halted=self.halted,
         )
+
+    async def _asked(self, client: Client) -> None:
+        """Ask for the migration, or join the one that runs; again when a pool was away before it began."""
+        while True:
+            refusal = await self._ask(client)
+            if await self._report(client) is not None:
+                return
+            assert refusal is not None and refusal.code == _POOL_AWAY, f"the migration did not begin: {refusal}"
+            await connected(client)
 
     async def _ask(self, client: Client) -> CallFailed | None:
         """Ask for the migration and wait for its answer; its refusal or failure."""

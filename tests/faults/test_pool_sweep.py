@@ -29,3 +29,22 @@ async def test_a_pool_is_killed_or_a_transfer_cut(
     assert len(results) == KILLS + CUTS
     assert not any(result.failure for result in results), told
     assert sum(not result.reached for result in results) <= MOST_NOT_REACHED, told
+
+
+def test_a_pool_is_not_killed_twice_between_the_same_calls() -> None:
+    """Commits that follow each other are one point for a pool; those of another variant are another's."""
+    names = [
+        "before commit a:1",
+        "after commit a:1",
+        "before source VM.start:1",
+        "after commit a:2",
+        "before commit a:3",
+    ]
+    points = [Point("v", (name,)) for name in names] + [Point("w", (names[-1],))]
+    struck = [str(point) for point in kills(points) if point.incident == "kill-target"]
+    assert struck == [
+        "v/kill-target/before commit a:1",
+        "v/kill-target/before source VM.start:1",
+        "v/kill-target/after commit a:2",
+        "w/kill-target/before commit a:3",
+    ]

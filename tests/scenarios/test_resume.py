@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.scenarios.conftest import control
+from tests.pools import control
 from xo_warmig.disks.copy import copy_vhd
 from xo_warmig.disks.meter import Meter
 from xo_warmig.model.passes import DiskPassPlan, DiskPassReport, Mark, Verdict

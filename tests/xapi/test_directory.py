@@ -1,6 +1,7 @@
 """Servers: connected, lost, found again; and whose VM it is."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from xo_warmig.errors import ForbiddenOperation, InvalidRequest, NoSuchObject, P
 from xo_warmig.model.servers import ServerCredentials, ServerStatus
 from xo_warmig.simulator.launch import Site, start_site
 from xo_warmig.simulator.site import PoolConfig, SiteConfig
+from xo_warmig.xapi import server
 from xo_warmig.xapi.directory import Directory
 from xo_warmig.xapi.pool import Pool
 
@@ -187,6 +189,48 @@ async def test_a_pool_that_dies_is_noticed_and_found_again(site: Site, directory
     site.pools[1].restart()
     await eventually(lambda: directory.state("pool-1").status is ServerStatus.CONNECTED)
     assert await directory.pool_of_sr(sr) is pool
+
+
+@pytest.mark.parametrize("asking", ["a call", "the directory"])
+async def test_a_pool_that_somebody_waits_for_is_tried_sooner(
+    site: Site, empty: Directory, server_of: ServerOf, monkeypatch: pytest.MonkeyPatch, eventually: Any, asking: str
+) -> None:
+    """However long the back-off has become; and no more often than after one failure."""
+    vm = site.pools[0].vms[0].uuid
+    monkeypatch.setattr(server, "LONGEST_RETRY_SECONDS", 600.0)
+    monkeypatch.setattr(server, "FIRST_RETRY_SECONDS", 600.0)
+    await empty.add(server_of(site.pools[0]))
+    await empty.connect("pool-0")
+    source = await empty.pool_of_vm(vm)
+    tries: list[str] = []
+    plain = server.Server._try
+
+    async def counted(self: server.Server) -> Any:
+        tries.append(self.name)
+        return await plain(self)
+
+    site.pools[0].kill()
+    with pytest.raises(PoolUnreachable):
+        await source.power_state(vm)
+    await eventually(lambda: empty.state("pool-0").status is ServerStatus.DISCONNECTED)
+    site.pools[0].restart()
+    monkeypatch.setattr(server.Server, "_try", counted)
+
+    async def ask() -> None:
+        with contextlib.suppress(PoolError):
+            if asking == "the directory":
+                await empty.pool(source.uuid)
+            else:
+                await source.calls.call("VM.set_name_description", "OpaqueRef:NULL", "")
+
+    await ask()
+    await asyncio.sleep(0.05)
+    assert tries == []
+    monkeypatch.setattr(server, "FIRST_RETRY_SECONDS", 0.0)
+    await ask()
+    await eventually(lambda: empty.state("pool-0").status is ServerStatus.CONNECTED)
+    assert await empty.pool(source.uuid) is source
+    assert tries == ["pool-0"]
 
 
 async def test_certificates_are_pinned_or_refused(empty: Directory, server_of: ServerOf) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from xo_warmig.errors import PoolError, SafetyError
+from xo_warmig.xapi import disposal
 from xo_warmig.xapi.disposal import destroy_disk, destroy_vm, detach_disk
 
 
@@ -88,6 +89,43 @@ async def test_a_disk_that_is_still_held_is_waited_for(pool: Any, make_vdi: Call
     pool.handlers["VDI.destroy"] = destroy
     await destroy_disk(pool, uuid_of(pool, "VDI", vdi))
     assert len(pool.calls("VDI.destroy")) == 2
+
+
+@pytest.mark.parametrize("in_use", [True, False])
+async def test_a_vbd_that_a_restarted_toolstack_left_is_taken_away(
+    pool: Any,
+    make_vm: Callable[..., str],
+    make_vdi: Callable[..., str],
+    make_vbd: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    in_use: bool,
+) -> None:
+    """After a while; one that is really in use the pool keeps, and no guest's is touched."""
+    monkeypatch.setattr(disposal, "_LEFT_BEHIND_SECONDS", 0.0)
+    monkeypatch.setattr(disposal, "_RELEASE_SECONDS", 0.3)
+    vdi = make_vdi()
+    guest = make_vbd(make_vm(), vdi)
+    left = make_vbd(make_vm(is_control_domain=True), vdi)
+
+    def unplug(ref: str) -> str:
+        if in_use:
+            raise pool.failure("DEVICE_DETACH_REJECTED", "VBD", ref, "in use")
+        return ""
+
+    def destroy(ref: str) -> str:
+        if left in pool.records["VBD"]:
+            raise pool.failure("VDI_IN_USE", ref, "destroy")
+        del pool.records["VDI"][ref]
+        return ""
+
+    pool.handlers |= {"VBD.unplug": unplug, "VDI.destroy": destroy}
+    if in_use:
+        with pytest.raises(PoolError) as caught:
+            await destroy_disk(pool, uuid_of(pool, "VDI", vdi))
+        assert caught.value.code == "VDI_IN_USE"
+    else:
+        await destroy_disk(pool, uuid_of(pool, "VDI", vdi))
+    assert set(pool.records["VBD"]) == ({guest, left} if in_use else {guest})
 
 
 async def test_a_disk_that_is_gone_is_destroyed(pool: Any) -> None:

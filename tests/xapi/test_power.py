@@ -127,6 +127,29 @@ async def test_nobody_waiting_cancels_the_request(pool: Any, vm: Vm) -> None:
     assert "task.cancel" in pool.log
 
 
+@pytest.mark.parametrize("halts", [True, False])
+async def test_a_request_that_the_pool_forgot_is_waited_for_only_while_the_vm_goes_down(
+    pool: Any, vm: Vm, halts: bool
+) -> None:
+    """A restarted toolstack knows nothing of it: a VM that runs on is asked again, by whoever tries again what was lost."""
+    task = never_end(pool)
+    record = pool.get("VM", vm[0])
+    record["current_operations"] = {"OpaqueRef:t": "clean_shutdown"}
+    waiting = asyncio.ensure_future(power.shut_down(pool, vm[1], policy()))
+    await asyncio.sleep(0.05)
+    del pool.records["task"][task]
+    await asyncio.sleep(0.3)
+    assert not waiting.done()
+    record["power_state"] = "Halted" if halts else "Running"
+    record["current_operations"] = {}
+    if halts:
+        assert await waiting is False
+    else:
+        with pytest.raises(PoolError) as caught:
+            await waiting
+        assert caught.value.code == "TASK_LOST"
+
+
 async def test_a_halted_vm_was_not_seen_to_go_down(pool: Any, vm: Vm) -> None:
     """Nothing is asked of it."""
     pool.get("VM", vm[0])["power_state"] = "Halted"

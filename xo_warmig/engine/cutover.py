@@ -18,6 +18,7 @@ from xo_warmig.engine.deciding import decide_what_follows, decision_now
 from xo_warmig.engine.passes import forget_pending
 from xo_warmig.engine.restoring import final_power, unblock_source
 from xo_warmig.engine.state import MigrationState
+from xo_warmig.engine.way_back import freeze_target
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import Cancelled, ForbiddenOperation, SafetyError
 from xo_warmig.model.events import PassStarted, ShutdownAsked, SourceBlocking, SourceHalted, SourceUnblocked
@@ -71,6 +72,7 @@ async def cut_over(work: Work) -> None:
         return
     await forget_pending(work)  # a crash may have come between the last pass and this
     await look_ahead(work)
+    await freeze_target(work)
     await open_ahead(work)
     await stop_source(work)
 
@@ -163,6 +165,7 @@ async def begin_final(work: Work) -> None:
     )
     work.watch.lap("check")
     await work.journal.record(PassStarted(plan=plan))
+    await work.stop_carrying()
     work.carrying = asyncio.ensure_future(carry_state(work))
 
 

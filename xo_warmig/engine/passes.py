@@ -5,6 +5,7 @@ from xo_warmig.engine.copying import copy_one, judged
 from xo_warmig.engine.failures import from_fact
 from xo_warmig.engine.leftovers import remove_snapshot
 from xo_warmig.engine.showing import begin_showing, end_showing
+from xo_warmig.engine.way_back import thaw_target
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import PoolError, PoolUnreachable
 from xo_warmig.model.events import (
@@ -33,6 +34,7 @@ MOST_FINAL_PASSES = 3
 async def begin_pass(work: Work) -> None:
     """Snapshot the running source's disks and write down what is going to be copied."""
     await destroy_older(work)
+    await thaw_target(work)
     await forget_pending(work)
     begin = work.clock.monotonic()
     vm = await work.patiently(lambda: running_source(work))

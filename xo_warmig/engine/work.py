@@ -118,9 +118,17 @@ class Work:
             await asyncio.get_running_loop().create_future()
 
     async def drop_held(self) -> None:
-        """Close the imports that were opened ahead, and see their disks free."""
+        """Close the imports that were opened ahead, and see their disks free; stop what travels beside a final pass."""
         held, self.held = self.held, {}
+        await self.stop_carrying()
         await close_all(*held.values())
+
+    async def stop_carrying(self) -> None:
+        """Stop taking the VM's own state over, if that is under way."""
+        carrying, self.carrying = self.carrying, None
+        if carrying is not None:
+            carrying.cancel()
+            await asyncio.gather(carrying, return_exceptions=True)
 
     async def until(self, seen: Callable[[], Awaitable[bool]], *, seconds: float, poll_seconds: float) -> bool:
         """Look again and again until it is seen (True) or the time is over (False). Looks at least once."""

@@ -107,6 +107,13 @@ class Pool(Protocol):
         """
         ...
 
+    async def snapshot_disk(self, vdi: str, *, tag: str, epoch: int) -> str:
+        """``VDI.snapshot``; the snapshot's uuid.
+
+        ``tag`` goes into its other_config with its own uuid (R11); a snapshot that has this tag is found, not made twice.
+        """
+        ...
+
     async def our_objects(self) -> list[OurObject]:
         """Every VM, VDI and snapshot whose tags are ours and its own (R11), whatever migration it belongs to."""
         ...
@@ -114,13 +121,6 @@ class Pool(Protocol):
 
 class SourcePool(Pool, Protocol):
     """The pool that a VM leaves."""
-
-    async def snapshot_disk(self, vdi: str, *, tag: str, epoch: int) -> str:
-        """``VDI.snapshot``; the snapshot's uuid.
-
-        ``tag`` goes into its other_config with its own uuid (R11); a snapshot that has this tag is found, not made twice.
-        """
-        ...
 
     async def claim_door(self, vm: str, key: str, *, migration: str) -> None:
         """Put the door key ``<migration>/<epoch>/<random>`` on the source (R16), and read it back.

@@ -89,6 +89,7 @@ class Directory:
             if server.pool is not None and server.pool.uuid == uuid:
                 if server.status is ServerStatus.CONNECTED:
                     return server.pool
+                server.hurry()
                 why = server.error.message if server.error is not None else "it is not connected"
                 raise failures.unreachable(pool=server.pool.name, host=server.name, pool_uuid=uuid, why=why)
         connecting = ", ".join(server.name for server in self._servers.values() if server.pool is None)

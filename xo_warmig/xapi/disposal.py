@@ -4,14 +4,15 @@ import asyncio
 import logging
 import time
 
-from xo_warmig.errors import PoolError, SafetyError
+from xo_warmig.errors import PoolError, PoolUnreachable, SafetyError
 from xo_warmig.model.vm import PowerState
 from xo_warmig.xapi import objects, tasks
-from xo_warmig.xapi.attachments import read_attachments
+from xo_warmig.xapi.attachments import read_attachments, release_disk
 from xo_warmig.xapi.connection import Calls
 from xo_warmig.xapi.vm_spec import TARGET_ROLE
 
 _RELEASE_SECONDS = 120.0
+_LEFT_BEHIND_SECONDS = 3.0  # a transfer that was closed lets go sooner
 _BUSY = frozenset({"VDI_IN_USE", "OTHER_OPERATION_IN_PROGRESS", "SR_BACKEND_FAILURE_24"})
 _DESTROY = "destroy"
 _OUR_TEXT = "xo_warmig"
@@ -22,10 +23,12 @@ log = logging.getLogger(__name__)
 async def destroy_disk(calls: Calls, vdi: str) -> None:
     """Destroy a VDI or snapshot, once whatever control domain still holds it has let go.
 
+    One that does not is asked to: a toolstack that was restarted leaves its VBDs behind, and the pool refuses where it is in use.
+
     Raises:
         PoolError: VDI_IN_USE after two minutes, or any other refusal.
     """
-    deadline = time.monotonic() + _RELEASE_SECONDS
+    started = time.monotonic()
     wait_seconds = 0.1
     while (ref := await objects.ref_or_none(calls, "VDI", vdi)) is not None:
         try:
@@ -33,13 +36,25 @@ async def destroy_disk(calls: Calls, vdi: str) -> None:
         except PoolError as error:
             if error.code in objects.GONE:
                 return
-            if error.code not in _BUSY or time.monotonic() > deadline:
+            waited_seconds = time.monotonic() - started
+            if error.code not in _BUSY or waited_seconds > _RELEASE_SECONDS:
                 raise
             log.info("%s cannot be destroyed yet: %s", vdi, error)
+            if waited_seconds > _LEFT_BEHIND_SECONDS:
+                await _ask_to_let_go(calls, vdi)
             await asyncio.sleep(wait_seconds)
             wait_seconds = min(wait_seconds * 2, 5.0)
         else:
             return
+
+
+async def _ask_to_let_go(calls: Calls, vdi: str) -> None:
+    try:
+        await release_disk(calls, vdi)
+    except PoolUnreachable:
+        raise
+    except PoolError as refusal:
+        log.info("%s is not let go of: %s", vdi, refusal)
 
 
 async def destroy_vm(calls: Calls, vm: str, vdis: list[str]) -> None:

@@ -22,6 +22,7 @@ _CANCEL_SECONDS = 10.0
 _NO_SHUTDOWN_FEATURE = frozenset(
     {"VM_LACKS_FEATURE", "VM_LACKS_FEATURE_SHUTDOWN", "VM_MISSING_PV_DRIVERS", "VM_OLD_PV_DRIVERS"}
 )
+_GOING_DOWN = frozenset({"clean_shutdown", "hard_shutdown", "shutdown"})
 _NOT_ACKNOWLEDGED = "VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT"
 _TOOK_TOO_LONG = frozenset({"VM_SHUTDOWN_TIMEOUT", "SHUTDOWN_TIMEOUT", "TASK_CANCELLED"})
 
@@ -91,7 +92,8 @@ async def shut_down(calls: Calls, vm: str, policy: ShutdownPolicy) -> bool:
     without tools where the policy is ``ifNoTools``, or any when it is ``always``.
 
     Raises:
-        PoolError: VM_BAD_POWER_STATE (suspended or paused), SHUTDOWN_REFUSED, SHUTDOWN_TIMEOUT.
+        PoolError: VM_BAD_POWER_STATE (suspended or paused), SHUTDOWN_REFUSED, SHUTDOWN_TIMEOUT; TASK_LOST when the toolstack was
+            restarted and the VM does not go down, so that it has to be asked again.
     """
     ref = await objects.ref_of(calls, "VM", vm)
     record = await calls.call("VM.get_record", ref)
@@ -114,7 +116,7 @@ async def _after_failed_request(
 ) -> bool:
     """Go on by the policy; False, as whatever halts the VM now was not our request."""
     if error.code == failures.TASK_LOST:
-        await _see_halted(calls, vm, ref, policy.timeout)
+        await _see_going_down(calls, vm, ref, policy.timeout, error)
         return False
     if await _is_halted(calls, ref):
         return False
@@ -124,6 +126,19 @@ async def _after_failed_request(
     await tasks.run(calls, "VM.hard_shutdown", ref, longest_wait_seconds=_LONGEST_WAIT_SECONDS)
     await _see_halted(calls, vm, ref, _HALTED_SECONDS)
     return False
+
+
+async def _see_going_down(calls: Calls, vm: str, ref: str, most_seconds: float, error: PoolError) -> None:
+    """After the request was forgotten: wait while the VM has an operation of a shutdown. Raises ``error`` when it runs on without."""
+    deadline = time.monotonic() + most_seconds
+    while time.monotonic() < deadline:
+        record = await calls.call("VM.get_record", ref)
+        if record["power_state"] == PowerState.HALTED:
+            return
+        if _GOING_DOWN.isdisjoint(record["current_operations"].values()):
+            raise error
+        await asyncio.sleep(_LONGEST_WAIT_SECONDS)
+    raise _not_seen_halted(vm)
 
 
 async def _clean_shutdown(calls: Calls, ref: str, timeout_seconds: float) -> None:
@@ -185,13 +200,17 @@ async def _see_halted(calls: Calls, vm: str, ref: str, most_seconds: float) -> N
     deadline = time.monotonic() + most_seconds
     while not await _is_halted(calls, ref):
         if time.monotonic() > deadline:
-            raise PoolError(
-                f"the VM {vm} was shut down but is not seen Halted",
-                code="SHUTDOWN_TIMEOUT",
-                evidence={"vm": vm},
-                remedy="look at the VM on its pool; it may still halt later",
-            )
+            raise _not_seen_halted(vm)
         await asyncio.sleep(0.05)
+
+
+def _not_seen_halted(vm: str) -> PoolError:
+    return PoolError(
+        f"the VM {vm} was shut down but is not seen Halted",
+        code="SHUTDOWN_TIMEOUT",
+        evidence={"vm": vm},
+        remedy="look at the VM on its pool; it may still halt later",
+    )
 
 
 def _refusal(vm: str, error: PoolError, policy: ShutdownPolicy) -> PoolError:

@@ -62,6 +62,7 @@ class Server:
         self._keeper: asyncio.Task[None] | None = None
         self._attempt: asyncio.Future[None] | None = None
         self._wake = asyncio.Event()
+        self._tried: float | None = None  # when the last try ended, in the loop's time; None while one is under way
 
     @property
     def name(self) -> str:
@@ -123,7 +124,9 @@ class Server:
         wait_seconds = FIRST_RETRY_SECONDS
         while True:
             self._wake.clear()
+            self._tried = None
             error = await self._try()
+            self._tried = asyncio.get_running_loop().time()
             if error is None:
                 wait_seconds = FIRST_RETRY_SECONDS
             elif error.code in _HOPELESS:
@@ -192,8 +195,15 @@ class Server:
             loop.call_soon_threadsafe(self._lost)
 
     def _lost(self) -> None:
-        """A call met no answer: look at once whether the pool is still there."""
+        """A call met no answer, or not in our session: look at once whether the pool is still there, or there again."""
         if self.status is ServerStatus.CONNECTED:
+            self._wake.set()
+        else:
+            self.hurry()
+
+    def hurry(self) -> None:
+        """Somebody waits for the pool: the next try comes no later than if there had been one failure only."""
+        if self._tried is not None and asyncio.get_running_loop().time() - self._tried >= FIRST_RETRY_SECONDS:
             self._wake.set()
 
     def _settle(self, error: WarmigError | None) -> None:
