@@ -25,10 +25,10 @@ from xo_warmig.simulator.launch import Site, start_site
 from xo_warmig.simulator.site import PoolConfig, SiteConfig, VmConfig
 
 ENDS = ("done", "failed", "cancelled", "awaiting_commit")
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 180.0  # also where much else runs on the machine
 _DYING_SECONDS = 5.0  # a client may see a server's end before its parent does
 _GUEST_RATE = MIB
-_LOOK_SECONDS = 0.01
+_LOOK_SECONDS = 0.03
 _numbers = itertools.count(1)
 
 
@@ -278,7 +278,7 @@ class Migration:
 
 async def connected(client: Client) -> None:
     """Both pools."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(_PATIENCE_SECONDS):
         while {server["status"] for server in await client.call("server.getAll")} != {"connected"}:
             await asyncio.sleep(_LOOK_SECONDS)
 

@@ -138,6 +138,8 @@ async def _in_lanes(scene: Scene, points: Sequence[Point], lanes: int) -> list[R
             results.append(result)
             word = "BROKEN" if result.failure else result.phase if result.reached else f"{result.phase}, not reached"
             print(f"{sum(result.seconds.values()):.2f} s {word} {point}", flush=True)
+            if result.failure:
+                print(f"  {result.failure}", flush=True)
 
     await asyncio.gather(*(lane() for _ in range(min(lanes, len(points)))))
     return results

@@ -200,6 +200,10 @@ class TargetPool(Pool, Protocol):
         """Running, and with tools seen where they are expected."""
         ...
 
+    async def was_started(self, vm: str) -> bool:
+        """Whether it ever had a domain, or may have had: what the pool remembers of a VM that is halted now."""
+        ...
+
     async def restore_ha(self, vm: str, source: Vm) -> None:
         """HA and auto-power-on as on the source (R13)."""
         ...
