@@ -18,7 +18,7 @@ Play = Any
 async def until(scene: Any, migration: str, phase: Phase) -> Any:
     async with asyncio.timeout(100_000):
         while scene.engine.report(migration).phase is not phase:
-            await asyncio.sleep(0.05)
+            await scene.engine._journals[migration].changed()
     return scene.engine.report(migration)
 
 
@@ -188,6 +188,7 @@ def test_commit_after_a_time(play: Play) -> None:
     async def body(scene: Any) -> None:
         migration = await scene.start(commit=600)
         await until(scene, migration, Phase.AWAITING_COMMIT)
+        await asyncio.sleep(1)
         report = scene.engine.report(migration)
         assert report.waiting_for is WaitingFor.TIME
         await asyncio.sleep(550)
