@@ -37,7 +37,7 @@ class Scene:
 
     async def ended(self, migration: str) -> None:
         while self.engine.report(migration).finished is None:
-            await asyncio.sleep(0.1)
+            await self.engine._journals[migration].changed()
 
     async def ended_well(self, migration: str) -> None:
         await self.engine.outcome(migration)

@@ -36,6 +36,7 @@ class FakeVm:
 
     def __init__(self, uuid: str, power: PowerState) -> None:
         self.uuid, self.power = uuid, power
+        self.started = False
         self.blocked: dict[str, str] = {}
         self.vdis: list[str] = []
         self.operations: list[str] = []
@@ -217,7 +218,7 @@ class FakePool:
                 raise PoolError("it runs", code="VM_BAD_POWER_STATE", evidence={"xapi": ["VM_BAD_POWER_STATE"]})
             if any(end.vdi.uuid in record.vdis for end in self.ends):
                 self.world.violations.append("R10: started while a transfer is open")
-            record.power = PowerState.RUNNING
+            record.power, record.started = PowerState.RUNNING, True
 
     async def destroy_disk(self, vdi: str) -> None:
         async with self.world.call(self._name, "destroy_disk"):
@@ -380,6 +381,11 @@ class FakePool:
     async def is_booted(self, vm: str, *, expect_tools: bool) -> bool:
         async with self.world.call(self._name, "is_booted"):
             return self.known(vm).power is PowerState.RUNNING and self.world.boots
+        raise AssertionError
+
+    async def was_started(self, vm: str) -> bool:
+        async with self.world.call(self._name, "was_started"):
+            return self.known(vm).started
         raise AssertionError
 
     async def restore_ha(self, vm: str, source: Vm) -> None:

@@ -132,3 +132,44 @@ def test_a_door_that_another_server_took_meanwhile_is_waited_for() -> None:
         assert world.vm.other_config["xo_warmig:door"] == "another/1/abcd"
 
     run_virtual(body())
+
+
+def refused_start(*, ran: bool) -> Any:
+    """The process dies when it has asked for the target's start, and the next one is refused it; the report, and the world."""
+
+    async def body() -> tuple[Any, World]:
+        world = World()
+        lives = Lives(world)
+        await lives.engine.open()
+
+        def die() -> None:
+            lives.die()
+            world.the_target().started = ran
+
+        world.fail("target.start_vm", 2, error=world.refusal("NO_HOSTS_AVAILABLE"))
+        world.fail("target.start_vm", hook=die, kills=True)
+        started = await lives.engine.start(REQUEST, user="admin")
+        life = lives.number
+        async with asyncio.timeout(4000):
+            while lives.number == life:
+                await asyncio.sleep(0.1)
+        await lives.next()
+        return await ended(lives, started.id), world
+
+    return run_virtual(body())
+
+
+def test_r5_a_target_that_never_had_a_domain_lets_the_source_start_again() -> None:
+    """Whether the dead process had asked for the start nobody knows, but the pool knows that nothing came of it."""
+    report, world = refused_start(ran=False)
+    assert report.phase is Phase.FAILED
+    assert report.error["code"] == "NO_HOSTS_AVAILABLE"
+    world.assert_as_found()
+
+
+def test_r5_a_target_that_may_have_run_is_left_to_a_person() -> None:
+    """It had a domain: its disks may hold writes that the source has not."""
+    report, world = refused_start(ran=True)
+    assert report.phase is Phase.AWAITING_COMMIT
+    assert world.vm.power is PowerState.HALTED
+    assert "source.start_vm" not in world.trace

@@ -51,6 +51,7 @@ class Work:
         # How long shutdowns and starts are expected to take.
         self.shutdown_seconds = around.settings.shutdown_seconds
         self.start_seconds = around.settings.start_seconds
+        self.ended: Callable[[], frozenset[str]] = frozenset  # ids of this server's migrations that are at their end
         self.watch = Stopwatch(around.clock)
         self.held: dict[str, Import] = {}
         self.carrying: asyncio.Future[None] | None = (
