@@ -33,7 +33,7 @@ from xo_warmig.model.units import GIB, MIB
 from xo_warmig.simulator.launch import Pool, Site, start_site
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, PoolConfig, SiteConfig, VmConfig
 
-RUNS = 5
+RUNS, RESTARTS = 5, 3
 FACTS, TURNS = 200, 100
 ENDED, PASSES = 200, 8
 MARKED_SECONDS = 7.0  # of copying: a mark is stored every 5 s
@@ -137,7 +137,7 @@ async def restarts(server: Served, site: Site, turns: Turns) -> tuple[list[float
         await read
         await asyncio.sleep(MARKED_SECONDS)
     reading, sending = [], []
-    for _ in range(RUNS):
+    for _ in range(RESTARTS):
         server.end(signal.SIGKILL)
         await asyncio.to_thread(turns.repeat)
         while (await ask(source, "state"))["dom0_vbds"] or (await ask(target, "state"))["dom0_vbds"]:
