@@ -112,9 +112,11 @@ class World:
         await asyncio.sleep(self.call_seconds)
         if side in self.down:
             raise PoolUnreachable(f"pool {side} does not answer", evidence={"pool": side, "host": f"{side}.example"})
-        if full in self.always:
-            raise self.always[full]
         fault = next((each for (c, n), each in self.faults.items() if c == full and n <= nth < n + each.left), None)
+        if full in self.always:
+            if fault is not None:
+                self._befall(fault)
+            raise self.always[full]
         if fault is not None and not fault.after:
             self._befall(fault)
             if fault.kills:
