@@ -250,7 +250,7 @@ class Migration:
             refusal = await self._ask(client)
             if await self._report(client) is not None:
                 return
-            assert refusal is not None and refusal.code == _POOL_AWAY, f"the migration did not begin: {refusal}"
+            assert getattr(refusal, "code", "") == _POOL_AWAY, f"the migration did not begin: {refusal}"
             await connected(client)
 
     async def _ask(self, client: Client) -> CallFailed | None:
