@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test sweep check schemas bench clean
+.PHONY: demo test sweep check schemas docs bench clean
 
 demo: .venv/.run
 	@$(BIN)/xo-warmig demo
@@ -19,9 +19,13 @@ check: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m xo_warmig.api.schemas --check
+	$(BIN)/python -m xo_warmig.engine.phases_page --check
 
 schemas: .venv/.run
 	$(BIN)/python -m xo_warmig.api.schemas --write
+
+docs: .venv/.run
+	$(BIN)/python -m xo_warmig.engine.phases_page --write
 
 bench: .venv/.run .made/system
 	$(BIN)/python -m bench.copy

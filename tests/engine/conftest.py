@@ -1,6 +1,5 @@
 """A scene to play in: an engine between two pools in memory, on a loop of virtual time."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -37,7 +36,7 @@ class Scene:
 
     async def ended(self, migration: str) -> None:
         while self.engine.report(migration).finished is None:
-            await asyncio.sleep(0.1)
+            await self.engine._journals[migration].changed()
 
     async def ended_well(self, migration: str) -> None:
         await self.engine.outcome(migration)

@@ -36,6 +36,7 @@ class FakeVm:
 
     def __init__(self, uuid: str, power: PowerState) -> None:
         self.uuid, self.power = uuid, power
+        self.started = False
         self.blocked: dict[str, str] = {}
         self.vdis: list[str] = []
         self.operations: list[str] = []
@@ -219,7 +220,7 @@ class FakePool:
                 self.world.violations.append("R10: started while a transfer is open")
             if any(each.vdi in record.vdis and each.plugged for each in self.foreign):
                 raise self.world.refusal("SR_BACKEND_FAILURE_46")
-            record.power = PowerState.RUNNING
+            record.power, record.started = PowerState.RUNNING, True
 
     async def destroy_disk(self, vdi: str) -> None:
         async with self.world.call(self._name, "destroy_disk"):
@@ -388,6 +389,11 @@ class FakePool:
     async def is_booted(self, vm: str, *, expect_tools: bool) -> bool:
         async with self.world.call(self._name, "is_booted"):
             return self.known(vm).power is PowerState.RUNNING and self.world.boots
+        raise AssertionError
+
+    async def was_started(self, vm: str) -> bool:
+        async with self.world.call(self._name, "was_started"):
+            return self.known(vm).started
         raise AssertionError
 
     async def restore_ha(self, vm: str, source: Vm) -> None:

@@ -5,10 +5,12 @@ import time
 from pathlib import Path
 
 import pytest
+from dbos import DBOS
 
 from tests.engine.conftest import REQUEST
 from tests.engine.fake_pools import FakePools
 from tests.engine.world import World
+from xo_warmig.engine import durable
 from xo_warmig.engine.durable import DurableDriver
 from xo_warmig.engine.engine import Engine
 from xo_warmig.engine.store import MemoryStore
@@ -71,5 +73,49 @@ async def test_the_next_process_goes_on_where_one_stopped(tmp_path: Path, second
         world.assert_equal()
         world.assert_quiet()
         assert world.our_snapshots() == []
+    finally:
+        await again.close()
+
+
+async def test_what_an_older_version_began_is_begun_anew_from_its_facts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DBOS does not go on with another version's workflows; the facts do."""
+    world, store = a_world(), MemoryStore()
+    monkeypatch.setattr(durable, "APPLICATION_VERSION", "0")
+    engine = an_engine(world, store, tmp_path)
+    await engine.open()
+    started = await engine.start(REQUEST, user="admin")
+    await asyncio.sleep(0.5)
+    await engine.close()
+    monkeypatch.setattr(durable, "APPLICATION_VERSION", "1")
+    again = an_engine(world, store, tmp_path)
+    await again.open()
+    try:
+        async with asyncio.timeout(40):
+            while again.report(started.id).finished is None:
+                await asyncio.sleep(0.05)
+        assert again.report(started.id).phase is Phase.DONE
+        world.assert_equal()
+    finally:
+        await again.close()
+
+
+async def test_the_turns_of_ended_migrations_are_forgotten(tmp_path: Path) -> None:
+    """At the next start, so that the file does not grow with the years."""
+    world, store = a_world(), MemoryStore()
+    engine = an_engine(world, store, tmp_path)
+    await engine.open()
+    started = await engine.start(REQUEST, user="admin")
+    while engine.report(started.id).finished is None:
+        await asyncio.sleep(0.02)
+    assert await DBOS.list_workflows_async()
+    await asyncio.sleep(0.2)
+    await engine.close()
+    again = an_engine(world, store, tmp_path)
+    await again.open()
+    try:
+        assert await DBOS.list_workflows_async() == []
+        assert again.report(started.id).phase is Phase.DONE
     finally:
         await again.close()

@@ -9,7 +9,8 @@ from tests.engine.conftest import REQUEST
 from tests.engine.lives import Lives
 from tests.engine.virtual_time import run_virtual
 from tests.engine.world import World
-from xo_warmig.model.phases import Phase
+from xo_warmig.errors import WarmigError
+from xo_warmig.model.phases import Phase, WaitingFor
 from xo_warmig.model.vm import PowerState
 
 
@@ -80,3 +81,95 @@ def test_the_next_process_goes_on(death: tuple[str, int], after: bool) -> None:
         assert "xo_warmig:door" not in world.vm.other_config
 
     run_virtual(body())
+
+
+def test_a_cancel_does_without_a_target_pool_that_never_comes_back() -> None:
+    """After a restart too: the source runs on, unblocked, and what could not be removed is told."""
+
+    async def body() -> None:
+        world = World()
+        lives = Lives(world)
+        await lives.engine.open()
+        started = await lives.engine.start(REQUEST, user="admin")
+        await asyncio.sleep(0.8)
+        lives.die()
+        world.down.add("target")
+        await asyncio.sleep(5)
+        engine = await lives.next()
+        await asyncio.sleep(30)
+        assert engine.report(started.id).waiting_for is WaitingFor.POOL
+        await asyncio.wait_for(engine.cancel(started.id), 600)
+        report = engine.report(started.id)
+        assert report.phase is Phase.CANCELLED
+        assert world.vm.power is PowerState.RUNNING
+        assert world.vm.blocked == {}
+
+    run_virtual(body())
+
+
+def test_a_door_that_another_server_took_meanwhile_is_waited_for() -> None:
+    """R16: nothing is touched until a person has sorted it out; a cancel ends it without touching anything."""
+
+    async def body() -> None:
+        world = World()
+        lives = Lives(world)
+        await lives.engine.open()
+        started = await lives.engine.start(REQUEST, user="admin")
+        await asyncio.sleep(0.8)
+        lives.die()
+        await asyncio.sleep(5)
+        world.vm.other_config["xo_warmig:door"] = "another/1/abcd"
+        engine = await lives.next()
+        await asyncio.sleep(100)
+        report = engine.report(started.id)
+        assert report.waiting_for is WaitingFor.OPERATOR
+        assert "SOURCE_CLAIMED" in [warning.code for warning in report.warnings]
+        world.trace.clear()
+        with pytest.raises(WarmigError):
+            await engine.cancel(started.id)
+        assert engine.report(started.id).phase is Phase.FAILED
+        assert set(world.trace) <= {"source.claim_door", "store.append"}
+        assert world.vm.other_config["xo_warmig:door"] == "another/1/abcd"
+
+    run_virtual(body())
+
+
+def refused_start(*, ran: bool) -> Any:
+    """The process dies when it has asked for the target's start, and the next one is refused it; the report, and the world."""
+
+    async def body() -> tuple[Any, World]:
+        world = World()
+        lives = Lives(world)
+        await lives.engine.open()
+
+        def die() -> None:
+            lives.die()
+            world.the_target().started = ran
+
+        world.fail("target.start_vm", 2, error=world.refusal("NO_HOSTS_AVAILABLE"))
+        world.fail("target.start_vm", hook=die, kills=True)
+        started = await lives.engine.start(REQUEST, user="admin")
+        life = lives.number
+        async with asyncio.timeout(4000):
+            while lives.number == life:
+                await asyncio.sleep(0.1)
+        await lives.next()
+        return await ended(lives, started.id), world
+
+    return run_virtual(body())
+
+
+def test_r5_a_target_that_never_had_a_domain_lets_the_source_start_again() -> None:
+    """Whether the dead process had asked for the start nobody knows, but the pool knows that nothing came of it."""
+    report, world = refused_start(ran=False)
+    assert report.phase is Phase.FAILED
+    assert report.error["code"] == "NO_HOSTS_AVAILABLE"
+    world.assert_as_found()
+
+
+def test_r5_a_target_that_may_have_run_is_left_to_a_person() -> None:
+    """It had a domain: its disks may hold writes that the source has not."""
+    report, world = refused_start(ran=True)
+    assert report.phase is Phase.AWAITING_COMMIT
+    assert world.vm.power is PowerState.HALTED
+    assert "source.start_vm" not in world.trace

@@ -647,10 +647,13 @@ def test_r19_no_snapshot_is_taken_below_the_reserve(play: Any) -> None:
             world.source.srs["sr-source"] = msgspec.structs.replace(sr, free_bytes=1)
 
         world.hooks["target.finish_import"] = fill
-        _, error = await failing(scene)
+        migration, error = await failing(scene)
         assert error.code == "NO_SPACE"
         assert world.trace.count("source.snapshot_disk") == 2
         world.assert_as_found()
+        assert world.our_snapshots() == [], "our own snapshots go first"
+        assert "BASES_GIVEN_UP" in scene.codes(migration)
+        assert len(world.target.vdis) == 2
 
     play(body)
 

@@ -18,8 +18,35 @@ Play = Any
 async def until(scene: Any, migration: str, phase: Phase) -> Any:
     async with asyncio.timeout(100_000):
         while scene.engine.report(migration).phase is not phase:
-            await asyncio.sleep(0.05)
+            await scene.engine._journals[migration].changed()
     return scene.engine.report(migration)
+
+
+def scribble(world: Any) -> None:
+    """The target writes on its disks as soon as it runs."""
+    for vdi in world.the_target().vdis:
+        world.target.vdis[vdi].blocks[63] = (4711, next(world.moment))
+
+
+def test_a_roll_back_without_a_way_back_voids_the_copy(play: Play) -> None:
+    """R17: no room for snapshots of the target; its disks are kept, and copied whole by the next attempt."""
+
+    async def body(scene: Any) -> None:
+        world = scene.world
+        world.always["target.snapshot_disk"] = world.refusal()
+        migration = await scene.start(commit="manual")
+        await until(scene, migration, Phase.AWAITING_COMMIT)
+        assert "NO_WAY_BACK" in scene.codes(migration)
+        scribble(world)
+        await scene.engine.rollback(migration, discard_target_changes=True)
+        assert all(kept.target.base is None for kept in scene.engine._journals[migration].state.kept)
+        world.assert_as_found()
+        again = await scene.start()
+        await scene.ended_well(again)
+        world.assert_equal()
+        assert scene.engine.report(again).passes[0].kind is PassKind.FULL
+
+    play(body)
 
 
 def test_a_hold_goes_on_syncing_until_the_word(play: Play) -> None:
@@ -29,8 +56,7 @@ def test_a_hold_goes_on_syncing_until_the_word(play: Play) -> None:
         migration = await scene.start(cutover="hold", min_pass_interval=300.0, target_downtime=5.0)
         await until(scene, migration, Phase.HOLDING)
         await asyncio.sleep(3600)
-        report = scene.engine.report(migration)
-        assert report.phase is Phase.HOLDING
+        report = await until(scene, migration, Phase.HOLDING)
         assert report.waiting_for is WaitingFor.OPERATOR
         assert 10 <= len(report.passes) <= 16
         assert report.predicted_downtime_seconds is not None
@@ -162,6 +188,7 @@ def test_commit_after_a_time(play: Play) -> None:
     async def body(scene: Any) -> None:
         migration = await scene.start(commit=600)
         await until(scene, migration, Phase.AWAITING_COMMIT)
+        await asyncio.sleep(1)
         report = scene.engine.report(migration)
         assert report.waiting_for is WaitingFor.TIME
         await asyncio.sleep(550)
@@ -174,10 +201,11 @@ def test_commit_after_a_time(play: Play) -> None:
 
 
 def test_a_roll_back_after_the_start_needs_the_word_that_changes_may_go(play: Play) -> None:
-    """With it the target is off and blocked, its disks are no base any more, and the source runs again."""
+    """With it the target is off and blocked, its disks are those of before its start, and the source runs again."""
 
     async def body(scene: Any) -> None:
         world = scene.world
+        world.hooks["target.start_vm"] = lambda: scribble(world)
         migration = await scene.start(commit="manual")
         await until(scene, migration, Phase.AWAITING_COMMIT)
         with pytest.raises(IncorrectState) as refused:
@@ -191,11 +219,14 @@ def test_a_roll_back_after_the_start_needs_the_word_that_changes_may_go(play: Pl
         assert world.the_target().power is PowerState.HALTED
         assert "start" in world.the_target().blocked
         world.assert_as_found()
-        assert all(kept.target.base is None for kept in scene.engine._journals[migration].state.kept)
         with pytest.raises(WarmigError, match="rolled back"):
             await scene.engine.outcome(migration)
-        await scene.ended_well(await scene.start())
+        world.hooks.clear()
+        again = await scene.start()
+        await scene.ended_well(again)
         world.assert_equal()
+        assert scene.engine.report(again).passes[0].kind is PassKind.DELTA
+        assert len(world.target.vdis) == 2
 
     play(body)
 
@@ -328,5 +359,24 @@ def test_a_door_that_was_taken_away_stops_us_from_touching_anything(play: Play) 
         assert world.vm.other_config["xo_warmig:door"] == "another/1/abcd"
         assert world.target.vms
         world.assert_as_found()
+
+    play(body)
+
+
+def test_a_key_that_came_back_or_was_copied_along_is_no_obstacle(play: Play) -> None:
+    """A revert brings back the key of a migration that is over; a clone has that of the VM it was made from."""
+
+    async def body(scene: Any) -> None:
+        world = scene.world
+        migration = await scene.start()
+        await scene.engine.cancel(migration, drop=True)
+        world.vm.other_config["xo_warmig:door"] = f"{migration}/1/abcd/vm-1"
+        again = await scene.start()
+        await asyncio.sleep(0.8)
+        assert world.vm.other_config["xo_warmig:door"].startswith(again)
+        await scene.engine.cancel(again, drop=True)
+        assert "xo_warmig:door" not in world.vm.other_config
+        world.vm.other_config["xo_warmig:door"] = "another/1/abcd/another-vm"
+        assert (await scene.engine.plan(scene.request)).possible
 
     play(body)

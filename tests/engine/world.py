@@ -27,6 +27,14 @@ _READS = (
 )
 
 
+def bitmap_of(indexes: list[int]) -> bytes:
+    """A bit for each block, the first in the highest bit of the first byte."""
+    bits = bytearray(DISK_BYTES // BLOCK // 8)
+    for index in indexes:
+        bits[index // 8] |= 0x80 >> index % 8
+    return bytes(bits)
+
+
 class Fault:
     """What befalls a call: ``before`` it has its effect or after, once or for good."""
 
@@ -118,9 +126,11 @@ class World:
         if side in self.forgotten and not name.startswith(_READS):
             self.forgotten.discard(side)  # whoever met this logs in again
             raise self.refusal("SESSION_INVALID")
-        if full in self.always:
-            raise self.always[full]
         fault = next((each for (c, n), each in self.faults.items() if c == full and n <= nth < n + each.left), None)
+        if full in self.always:
+            if fault is not None:
+                self._befall(fault)
+            raise self.always[full]
         if fault is not None and not fault.after:
             self._befall(fault)
             if fault.kills:
@@ -186,7 +196,7 @@ class World:
         assert order.differencing is (source.base is not None)
         skip_zeros = order.skip_zeros
         self.copies.append((source.vdi.uuid, len(source.blocks), skip_zeros))
-        sink: Any = await sinks.first(b"")
+        sink: Any = await sinks.first(bitmap_of([index for index, _ in source.blocks]))
         try:
             async with self.call("copy", "begin"):
                 pass

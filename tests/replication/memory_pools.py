@@ -244,7 +244,7 @@ class MemoryPools:
             zero_unallocated=changes.pop("zero_unallocated", False),
         )
         pools: Any = self
-        fields = {"number": 1, "meter": Meter(), "book": self.book, "limits": SMALL} | changes
+        fields: dict[str, Any] = {"number": 1, "meter": Meter(), "book": self.book, "limits": SMALL} | changes
         return DiskCopy(plan, Ways(pools, pools, copy_vhd, self.clock), **fields)
 
     async def copy(self, **changes: Any) -> DiskPassReport:

@@ -29,11 +29,12 @@ FRESH = TargetDisk(vdi="copy-0", sr="sr-target")
 def test_r20_zeros_are_skipped_only_on_disks_that_still_read_as_zero(
     target: TargetDisk, zeroed: list[str], skip: bool, kind: PassKind
 ) -> None:
-    """Never written to by us, on an SR whose new disks read as zeros, and not in a delta."""
+    """Never written to by us, on an SR whose new disks read as zeros, and not in a delta; any other full pass writes all of the disk."""
     plan = plan_pass(
         number=1, kind=kind, disks=[DISK], read={"disk-0": "snap-1"}, targets={"disk-0": target}, zeroed_srs=zeroed
     )
     assert plan.disks[0].skip_zeros is skip
+    assert plan.disks[0].zero_unallocated is (target.base is None and not skip)
 
 
 def test_a_plan_says_what_is_read_from_where_to_where() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from xo_warmig.disks.copy import CopyResult, Sinks
@@ -10,9 +11,10 @@ from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
 from xo_warmig.disks.sent import SentLog
 from xo_warmig.errors import PoolError, TransferError
-from xo_warmig.model.passes import DiskPassPlan, PassKind, PassPlan, Verdict
+from xo_warmig.model.passes import DiskPassPlan, DiskPassReport, Mark, PassKind, PassPlan, Verdict
 from xo_warmig.replication.clock import SystemClock
-from xo_warmig.replication.run import Begun, PassRun, Ways, run_pass
+from xo_warmig.replication.limits import CopyLimits
+from xo_warmig.replication.run import Begun, PassRun, Ways, judge, parts_of, run_pass
 
 
 class End:
@@ -116,6 +118,30 @@ async def test_a_full_pass_has_no_dirty_rate() -> None:
     """Nor has a delta of unknown age."""
     assert (await run(Pools(), the_plan(kind=PassKind.FULL))).report.dirty_bytes_per_second is None
     assert (await run(Pools(), the_plan(), interval=None)).report.dirty_bytes_per_second is None
+
+
+async def test_parts_are_those_of_the_slowest_disk() -> None:
+    """All begin together; the parts add up to the whole."""
+    one = DiskPassReport(
+        disk="disk-0", verdict=Verdict.COMPLETE, read_bytes=1, written_bytes=1, seconds=10.0, transfer_seconds=5.0,
+        open_seconds=2.0, confirm_seconds=1.0,
+    )  # fmt: skip
+    other = msgspec.structs.replace(one, disk="disk-1", seconds=12.0, open_seconds=1.0, confirm_seconds=4.0)
+    assert parts_of([one, other], 12.5) == {"open": 2.0, "transfer": 7.0, "confirm": 3.5}
+    assert parts_of([], 3.0) == {"open": 0.0, "transfer": 0.0, "confirm": 3.0}
+
+
+async def test_disks_that_were_run_apart_are_judged_together() -> None:
+    """In the plan's order, whatever the order of their ends."""
+    done = DiskPassReport(
+        disk="disk-0", verdict=Verdict.COMPLETE, read_bytes=100, written_bytes=90, seconds=3.0, transfer_seconds=2.0
+    )
+    failed = msgspec.structs.replace(done, disk="disk-1", verdict=Verdict.FAILED, read_bytes=50)
+    report = judge(the_plan(), [failed, done], Begun(1234.0, 10.0, 5.0), 11.0, 14.0)
+    assert report.verdict is Verdict.PARTIAL
+    assert [disk.disk for disk in report.disks] == ["disk-0", "disk-1"]
+    assert (report.bytes, report.seconds, report.snapshot_seconds, report.fixed_seconds) == (150, 4.0, 1.0, 2.0)
+    assert report.dirty_bytes_per_second == 30.0
 
 
 async def test_a_vm_without_disks_has_a_complete_pass() -> None:
@@ -229,3 +255,38 @@ async def test_something_unforeseen_is_an_error_without_its_text() -> None:
     assert result.report.verdict is Verdict.FAILED
     assert result.error is not None
     assert "secret" not in str(result.error.as_dict())
+
+
+class Book:
+    """Fits ``PassBook``."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, object]] = []
+
+    async def pending(self, disk: str, blocks: bytes) -> None:
+        self.told.append((disk, blocks))
+
+    async def mark(self, disk: str, mark: Mark) -> None:
+        self.told.append((disk, mark))
+
+
+async def test_with_a_book_a_disk_goes_on_after_a_break_and_the_others_do_not_notice() -> None:
+    """The list is stored first, and the end of each disk last."""
+    pools, book, clock = Pools(), Book(), SystemClock()
+    pools.failures["copy snap-0"] = TransferError("cut", evidence={"side": "target"})
+    plan = the_plan()
+    result = await run_pass(
+        plan,
+        Ways(pools, pools, pools.copy, clock),  # type: ignore[arg-type]
+        begun=Begun(1234.0, clock.monotonic(), None),
+        meters={disk.disk: Meter() for disk in plan.disks},
+        book=book,
+        limits=CopyLimits(first_wait_seconds=0.01),
+    )
+    assert result.report.verdict is Verdict.COMPLETE
+    assert [note.code for note in result.report.disks[0].notes] == ["COPY_INTERRUPTED"]
+    assert result.report.disks[1].notes == []
+    for disk in ("disk-0", "disk-1"):
+        told = [what for named, what in book.told if named == disk]
+        assert told == [b"", Mark(confirmed=1000, sent=1000)]
+    assert not any(end.open for end in pools.ends)

@@ -284,13 +284,22 @@ async def test_a_call_fails_once(worlds: Worlds, monkeypatch: pytest.MonkeyPatch
     assert outcomes["failed"] >= 2, "the faults struck"
 
 
+async def asked(world: Any, pool: Any) -> set[str]:
+    """The calls that the pool got, whatever came of them."""
+    return {call["method"].removeprefix("Async.") for call in (await world.control(pool, "trace"))["calls"]}
+
+
 async def test_a_target_pool_without_memory_costs_no_downtime(worlds: Worlds) -> None:
-    """Its hosts are asked while the source runs; the source is neither blocked nor stopped."""
-    vm = tiny_vm("large", memory_bytes=8 * GIB)
-    async with worlds(vms=[vm], target={"host_memory_bytes": 4 * GIB}) as world:
+    """Its hosts are asked while the source runs; the source is neither blocked nor stopped, as one that there is memory for is."""
+    stops = {"VM.clean_shutdown", "VM.add_to_blocked_operations"}
+    vms = [tiny_vm("large", memory_bytes=8 * GIB), tiny_vm("small")]
+    async with worlds(vms=vms, target={"host_memory_bytes": 4 * GIB}) as world:
         answer = await attempt(world, world.vm, startDestinationVm=True)
         assert isinstance(answer, CallFailed)
         assert answer.code == "NO_HOSTS_AVAILABLE"
         assert "HOST_NOT_ENOUGH_FREE_MEMORY" in answer.message
-        assert not {"Async.VM.clean_shutdown", "VM.set_blocked_operations"} & set(await world.changes(world.source))
+        assert not (stops | {"VM.set_blocked_operations"}) & await asked(world, world.source)
         await see_given_back(world, world.vm, "large")
+        small = next(vm.uuid for vm in world.source.vms if vm.name_label == "small")
+        assert isinstance(await attempt(world, small, startDestinationVm=True), str)
+        assert stops <= await asked(world, world.source)

@@ -168,4 +168,5 @@ async def room_for_snapshots(work: Work, vm: Vm) -> None:
         sr = await work.source.read_sr(uuid)
         lack = lack_of_space(sr, snapshot_bytes(sr, [disk for disk in vm.disks if disk.sr == uuid]))
         if lack is not None:
+            lack.evidence["rule"] = "R19"
             raise lack

@@ -48,7 +48,7 @@ _BY_PHASE = {
 }
 
 # Steps before which a cancel is looked at: all that come before the start of the target was asked for.
-_BEFORE_THE_DOOR = frozenset(
+BEFORE_THE_DOOR = frozenset(
     {
         Phase.PLANNED,
         Phase.PREPARING,
@@ -66,7 +66,7 @@ def next_step(state: MigrationState) -> Step:
     """The step that follows the facts so far."""
     if state.ended:
         return Step.END
-    if state.cancel_asked and state.phase in _BEFORE_THE_DOOR:
+    if state.cancel_asked and state.phase in BEFORE_THE_DOOR:
         return Step.CANCEL
     if state.pause_asked and state.phase in CAN_PAUSE:
         return Step.PAUSE

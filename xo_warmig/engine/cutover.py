@@ -16,8 +16,10 @@ from xo_warmig.engine.checks import (
     target_untouched,
 )
 from xo_warmig.engine.deciding import decide_what_follows, decision_now
+from xo_warmig.engine.passes import forget_pending
 from xo_warmig.engine.restoring import final_power, unblock_source
 from xo_warmig.engine.state import MigrationState
+from xo_warmig.engine.way_back import freeze_target
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import Cancelled, ForbiddenOperation, SafetyError, WarmigError
 from xo_warmig.model.events import PassStarted, ShutdownAsked, SourceBlocking, SourceHalted, SourceUnblocked
@@ -87,7 +89,9 @@ async def cut_over(work: Work) -> None:
     if not isinstance(decision, CutOver):
         await decide_what_follows(work)
         return
+    await forget_pending(work)  # a crash may have come between the last pass and this
     await work.patiently(lambda: look_ahead(work))
+    await work.patiently(lambda: freeze_target(work))
     await open_ahead(work)
     if isinstance(decision_now(work), CutOver):
         await stop_source(work)
@@ -184,6 +188,7 @@ async def begin_final(work: Work) -> None:
     )
     work.watch.lap("check")
     await work.journal.record(PassStarted(plan=plan))
+    await work.stop_carrying()
     work.carrying = asyncio.ensure_future(carry_state(work))
 
 

@@ -24,6 +24,8 @@ log = logging.getLogger("xo_warmig.engine")
 APPLICATION_VERSION = "1"
 APPLICATION = "xo-warmig"
 EXECUTOR = "embedded"
+_MIGRATE, _COPY_DISK = "migrate", "copy_disk"
+_UNDER_WAY = frozenset({"PENDING", "ENQUEUED", "DELAYED"})
 MOST_RECOVERIES = 1_000_000  # a crash is counted by the migration's own epochs, and never gives it up
 
 Result = TypeVar("Result")
@@ -42,10 +44,24 @@ class DurableDriver:
         _driver, _turns = self, turns
         DBOS(config=self._config())
         DBOS.launch()
+        await self._forget_ended()
 
     async def drive(self, migration: str) -> None:
-        with SetWorkflowID(workflow_id(migration)):
+        """What DBOS goes on with by itself is left to it; what it cannot go on with begins anew, which the facts make right."""
+        name = workflow_id(migration)
+        for known in await DBOS.list_workflows_async(workflow_ids=[name], load_input=False, load_output=False):
+            if known.status in _UNDER_WAY and known.app_version == APPLICATION_VERSION:
+                return
+            await DBOS.delete_workflow_async(name, delete_children=True)
+        with SetWorkflowID(name):
             await DBOS.start_workflow_async(migrate, migration)
+
+    @staticmethod
+    async def _forget_ended() -> None:
+        """Of a migration that is at its end the turns are of no use any more."""
+        ended = await DBOS.list_workflows_async(status="SUCCESS", name=_MIGRATE, load_input=False, load_output=False)
+        if ended:
+            await DBOS.delete_workflows_async([each.workflow_id for each in ended], delete_children=True)
 
     async def close(self) -> None:
         self._stopping = True
@@ -104,7 +120,7 @@ def _at_work() -> tuple[DurableDriver, Turns]:
     return _driver, _turns
 
 
-@DBOS.workflow(name="migrate", max_recovery_attempts=MOST_RECOVERIES)
+@DBOS.workflow(name=_MIGRATE, max_recovery_attempts=MOST_RECOVERIES)
 async def migrate(migration: str) -> None:
     """Turn after turn to the end. The number of the turn names the children, so a replay meets the same ones."""
     number = 0
@@ -121,7 +137,7 @@ async def migrate(migration: str) -> None:
         number += 1
 
 
-@DBOS.workflow(name="copy_disk", max_recovery_attempts=MOST_RECOVERIES)
+@DBOS.workflow(name=_COPY_DISK, max_recovery_attempts=MOST_RECOVERIES)
 async def copy_disk(migration: str, number: int, disk: str) -> None:
     """One disk's part of a pass."""
     await copy(migration, number, disk)

@@ -62,6 +62,11 @@ class Feed:
     def __init__(self) -> None:
         self._readers: set[_Reader] = set()
 
+    @property
+    def watched(self) -> bool:
+        """Whether anybody reads."""
+        return bool(self._readers)
+
     def publish(self, notice: Notice) -> None:
         """Give a notice to every reader; never waits."""
         for reader in self._readers:

@@ -5,7 +5,7 @@ from typing import Any, assert_never
 
 import msgspec
 
-from xo_warmig.engine.state import MigrationState, Snapshot
+from xo_warmig.engine.state import Frozen, MigrationState, Snapshot
 from xo_warmig.model.events import (
     BaseVoided,
     CancelAsked,
@@ -21,6 +21,7 @@ from xo_warmig.model.events import (
     Decided,
     DiskCopied,
     DiskReplaced,
+    DiskReverted,
     DoorReleased,
     DowntimeMeasured,
     Effect,
@@ -57,9 +58,11 @@ from xo_warmig.model.events import (
     TargetDiscarded,
     TargetDiskCreated,
     TargetDiskDestroyed,
+    TargetFrozen,
     TargetPrepared,
     TargetReleased,
     TargetStarted,
+    TargetThawed,
     TargetVmCreated,
     UndoFact,
     WaitingChanged,
@@ -195,6 +198,17 @@ def _copy(state: MigrationState, event: CopyFact) -> dict[str, Any]:
         case DiskReplaced(disk=disk, vdi=vdi):
             replaced = msgspec.structs.replace(state.target_disks[disk], vdi=vdi)
             return {"target_disks": state.target_disks | {disk: replaced}} | _redirected(state, disk, vdi)
+        case DiskReverted(disk=disk, vdi=vdi):
+            replaced = msgspec.structs.replace(state.target_disks[disk], vdi=vdi)
+            return {
+                "target_disks": state.target_disks | {disk: replaced},
+                "reverted": [*state.reverted, disk],
+            }
+        case TargetFrozen(disk=disk, snapshot=snapshot, number=number):
+            frozen = state.frozen | {disk: Frozen(snapshot=snapshot, number=number)}
+            return {"frozen": frozen, "unsettled": _settled(state, Effect.TARGET_SNAPSHOT, disk)}
+        case TargetThawed(snapshot=snapshot):
+            return {"frozen": {disk: each for disk, each in state.frozen.items() if each.snapshot != snapshot}}
         case BaseVoided(disk=disk):
             voided = msgspec.structs.replace(state.target_disks[disk], base=None)
             return {"target_disks": state.target_disks | {disk: voided}}

@@ -77,7 +77,7 @@ class Journal:
             for recorded in await self._store.append(self.id, now, events):
                 self._state = apply(self._state, recorded)
                 log.info("migration %s: %s", self.id, _told(recorded.event))
-                self._feed.publish(Notice(report=self.report(), event=recorded.event))
+                self._publish(recorded.event)
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -113,7 +113,14 @@ class Journal:
         """Tell the watchers of mere progress."""
         if self.live is not None:
             self.live.sample(self._clock.monotonic())
-        self._feed.publish(Notice(report=self.report(), event=None))
+        self._publish(None)
+
+    def _publish(self, event: Event | None) -> None:
+        """A report is only made where somebody reads it; the progress that it would show is kept all the same."""
+        if self._feed.watched:
+            self._feed.publish(Notice(report=self.report(), event=event))
+        else:
+            self._progress = progress_now(self.state, self.live, self._progress)
 
     @property
     def progress(self) -> float:

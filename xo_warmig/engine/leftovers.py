@@ -6,7 +6,7 @@ from typing import Any
 from xo_warmig.engine.journal import Journal
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import WarmigError
-from xo_warmig.model.events import LeftBehind, SnapshotDestroyed, TargetDiscarded, TargetDiskDestroyed
+from xo_warmig.model.events import LeftBehind, SnapshotDestroyed, TargetDiscarded, TargetDiskDestroyed, TargetThawed
 from xo_warmig.model.plans import Leftover
 from xo_warmig.replication.ports import Pool, TargetPool
 
@@ -16,6 +16,14 @@ async def remove_snapshot(work: Work, snapshot: str) -> bool:
     gone = await _removed(work, work.source, "snapshot", snapshot, lambda: work.source.destroy_disk(snapshot))
     if gone and snapshot in work.state.snapshots:
         await work.journal.record(SnapshotDestroyed(snapshot=snapshot))
+    return gone
+
+
+async def remove_snapshot_of_target(work: Work, snapshot: str) -> bool:
+    """Destroy a snapshot of ours on the target; False when it is left behind."""
+    gone = await _removed(work, work.target, "vdi", snapshot, lambda: work.target.destroy_disk(snapshot))
+    if gone and any(frozen.snapshot == snapshot for frozen in work.state.frozen.values()):
+        await work.journal.record(TargetThawed(snapshot=snapshot))
     return gone
 
 

@@ -5,6 +5,7 @@ from xo_warmig.engine.copying import copy_one, judged
 from xo_warmig.engine.failures import from_fact
 from xo_warmig.engine.leftovers import remove_snapshot
 from xo_warmig.engine.showing import begin_showing, end_showing
+from xo_warmig.engine.way_back import thaw_target
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import PoolError, PoolUnreachable
 from xo_warmig.model.events import (
@@ -33,6 +34,7 @@ MOST_FINAL_PASSES = 3
 async def begin_pass(work: Work) -> None:
     """Snapshot the running source's disks and write down what is going to be copied."""
     await destroy_older(work)
+    await thaw_target(work)
     await forget_pending(work)
     begin = work.clock.monotonic()
     vm = await work.patiently(lambda: running_source(work))
@@ -55,10 +57,11 @@ async def begin_pass(work: Work) -> None:
 
 
 async def forget_pending(work: Work) -> None:
-    """After a complete pass nothing of an earlier one is pending any more (R18)."""
+    """After a complete pass nothing of it, or of an earlier one, is pending any more (R18)."""
     if work.state.passes and work.state.passes[-1].verdict is Verdict.COMPLETE:
         for disk in work.state.plan.vm.disks:
-            await work.store.put_pending(work.id, disk.vdi, None)
+            if work.store.pending(work.id, disk.vdi) is not None:
+                await work.store.put_pending(work.id, disk.vdi, None)
 
 
 async def void_lost_bases(work: Work, vm: Vm) -> None:
@@ -127,6 +130,7 @@ async def judge_pass(work: Work) -> None:
     await tell_notes(work, report)
     await work.journal.record(PassFinished(report=report))
     if report.verdict is Verdict.COMPLETE:
+        await forget_pending(work)
         await work.journal.enter(Phase.VERIFYING if plan.kind is PassKind.FINAL else Phase.SYNCING)
         return
     broken = [each for each in report.disks if each.verdict is Verdict.FAILED]

@@ -18,6 +18,13 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     taken: float | None
 
 
+class Frozen(msgspec.Struct, frozen=True, kw_only=True):
+    """A snapshot of a target disk, as pass ``number`` left it (R17)."""
+
+    snapshot: str
+    number: int
+
+
 class MigrationState(msgspec.Struct, frozen=True, kw_only=True):
     """All that the facts so far say."""
 
@@ -49,6 +56,8 @@ class MigrationState(msgspec.Struct, frozen=True, kw_only=True):
     target_prepared: bool = False
     target_disks: dict[str, TargetDisk] = {}  # by source disk
     snapshots: dict[str, Snapshot] = {}  # by uuid
+    frozen: dict[str, Frozen] = {}  # by source disk
+    reverted: list[str] = []  # source disks whose copies went back to what was frozen
     # Passes.
     pass_plan: PassPlan | None = None  # of the last pass that was begun
     pass_started: float = 0.0  # seconds since the epoch, when its copies began

@@ -41,7 +41,8 @@ def owned(state: MigrationState) -> set[str]:
         return {state.target_vm or ""} | {disk.vdi for disk in state.target_disks.values()}
     if not state.ended:
         disks = {disk.vdi for disk in state.target_disks.values()}
-        return {state.target_vm or ""} | disks | set(state.snapshots)
+        frozen = {each.snapshot for each in state.frozen.values()}
+        return {state.target_vm or ""} | disks | frozen | set(state.snapshots)
     kept = {each.target.vdi for each in state.kept} | {each.target.base or "" for each in state.kept}
     return kept | set(state.given_away) | ({state.target_vm or ""} if state.kept else set())
 

@@ -1,14 +1,15 @@
 """Taking up a migration that another process had: its sessions are out, its writers are seen gone, and the door is ours (R16)."""
 
-import asyncio
 import logging
 from functools import partial
 
+from xo_warmig.engine.checks import DOOR_LOST
 from xo_warmig.engine.copying import judged
+from xo_warmig.engine.deciding import wait_or_word
 from xo_warmig.engine.detaching import still_held
 from xo_warmig.engine.door import claim_door
 from xo_warmig.engine.work import Work
-from xo_warmig.errors import ForbiddenOperation, NoSuchObject, PoolUnreachable
+from xo_warmig.errors import ForbiddenOperation, NoSuchObject, PoolUnreachable, SafetyError
 from xo_warmig.model.events import DiskReplaced, LeftBehind, PassFinished
 from xo_warmig.model.passes import Mark, PassKind
 from xo_warmig.model.phases import Phase, WaitingFor
@@ -28,7 +29,8 @@ async def take_up(work: Work) -> None:
     if state.epoch == 0 or state.ended:
         return
     await take_the_door(work)
-    if state.phase not in (Phase.CANCELLING, Phase.ROLLING_BACK) and not state.start_asked:
+    undone = state.cancel_asked or state.phase in (Phase.CANCELLING, Phase.ROLLING_BACK)
+    if not undone and not state.start_asked:
         await free_target_disks(work)
     plan = work.state.open_pass
     if plan is not None and plan.kind is PassKind.FINAL:
@@ -48,10 +50,14 @@ async def take_the_door(work: Work) -> None:
             if work.state.waiting_for is not WaitingFor.OPERATOR:
                 await work.journal.warn(taken.code, taken.message, remedy=taken.remedy, **taken.evidence)
             await work.journal.wait_for(WaitingFor.OPERATOR, taken.message)
-            await asyncio.sleep(work.settings.door_poll_seconds)
+            if work.state.cancel_asked:
+                raise SafetyError(
+                    taken.message, code=DOOR_LOST, evidence=taken.evidence, remedy=taken.remedy
+                ) from taken
+            await wait_or_word(work, work.settings.door_poll_seconds)
         except PoolUnreachable as away:
             await work.journal.wait_for(WaitingFor.POOL, str(away))
-            await asyncio.sleep(work.settings.pool_poll_seconds)
+            await work.clock.sleep(work.settings.pool_poll_seconds)
         except NoSuchObject:
             # The source is gone: whatever comes next notices that, or had it destroyed itself.
             break

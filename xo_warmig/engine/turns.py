@@ -74,7 +74,7 @@ async def perform(work: Work, step: Step) -> None:
     elif step in _BEYOND:
         await beyond_the_door(work, step)
     elif step is Step.CANCEL:
-        await go_back(work, Cancelled("the migration was cancelled"))
+        await go_back(work, work.trouble or Cancelled("the migration was cancelled"))
     elif step is Step.ROLL_BACK:
         await go_back(work, rolled_back(work))
     else:

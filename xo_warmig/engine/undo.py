@@ -14,9 +14,10 @@ from xo_warmig.engine.leftovers import leave, remove_snapshot, remove_target_dis
 from xo_warmig.engine.prepare import make_disk, make_vm
 from xo_warmig.engine.restoring import restore_source
 from xo_warmig.engine.showing import end_showing
+from xo_warmig.engine.way_back import revert_target, take, thaw_target
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import Cancelled, PoolUnreachable, SafetyError, WarmigError
-from xo_warmig.model.events import CopyKept, Effect, EffectFailed, EffectIntended, Failed, SnapshotTaken
+from xo_warmig.model.events import BaseVoided, CopyKept, Effect, EffectFailed, EffectIntended, Failed, SnapshotTaken
 from xo_warmig.model.phases import Phase
 from xo_warmig.model.plans import KeptDisk, TargetDisk
 from xo_warmig.model.requests import ForceShutdown, ShutdownPolicy
@@ -42,7 +43,7 @@ async def finish_undo(work: Work) -> None:
     """The way back to its end: cancelled when that was asked for, else failed; failed also when the source could not be given back."""
     error = from_fact(work.state.error or {})
     end = Phase.CANCELLED if work.state.phase is Phase.CANCELLING else Phase.FAILED
-    if error.code == DOOR_LOST:
+    if DOOR_LOST in (error.code, work.trouble.code if work.trouble is not None else ""):
         # Another server has the VM: to touch anything now would be two that drive it (R16).
         await work.drop_held()
         await work.journal.enter(Phase.FAILED)
@@ -50,6 +51,7 @@ async def finish_undo(work: Work) -> None:
     try:
         if work.state.rollback_asked:
             await stop_target(work)
+            await revert_target(work)
         await undo(work)
     except Exception as failure:
         trouble = not_restored(error, as_warmig(failure))
@@ -111,6 +113,7 @@ async def undo(work: Work) -> None:
     await settle_intents(work)
     await see_detached(work, work.target, [disk.vdi for disk in work.state.target_disks.values()])
     await see_detached(work, work.source, list(work.state.snapshots))
+    await thaw_target(work)
     if not work.state.drops_copy and work.state.moved_data:
         await keep_copy(work)
     else:
@@ -139,6 +142,8 @@ async def find_again(work: Work, intent: EffectIntended) -> None:
             await make_vm(work)
         case Effect.TARGET_DISK:
             await make_disk(work, next(disk for disk in work.state.plan.vm.disks if disk.vdi == intent.subject))
+        case Effect.TARGET_SNAPSHOT:
+            await take(work, intent.subject, intent.tag)
         case Effect.SNAPSHOT:
             uuid = await work.source.snapshot_disk(intent.subject, tag=intent.tag, epoch=work.state.epoch)
             number = int(intent.tag.rpartition("/")[2])
@@ -146,10 +151,15 @@ async def find_again(work: Work, intent: EffectIntended) -> None:
 
 
 async def keep_copy(work: Work) -> None:
-    """Leave the target, its disks and the bases for the next attempt, and nothing else."""
+    """Leave the target, its disks and the bases for the next attempt, and nothing else.
+
+    Where the source's storage runs short of what snapshots need, the bases go too: they must not stall the pool's VMs (R19).
+    """
+    if is_short_of_room(work) and not work.state.kept:
+        await give_up_bases(work)
     sizes = {disk.vdi: disk.virtual_size_bytes for disk in work.state.plan.vm.disks}
     kept = [
-        KeptDisk(disk=disk, virtual_size_bytes=sizes[disk], target=_as_kept(work, target))
+        KeptDisk(disk=disk, virtual_size_bytes=sizes[disk], target=_as_kept(work, disk, target))
         for disk, target in work.state.target_disks.items()
     ]
     if not work.state.kept:
@@ -160,9 +170,28 @@ async def keep_copy(work: Work) -> None:
         await remove_snapshot(work, uuid)
 
 
-def _as_kept(work: Work, target: TargetDisk) -> TargetDisk:
-    """R17: once its start was asked for, a target's disks are no base any more."""
-    return TargetDisk(vdi=target.vdi, sr=target.sr, written=True, base=None if work.state.start_asked else target.base)
+def is_short_of_room(work: Work) -> bool:
+    """Whether it failed because no more snapshots may be taken on the source."""
+    evidence = (work.state.error or {}).get("evidence")
+    return isinstance(evidence, dict) and evidence.get("rule") == "R19"
+
+
+async def give_up_bases(work: Work) -> None:
+    """Our own snapshots are what we can take away."""
+    for disk in work.state.target_disks:
+        await work.journal.record(BaseVoided(disk=disk, reason="the source's storage has no room for its snapshot"))
+    await work.journal.warn(
+        "BASES_GIVEN_UP",
+        "our snapshots on the source are removed, as its storage runs short; the next attempt copies the disks whole",
+        rule="R19",
+        disks=sorted(work.state.target_disks),
+    )
+
+
+def _as_kept(work: Work, disk: str, target: TargetDisk) -> TargetDisk:
+    """R17: once its start was asked for, a target's disks are no base any more, but for those that went back to before."""
+    void = work.state.start_asked and disk not in work.state.reverted
+    return TargetDisk(vdi=target.vdi, sr=target.sr, written=True, base=None if void else target.base)
 
 
 async def drop_copy(work: Work) -> None:

@@ -51,6 +51,7 @@ class Work:
         # How long shutdowns and starts are expected to take.
         self.shutdown_seconds = around.settings.shutdown_seconds
         self.start_seconds = around.settings.start_seconds
+        self.ended: Callable[[], frozenset[str]] = frozenset  # ids of this server's migrations that are at their end
         self.watch = Stopwatch(around.clock)
         self.held: dict[str, Import] = {}
         self.carrying: asyncio.Future[None] | None = (
@@ -118,9 +119,17 @@ class Work:
             await asyncio.get_running_loop().create_future()
 
     async def drop_held(self) -> None:
-        """Close the imports that were opened ahead, and see their disks free."""
+        """Close the imports that were opened ahead, and see their disks free; stop what travels beside a final pass."""
         held, self.held = self.held, {}
+        await self.stop_carrying()
         await close_all(*held.values())
+
+    async def stop_carrying(self) -> None:
+        """Stop taking the VM's own state over, if that is under way."""
+        carrying, self.carrying = self.carrying, None
+        if carrying is not None:
+            carrying.cancel()
+            await asyncio.gather(carrying, return_exceptions=True)
 
     async def until(self, seen: Callable[[], Awaitable[bool]], *, seconds: float, poll_seconds: float) -> bool:
         """Look again and again until it is seen (True) or the time is over (False). Looks at least once."""

@@ -4,6 +4,7 @@ import asyncio
 import statistics
 from collections.abc import Iterable
 
+from xo_warmig.engine.absence import absent_pool
 from xo_warmig.engine.deciding import predicted_now
 from xo_warmig.engine.journal import Journal
 from xo_warmig.engine.takeover import take_up
@@ -55,10 +56,11 @@ class Works:
     async def _take(self, migration: str) -> Work:
         journal = self._journals[migration]
         plan = journal.state.plan
-        source = await self._pool(journal, plan.source_pool, plan.source_pool_name)
-        target = await self._pool(journal, plan.target_pool, plan.target_pool_name)
+        source = await self._pool(journal, plan.source_pool, plan.source_pool_name, dispensable=False)
+        target = await self._pool(journal, plan.target_pool, plan.target_pool_name, dispensable=True)
         work = Work(journal, source, target, self._around, self.earlier(plan.vm.uuid, than=migration))
         work.shutdown_seconds, work.start_seconds = self._learned()
+        work.ended = self.ended
         journal.predict = lambda: predicted_now(work)
         try:
             await take_up(work)
@@ -66,9 +68,14 @@ class Works:
             work.trouble = trouble
         return work
 
-    async def _pool(self, journal: Journal, uuid: str, name: str) -> AnyPool:
-        """Wait until the pool is connected: a server that was just started connects in the background."""
+    async def _pool(self, journal: Journal, uuid: str, name: str, *, dispensable: bool) -> AnyPool:
+        """Wait until the pool is connected: a server that was just started connects in the background.
+
+        A cancel does without a target pool that does not come back: the source is given back, and what stays there is remembered.
+        """
         while True:
+            if dispensable and journal.state.cancel_asked and not journal.state.start_asked:
+                return absent_pool(uuid, name)
             try:
                 pool = await self._around.pools.pool(uuid)
             except PoolUnreachable as away:
@@ -78,6 +85,10 @@ class Works:
                 if journal.state.waiting_for is WaitingFor.POOL:
                     await journal.wait_for(WaitingFor.NOTHING)
                 return pool
+
+    def ended(self) -> frozenset[str]:
+        """Ids of all migrations that are at their end."""
+        return frozenset(each.id for each in self._journals.values() if each.state.ended)
 
     def earlier(self, vm: str, *, than: str = "") -> list[Journal]:
         """Ended migrations of the VM that left something, the newest first."""

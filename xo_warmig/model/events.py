@@ -30,6 +30,7 @@ class Effect(StrEnum):
     TARGET_VM = "targetVm"
     TARGET_DISK = "targetDisk"
     SNAPSHOT = "snapshot"
+    TARGET_SNAPSHOT = "targetSnapshot"
 
 
 class Planned(_Fact, frozen=True, kw_only=True):
@@ -177,6 +178,27 @@ class DiskReplaced(_Fact, frozen=True, kw_only=True):
     disk: str
     vdi: str
     old_vdi: str
+
+
+class TargetFrozen(_Fact, frozen=True, kw_only=True):
+    """A target disk was snapshotted before the cutover, as pass ``number`` left it: the way back (R17)."""
+
+    disk: str
+    snapshot: str
+    number: int
+
+
+class TargetThawed(_Fact, frozen=True, kw_only=True):
+    """Such a snapshot is gone."""
+
+    snapshot: str
+
+
+class DiskReverted(_Fact, frozen=True, kw_only=True):
+    """A clone of what was frozen took the place of a disk that the target wrote to: it holds what its base holds."""
+
+    disk: str
+    vdi: str
 
 
 class BaseVoided(_Fact, frozen=True, kw_only=True):
@@ -328,6 +350,9 @@ CopyFact = (
     | TargetDiskCreated
     | TargetPrepared
     | DiskReplaced
+    | DiskReverted
+    | TargetFrozen
+    | TargetThawed
     | BaseVoided
 )
 PassFact = SnapshotTaken | SnapshotDestroyed | PassStarted | DiskCopied | PassFinished

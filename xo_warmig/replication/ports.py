@@ -107,6 +107,13 @@ class Pool(Protocol):
         """
         ...
 
+    async def snapshot_disk(self, vdi: str, *, tag: str, epoch: int) -> str:
+        """``VDI.snapshot``; the snapshot's uuid.
+
+        ``tag`` goes into its other_config with its own uuid (R11); a snapshot that has this tag is found, not made twice.
+        """
+        ...
+
     async def our_objects(self) -> list[OurObject]:
         """Every VM, VDI and snapshot whose tags are ours and its own (R11), whatever migration it belongs to."""
         ...
@@ -115,15 +122,8 @@ class Pool(Protocol):
 class SourcePool(Pool, Protocol):
     """The pool that a VM leaves."""
 
-    async def snapshot_disk(self, vdi: str, *, tag: str, epoch: int) -> str:
-        """``VDI.snapshot``; the snapshot's uuid.
-
-        ``tag`` goes into its other_config with its own uuid (R11); a snapshot that has this tag is found, not made twice.
-        """
-        ...
-
     async def claim_door(self, vm: str, key: str, *, migration: str) -> None:
-        """Put the door key ``<migration>/<epoch>/<random>`` on the source (R16), and read it back.
+        """Put the door key ``<migration>/<epoch>/<random>/<uuid of the VM>`` on the source (R16), and read it back.
 
         A key of an earlier epoch of the same migration gives way; one of another migration stays.
 
@@ -198,6 +198,10 @@ class TargetPool(Pool, Protocol):
 
     async def is_booted(self, vm: str, *, expect_tools: bool) -> bool:
         """Running, and with tools seen where they are expected."""
+        ...
+
+    async def was_started(self, vm: str) -> bool:
+        """Whether it ever had a domain, or may have had: what the pool remembers of a VM that is halted now."""
         ...
 
     async def restore_ha(self, vm: str, source: Vm) -> None:

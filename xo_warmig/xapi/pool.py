@@ -146,6 +146,9 @@ class Pool:
     async def is_booted(self, vm: str, *, expect_tools: bool) -> bool:
         return await reading.is_booted(self._calls, vm, expect_tools=expect_tools)
 
+    async def was_started(self, vm: str) -> bool:
+        return await reading.was_started(self._calls, vm)
+
     async def restore_ha(self, vm: str, source: Vm) -> None:
         await creation.restore_ha(self._calls, vm, source)
 

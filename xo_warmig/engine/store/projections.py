@@ -6,8 +6,11 @@ from sqlalchemy import Connection, Table, insert, update
 
 from xo_warmig.engine.store.tables import disks, migrations, passes
 from xo_warmig.model.events import (
+    BaseVoided,
     CopyAdopted,
     CopyReleased,
+    DiskReplaced,
+    DiskReverted,
     Event,
     Failed,
     PassFinished,
@@ -60,6 +63,10 @@ def _project_object(connection: Connection, migration: str, event: Event) -> Non
             connection.execute(
                 _of(disks, migration).where(disks.c.target_vdi == vdi).values(target_vdi=None, base=None)
             )
+        case DiskReplaced(disk=disk, vdi=vdi) | DiskReverted(disk=disk, vdi=vdi):
+            put_disk(connection, migration, disk, target_vdi=vdi)
+        case BaseVoided(disk=disk):
+            put_disk(connection, migration, disk, base=None)
         case CopyReleased(to=str()):
             _migration(connection, migration, target_vm=None)
             connection.execute(_of(disks, migration).values(target_vdi=None, base=None))
