@@ -218,6 +218,8 @@ class FakePool:
                 raise PoolError("it runs", code="VM_BAD_POWER_STATE", evidence={"xapi": ["VM_BAD_POWER_STATE"]})
             if any(end.vdi.uuid in record.vdis for end in self.ends):
                 self.world.violations.append("R10: started while a transfer is open")
+            if any(each.vdi in record.vdis and each.plugged for each in self.foreign):
+                raise self.world.refusal("SR_BACKEND_FAILURE_46")
             record.power, record.started = PowerState.RUNNING, True
 
     async def destroy_disk(self, vdi: str) -> None:
@@ -244,6 +246,7 @@ class FakePool:
                 raise self.world.refusal("HANDLE_INVALID")
             if vdi in self.world.vm.vdis and self.world.vm.power is not PowerState.HALTED:
                 self.world.violations.append("R3: the disk of a VM that is not halted is read")
+            self._settle(vdi)
             end = FakeEnd(self, self.vdis[vdi], "source", None if base is None else self.vdis[base])
         return end.taken_over()
 
@@ -371,8 +374,13 @@ class FakePool:
         async with self.world.call(self._name, "open_import"):
             if any(vm.power is not PowerState.HALTED for vm in self.vms.values()):
                 self.world.violations.append("R17: an import into a target that is not halted")
+            self._settle(vdi)
             end = FakeEnd(self, self.vdis[vdi], "target")
         return end.taken_over()
+
+    def _settle(self, vdi: str) -> None:
+        """What an earlier transfer of this process left attached."""
+        self.foreign = [each for each in self.foreign if (each.vdi, each.vm) != (vdi, "dom0")]
 
     async def assert_startable(self, vm: str) -> None:
         async with self.world.call(self._name, "assert_startable"):

@@ -62,7 +62,7 @@ async def give_back_ha(work: Work) -> None:
     try:
         await work.once_back(lambda: work.tried(lambda: work.target.restore_ha(work.target_vm, vm)))
         if own:
-            await work.once_back(lambda: work.target.block_operations(work.target_vm, own))
+            await work.once_back(lambda: work.tried(lambda: work.target.block_operations(work.target_vm, own)))
     except PoolError as refusal:
         await work.journal.warn(
             "HA_NOT_RESTORED",

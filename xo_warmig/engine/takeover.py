@@ -1,6 +1,7 @@
 """Taking up a migration that another process had: its sessions are out, its writers are seen gone, and the door is ours (R16)."""
 
 import logging
+from functools import partial
 
 from xo_warmig.engine.checks import DOOR_LOST
 from xo_warmig.engine.copying import judged
@@ -102,7 +103,7 @@ async def settle_replacements(work: Work) -> None:
     if not old or work.state.target_vm is None:
         return
     for vdi in old:
-        await work.once_back(lambda vdi=vdi: work.target.detach_disk(work.target_vm, vdi))  # type: ignore[misc]
+        await work.once_back(partial(work.tried, partial(work.target.detach_disk, work.target_vm, vdi)))
     for disk in work.state.plan.vm.disks:
         mine = work.state.target_disks[disk.vdi].vdi
-        await work.once_back(lambda mine=mine, disk=disk: work.target.attach_disk(work.target_vm, mine, disk))  # type: ignore[misc]
+        await work.once_back(partial(work.tried, partial(work.target.attach_disk, work.target_vm, mine, disk)))
