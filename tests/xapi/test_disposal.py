@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from xo_warmig.errors import PoolError, SafetyError
+from xo_warmig.xapi import disposal
 from xo_warmig.xapi.disposal import destroy_disk, destroy_vm, detach_disk
 
 
@@ -88,6 +89,42 @@ async def test_a_disk_that_is_still_held_is_waited_for(pool: Any, make_vdi: Call
     pool.handlers["VDI.destroy"] = destroy
     await destroy_disk(pool, uuid_of(pool, "VDI", vdi))
     assert len(pool.calls("VDI.destroy")) == 2
+
+
+@pytest.mark.parametrize("ours", [True, False])
+async def test_a_disk_of_ours_is_taken_from_a_control_domain_that_forgot_it(
+    pool: Any,
+    make_vm: Callable[..., str],
+    make_vdi: Callable[..., str],
+    make_vbd: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    ours: bool,
+) -> None:
+    """A restarted toolstack leaves its VBD. What is not ours is left to whom it belongs (R8)."""
+    monkeypatch.setattr(disposal, "_FORGOTTEN_SECONDS", 0.0)
+    monkeypatch.setattr(disposal, "_RELEASE_SECONDS", 0.2)
+    vdi = make_vdi()
+    uuid = uuid_of(pool, "VDI", vdi)
+    pool.get("VDI", vdi)["other_config"] = {"xo_warmig:self": uuid if ours else "another"}
+    vbd = make_vbd(make_vm(is_control_domain=True), vdi, currently_attached=True)
+
+    def destroy(ref: str) -> str:
+        if vbd in pool.records["VBD"]:
+            raise pool.failure("VDI_IN_USE", ref, "destroy")
+        del pool.records["VDI"][ref]
+        return ""
+
+    pool.handlers["VDI.destroy"] = destroy
+    pool.handlers["VBD.unplug"] = lambda ref: ""
+    pool.handlers["VBD.destroy"] = lambda ref: pool.records["VBD"].pop(ref) and ""
+    if ours:
+        await destroy_disk(pool, uuid)
+        assert vdi not in pool.records["VDI"]
+        return
+    with pytest.raises(PoolError) as held:
+        await destroy_disk(pool, uuid)
+    assert held.value.code == "VDI_IN_USE"
+    assert vbd in pool.records["VBD"]
 
 
 async def test_a_disk_that_is_gone_is_destroyed(pool: Any) -> None:

@@ -69,11 +69,12 @@ class Works:
     async def _pool(self, journal: Journal, uuid: str, name: str) -> AnyPool:
         """Wait until the pool is connected: a server that was just started connects in the background."""
         while True:
+            news = self._around.pools.news()
             try:
                 pool = await self._around.pools.pool(uuid)
             except PoolUnreachable as away:
                 await journal.wait_for(WaitingFor.POOL, away.message or f"pool {name} is not connected")
-                await self._around.clock.sleep(self._around.settings.pool_poll_seconds)
+                await self._around.until_news(news)
             else:
                 if journal.state.waiting_for is WaitingFor.POOL:
                     await journal.wait_for(WaitingFor.NOTHING)
