@@ -76,11 +76,12 @@ class Works:
         while True:
             if dispensable and journal.state.cancel_asked and not journal.state.start_asked:
                 return absent_pool(uuid, name)
+            news = self._around.pools.news()
             try:
                 pool = await self._around.pools.pool(uuid)
             except PoolUnreachable as away:
                 await journal.wait_for(WaitingFor.POOL, away.message or f"pool {name} is not connected")
-                await self._around.clock.sleep(self._around.settings.pool_poll_seconds)
+                await self._around.until_news(news)
             else:
                 if journal.state.waiting_for is WaitingFor.POOL:
                     await journal.wait_for(WaitingFor.NOTHING)
