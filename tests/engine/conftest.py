@@ -1,6 +1,5 @@
 """A scene to play in: an engine between two pools in memory, on a loop of virtual time."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 

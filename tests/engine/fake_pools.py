@@ -36,6 +36,7 @@ class FakeVm:
 
     def __init__(self, uuid: str, power: PowerState) -> None:
         self.uuid, self.power = uuid, power
+        self.started = False
         self.blocked: dict[str, str] = {}
         self.vdis: list[str] = []
         self.operations: list[str] = []
@@ -217,7 +218,9 @@ class FakePool:
                 raise PoolError("it runs", code="VM_BAD_POWER_STATE", evidence={"xapi": ["VM_BAD_POWER_STATE"]})
             if any(end.vdi.uuid in record.vdis for end in self.ends):
                 self.world.violations.append("R10: started while a transfer is open")
-            record.power = PowerState.RUNNING
+            if any(each.vdi in record.vdis and each.plugged for each in self.foreign):
+                raise self.world.refusal("SR_BACKEND_FAILURE_46")
+            record.power, record.started = PowerState.RUNNING, True
 
     async def destroy_disk(self, vdi: str) -> None:
         async with self.world.call(self._name, "destroy_disk"):
@@ -243,6 +246,7 @@ class FakePool:
                 raise self.world.refusal("HANDLE_INVALID")
             if vdi in self.world.vm.vdis and self.world.vm.power is not PowerState.HALTED:
                 self.world.violations.append("R3: the disk of a VM that is not halted is read")
+            self._settle(vdi)
             end = FakeEnd(self, self.vdis[vdi], "source", None if base is None else self.vdis[base])
         return end.taken_over()
 
@@ -295,6 +299,10 @@ class FakePool:
         async with self.world.call(self._name, "detach_disk"):
             found = self.known(vm)
             found.vdis = [each for each in found.vdis if each != vdi]
+
+    async def tidy_tasks(self) -> None:
+        async with self.world.call(self._name, "tidy_tasks"):
+            self.left_tasks = 0
 
     async def our_objects(self) -> list[OurObject]:
         async with self.world.call(self._name, "our_objects"):
@@ -370,8 +378,13 @@ class FakePool:
         async with self.world.call(self._name, "open_import"):
             if any(vm.power is not PowerState.HALTED for vm in self.vms.values()):
                 self.world.violations.append("R17: an import into a target that is not halted")
+            self._settle(vdi)
             end = FakeEnd(self, self.vdis[vdi], "target")
         return end.taken_over()
+
+    def _settle(self, vdi: str) -> None:
+        """What an earlier transfer of this process left attached."""
+        self.foreign = [each for each in self.foreign if (each.vdi, each.vm) != (vdi, "dom0")]
 
     async def assert_startable(self, vm: str) -> None:
         async with self.world.call(self._name, "assert_startable"):
@@ -380,6 +393,11 @@ class FakePool:
     async def is_booted(self, vm: str, *, expect_tools: bool) -> bool:
         async with self.world.call(self._name, "is_booted"):
             return self.known(vm).power is PowerState.RUNNING and self.world.boots
+        raise AssertionError
+
+    async def was_started(self, vm: str) -> bool:
+        async with self.world.call(self._name, "was_started"):
+            return self.known(vm).started
         raise AssertionError
 
     async def restore_ha(self, vm: str, source: Vm) -> None:
@@ -396,6 +414,7 @@ class FakePools:
 
     def __init__(self, world: "World") -> None:
         self.pools: Sequence[FakePool] = (world.source, world.target)
+        self.connected_now = asyncio.Event()
         self.world = world
 
     async def pool_of_vm(self, vm: str) -> FakePool:
@@ -410,6 +429,9 @@ class FakePools:
 
     async def pool(self, uuid: str) -> FakePool:
         return self.find("pool", uuid, lambda pool: pool.uuid == uuid)
+
+    def news(self) -> asyncio.Event:
+        return self.connected_now
 
     def find(self, kind: str, uuid: str, has: Callable[[FakePool], bool]) -> FakePool:
         for pool in self.pools:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.engine.conftest import REQUEST
-from tests.engine.lives import Lives
+from tests.engine.lives import SETTINGS, Lives
 from tests.engine.virtual_time import run_virtual
 from tests.engine.world import World
 from xo_warmig.errors import WarmigError
@@ -72,6 +72,8 @@ def test_the_next_process_goes_on(death: tuple[str, int], after: bool) -> None:
         report = await ended(lives, started.id)
         assert report.phase is Phase.DONE, (report.phase, report.error, report.warnings)
         assert report.epoch == 2 or death[0] == "store.append"
+        # Tasks of the process that died do not stay either.
+        assert {"source.tidy_tasks", "target.tidy_tasks"} <= set(world.trace) or report.epoch == 1
         world.assert_quiet()
         assert world.vm.power is PowerState.HALTED
         assert world.the_target().power is PowerState.RUNNING
@@ -132,3 +134,70 @@ def test_a_door_that_another_server_took_meanwhile_is_waited_for() -> None:
         assert world.vm.other_config["xo_warmig:door"] == "another/1/abcd"
 
     run_virtual(body())
+
+
+def refused_start(*, ran: bool) -> Any:
+    """The process dies when it has asked for the target's start, and the next one is refused it; the report, and the world."""
+
+    async def body() -> tuple[Any, World]:
+        world = World()
+        lives = Lives(world)
+        await lives.engine.open()
+
+        def die() -> None:
+            lives.die()
+            world.the_target().started = ran
+
+        world.fail("target.start_vm", 2, error=world.refusal("NO_HOSTS_AVAILABLE"))
+        world.fail("target.start_vm", hook=die, kills=True)
+        started = await lives.engine.start(REQUEST, user="admin")
+        life = lives.number
+        async with asyncio.timeout(4000):
+            while lives.number == life:
+                await asyncio.sleep(0.1)
+        await lives.next()
+        return await ended(lives, started.id), world
+
+    return run_virtual(body())
+
+
+def test_r5_a_target_that_never_had_a_domain_lets_the_source_start_again() -> None:
+    """Whether the dead process had asked for the start nobody knows, but the pool knows that nothing came of it."""
+    report, world = refused_start(ran=False)
+    assert report.phase is Phase.FAILED
+    assert report.error["code"] == "NO_HOSTS_AVAILABLE"
+    world.assert_as_found()
+
+
+def test_r5_a_target_that_may_have_run_is_left_to_a_person() -> None:
+    """It had a domain: its disks may hold writes that the source has not."""
+    report, world = refused_start(ran=True)
+    assert report.phase is Phase.AWAITING_COMMIT
+    assert world.vm.power is PowerState.HALTED
+    assert "source.start_vm" not in world.trace
+
+
+def test_a_pool_that_is_connected_is_noticed_at_once() -> None:
+    """A server that was just started connects in the background, and a VM may be down until it has."""
+
+    async def body() -> float:
+        world = World()
+        lives = Lives(world)
+        await lives.engine.open()
+        world.fail("target.start_vm", hook=lives.die, kills=True)
+        started = await lives.engine.start(REQUEST, user="admin")
+        life = lives.number
+        while lives.number == life:
+            await asyncio.sleep(0.1)
+        world.down |= {"source", "target"}
+        await lives.next()
+        await asyncio.sleep(SETTINGS.pool_poll_seconds / 3)
+        assert lives.engine.report(started.id).waiting_for is WaitingFor.POOL
+        world.down.clear()
+        begin = asyncio.get_running_loop().time()
+        lives.pools.connected_now.set()
+        while world.the_target().power is not PowerState.RUNNING:
+            await asyncio.sleep(0.01)
+        return asyncio.get_running_loop().time() - begin
+
+    assert run_virtual(body()) < SETTINGS.pool_poll_seconds / 3

@@ -56,8 +56,7 @@ def test_a_hold_goes_on_syncing_until_the_word(play: Play) -> None:
         migration = await scene.start(cutover="hold", min_pass_interval=300.0, target_downtime=5.0)
         await until(scene, migration, Phase.HOLDING)
         await asyncio.sleep(3600)
-        report = scene.engine.report(migration)
-        assert report.phase is Phase.HOLDING
+        report = await until(scene, migration, Phase.HOLDING)
         assert report.waiting_for is WaitingFor.OPERATOR
         assert 10 <= len(report.passes) <= 16
         assert report.predicted_downtime_seconds is not None
@@ -360,5 +359,24 @@ def test_a_door_that_was_taken_away_stops_us_from_touching_anything(play: Play) 
         assert world.vm.other_config["xo_warmig:door"] == "another/1/abcd"
         assert world.target.vms
         world.assert_as_found()
+
+    play(body)
+
+
+def test_a_key_that_came_back_or_was_copied_along_is_no_obstacle(play: Play) -> None:
+    """A revert brings back the key of a migration that is over; a clone has that of the VM it was made from."""
+
+    async def body(scene: Any) -> None:
+        world = scene.world
+        migration = await scene.start()
+        await scene.engine.cancel(migration, drop=True)
+        world.vm.other_config["xo_warmig:door"] = f"{migration}/1/abcd/vm-1"
+        again = await scene.start()
+        await asyncio.sleep(0.8)
+        assert world.vm.other_config["xo_warmig:door"].startswith(again)
+        await scene.engine.cancel(again, drop=True)
+        assert "xo_warmig:door" not in world.vm.other_config
+        world.vm.other_config["xo_warmig:door"] = "another/1/abcd/another-vm"
+        assert (await scene.engine.plan(scene.request)).possible
 
     play(body)

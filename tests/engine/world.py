@@ -12,9 +12,19 @@ from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
 from xo_warmig.disks.sent import SentLog
 from xo_warmig.errors import PoolError, PoolUnreachable, TransferError
-from xo_warmig.model.vm import PowerState
+from xo_warmig.model.vm import Attachment, PowerState
 
 DISK_BYTES = 64 * BLOCK
+_READS = (
+    "read_",
+    "power_state",
+    "attachments",
+    "networks",
+    "blocked_operations",
+    "is_booted",
+    "assert_",
+    "our_objects",
+)
 
 
 def bitmap_of(indexes: list[int]) -> bytes:
@@ -49,6 +59,7 @@ class World:
         self.faults: dict[tuple[str, int], Fault] = {}
         self.always: dict[str, BaseException] = {}
         self.down: set[str] = set()
+        self.forgotten: set[str] = set()  # pools that do not know our session any more
         self.hooks: dict[str, Callable[[], None]] = {}
         self.ids = itertools.count(1)
         self.moment = itertools.count(1)
@@ -112,6 +123,9 @@ class World:
         await asyncio.sleep(self.call_seconds)
         if side in self.down:
             raise PoolUnreachable(f"pool {side} does not answer", evidence={"pool": side, "host": f"{side}.example"})
+        if side in self.forgotten and not name.startswith(_READS):
+            self.forgotten.discard(side)  # whoever met this logs in again
+            raise self.refusal("SESSION_INVALID")
         fault = next((each for (c, n), each in self.faults.items() if c == full and n <= nth < n + each.left), None)
         if full in self.always:
             if fault is not None:
@@ -129,6 +143,23 @@ class World:
         hook = self.hooks.get(full)
         if hook is not None:
             hook()
+
+    def restart(self, side: str, seconds: float) -> None:
+        """The toolstack of a pool is killed and is back after a while: transfers broken, their disks still attached, sessions gone."""
+        pool = self.source if side == "source" else self.target
+        self.down.add(side)
+        for end in list(pool.ends):
+            end.dead = True
+            end.gone()
+            mode = "RO" if end.side == "source" else "RW"
+            left = Attachment(vdi=end.vdi.uuid, vm="dom0", is_control_domain=True, plugged=True, mode=mode)
+            pool.foreign.append(left)
+
+        def back() -> None:
+            self.down.discard(side)
+            self.forgotten.add(side)
+
+        asyncio.get_running_loop().call_later(seconds, back)
 
     def _befall(self, fault: Fault) -> None:
         if fault.hook is not None:

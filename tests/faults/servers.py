@@ -20,8 +20,8 @@ from xo_warmig.cli.access import FILE_NAME, Access
 from xo_warmig.client import Client, connect
 
 _ROOT = Path(__file__).parent.parent.parent
-_START_SECONDS = 30.0
-_LOOK_SECONDS = 0.005
+_START_SECONDS = 120.0
+_LOOK_SECONDS = 0.01
 
 
 class Nursery:

@@ -8,7 +8,7 @@ import pytest
 
 from xo_warmig.errors import NoSuchObject
 from xo_warmig.model.vm import PowerState
-from xo_warmig.xapi.reading import is_booted, read_networks, read_vm
+from xo_warmig.xapi.reading import is_booted, read_networks, read_vm, was_started
 from xo_warmig.xapi.records import Origin, as_json, has_tools
 
 ORIGIN = Origin("pool-1", "lab", (2, 21))
@@ -195,6 +195,18 @@ async def test_booted_means_tools_where_they_are_expected(pool: Any, make_vm: Ca
     assert await is_booted(pool, uuid, expect_tools=True)
     pool.get("VM", vm)["power_state"] = "Halted"
     assert not await is_booted(pool, uuid, expect_tools=False)
+
+
+async def test_what_was_started_is_told_by_the_time_of_its_last_start(pool: Any, make_vm: Callable[..., str]) -> None:
+    """XAPI keeps that when the VM halts. Without metrics nothing is known, so it may have run."""
+    vm = make_vm()
+    record = pool.get("VM", vm)
+    record["metrics"] = pool.add("VM_metrics", start_time="19700101T00:00:00Z")
+    assert not await was_started(pool, record["uuid"])
+    pool.get("VM_metrics", record["metrics"])["start_time"] = "20261123T03:07:56Z"
+    assert await was_started(pool, record["uuid"])
+    record["metrics"] = "OpaqueRef:NULL"
+    assert await was_started(pool, record["uuid"])
 
 
 def test_xmlrpc_dates_become_text_at_any_depth() -> None:

@@ -1,6 +1,7 @@
 """Transfers against the simulator: how they end when nothing goes as it should."""
 
 import asyncio
+import contextlib
 import hashlib
 import struct
 from collections.abc import AsyncIterator, Callable
@@ -201,3 +202,41 @@ async def test_a_transfer_that_never_began_leaves_no_task(
     with pytest.raises(PoolError, match="INTERNAL_ERROR"):
         await target.open_import(vdi)
     assert tasks_of(ask(site.pools[1], "state")) == []
+
+
+async def test_a_disk_is_not_taken_from_a_writer(site: Site, target: Pool, vdi: str, ask: Any) -> None:
+    """R16: the pool refuses to detach what a transfer has open."""
+    imported = await target.open_import(vdi)
+    with pytest.raises(PoolError) as caught:
+        await target.release_disk(vdi)
+    assert caught.value.code == "DEVICE_DETACH_REJECTED"
+    await feed(imported, [])
+    assert held(ask(site.pools[1], "state")) == []
+
+
+@pytest.mark.parametrize("back", ["before it is closed", "after"])
+async def test_a_disk_that_a_killed_toolstack_left_attached_is_opened_again(
+    site: Site, target: Pool, vdi: str, ask: Any, eventually: Any, back: str
+) -> None:
+    """Its task is forgotten, and nobody but us would ever detach it."""
+    imported = await target.open_import(vdi)
+    await eventually(lambda: held(ask(site.pools[1], "state")))
+    site.pools[1].kill()
+    if back == "after":
+        await imported.abort()
+    site.pools[1].restart()
+    assert len(held(ask(site.pools[1], "state"))) == 1
+    if back != "after":
+        await imported.abort()
+        assert held(ask(site.pools[1], "state")) == []
+    await feed(await _opened_again(target, vdi), [])
+    assert held(ask(site.pools[1], "state")) == []
+
+
+async def _opened_again(target: Pool, vdi: str) -> Transfer[SocketSink]:
+    """As soon as the session is renewed."""
+    async with asyncio.timeout(20):
+        while True:
+            with contextlib.suppress(PoolError):
+                return await target.open_import(vdi)
+            await asyncio.sleep(0.05)

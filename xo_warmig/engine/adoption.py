@@ -17,6 +17,7 @@ from xo_warmig.model.events import CopyAdopted, CopyReleased, DoorReleased, Targ
 from xo_warmig.model.plans import KeptDisk
 from xo_warmig.model.vm import Disk, PowerState, Vm
 from xo_warmig.replication.ports import TargetPool
+from xo_warmig.replication.preflight import DOOR
 
 log = logging.getLogger("xo_warmig.engine")
 
@@ -31,10 +32,8 @@ class Found(StrEnum):
 
 async def settle_earlier(work: Work) -> None:
     """Take over or remove what earlier attempts left, the newest first."""
+    await clear_old_door(work)
     for journal in work.earlier:
-        if journal.state.door_key is not None:
-            await work.source.release_door(work.vm, migration=journal.id)
-            await journal.record(DoorReleased())
         await remove_left(work, journal, work.target)
         same_way = (
             journal.state.plan.target_pool == work.state.plan.target_pool
@@ -42,6 +41,17 @@ async def settle_earlier(work: Work) -> None:
         )
         if journal.state.kept and same_way:
             await take_over(work, journal)
+
+
+async def clear_old_door(work: Work) -> None:
+    """A key that an ended migration of this server left, or that came back with a revert of the VM, stands in nobody's way."""
+    key = (await work.patiently(lambda: work.source.read_vm(work.vm))).other_config.get(DOOR, "")
+    owner = key.partition("/")[0]
+    if owner in work.ended():
+        await work.patiently(lambda: work.source.release_door(work.vm, migration=owner))
+    for journal in work.earlier:
+        if journal.state.door_key is not None:
+            await journal.record(DoorReleased())
 
 
 async def take_over(work: Work, journal: Journal) -> None:

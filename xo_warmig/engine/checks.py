@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from xo_warmig.engine.blocks import demand_blocks
+from xo_warmig.engine.detaching import still_held
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import SafetyError
 from xo_warmig.model.vm import Attachment, PowerState, Vm
@@ -129,8 +130,10 @@ async def _target_disks_free(work: Work) -> None:
         ]
         return not any(each.plugged for each in others)
 
-    times = work.settings
-    free = await work.until(seen_free, seconds=times.detach_seconds, poll_seconds=times.detach_poll_seconds)
+    free = await seen_free()
+    if not free:
+        await still_held(work, work.target, [vdi for vdi in vdis if vdi not in held])
+        free = await seen_free()
     foreign = [each for each in others if not each.is_control_domain]
     if not free or foreign:
         raise _touched(work, "has a disk that something else uses", disks=sorted({each.vdi for each in others}))

@@ -5,6 +5,7 @@ disks are read only when it was seen halted with nobody writing to them (R1, R3)
 """
 
 import asyncio
+import logging
 
 from xo_warmig.engine.blocks import SOURCE_OPERATIONS, source_blocks
 from xo_warmig.engine.checks import (
@@ -20,15 +21,19 @@ from xo_warmig.engine.restoring import final_power, unblock_source
 from xo_warmig.engine.state import MigrationState
 from xo_warmig.engine.way_back import freeze_target
 from xo_warmig.engine.work import Work
-from xo_warmig.errors import Cancelled, ForbiddenOperation, SafetyError
+from xo_warmig.errors import Cancelled, ForbiddenOperation, SafetyError, WarmigError
 from xo_warmig.model.events import PassStarted, ShutdownAsked, SourceBlocking, SourceHalted, SourceUnblocked
 from xo_warmig.model.passes import PassKind
 from xo_warmig.model.phases import Phase
 from xo_warmig.model.vm import Vm
 from xo_warmig.replication.convergence import CutOver
 from xo_warmig.replication.plan import plan_pass
+from xo_warmig.replication.resume import Patience
+from xo_warmig.replication.retries import may_pass
 from xo_warmig.replication.run import parts_of
 from xo_warmig.replication.tasks import together, unbroken
+
+log = logging.getLogger("xo_warmig.engine")
 
 
 async def look_ahead(work: Work) -> None:
@@ -55,13 +60,27 @@ async def look_ahead(work: Work) -> None:
 
 
 async def open_ahead(work: Work) -> None:
-    """Attach the target's disks before anything stops: that is most of what a transfer costs beside its bytes."""
+    """Attach the target's disks before anything stops: that is most of what a transfer costs beside its bytes.
 
-    async def hold(disk: str, vdi: str) -> None:
+    What may pass is waited for, as in any pass: nothing is lost by it yet.
+    """
+
+    async def opened(disk: str, vdi: str) -> None:
         work.held[disk] = await work.target.open_import(vdi)
 
+    async def hold(disk: str, vdi: str) -> None:
+        patience = Patience(work.settings.copy_limits)
+        while disk not in work.held:
+            try:
+                await unbroken(opened(disk, vdi))
+            except WarmigError as error:
+                if not may_pass(error):
+                    raise
+                log.info("migration %s: an import could not be opened ahead: %s", work.id, error)
+                await work.clock.sleep(patience.wait_seconds(error, progressed=False, now=work.clock.monotonic()))
+
     targets = work.state.target_disks
-    await together(*(unbroken(hold(disk, target.vdi)) for disk, target in targets.items()))
+    await together(*(hold(disk, target.vdi) for disk, target in targets.items()))
 
 
 async def cut_over(work: Work) -> None:
@@ -71,10 +90,14 @@ async def cut_over(work: Work) -> None:
         await decide_what_follows(work)
         return
     await forget_pending(work)  # a crash may have come between the last pass and this
-    await look_ahead(work)
-    await freeze_target(work)
+    await work.patiently(lambda: look_ahead(work))
+    await work.patiently(lambda: freeze_target(work))
     await open_ahead(work)
-    await stop_source(work)
+    if isinstance(decision_now(work), CutOver):
+        await stop_source(work)
+    else:  # a pool was waited for, and the last pass has become old
+        await work.drop_held()
+        await decide_what_follows(work)
 
 
 async def stop_source(work: Work) -> None:

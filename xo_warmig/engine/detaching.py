@@ -10,19 +10,18 @@ log = logging.getLogger("xo_warmig.engine")
 
 
 async def see_detached(work: Work, pool: Pool, vdis: list[str]) -> None:
-    """R10: no control domain holds these disks any more. One that does not let go is told of."""
+    """R10: no control domain holds these disks any more. One that does not let go is told of, as is a pool that stays away."""
     try:
-        held = await still_held(work, pool, vdis)
+        held = await work.for_a_while(lambda: still_held(work, pool, vdis))
+        why = f"a control domain of pool {pool.name} still holds a disk of the migration"
     except WarmigError as failure:
-        log.info("migration %s: detachment was not seen on pool %s: %s", work.id, pool.name, failure)
-        return
+        held, why = (
+            vdis,
+            f"whether a control domain of pool {pool.name} holds a disk of the migration was not seen: {failure}",
+        )
     if held:
         await work.journal.warn(
-            "DISK_STILL_ATTACHED",
-            f"a control domain of pool {pool.name} still holds a disk of the migration",
-            rule="R10",
-            disks=held,
-            remedy="unplug and destroy its VBD there",
+            "DISK_STILL_ATTACHED", why, rule="R10", disks=held, remedy="unplug and destroy its VBD there"
         )
 
 
@@ -40,13 +39,19 @@ async def still_held(work: Work, pool: Pool, vdis: list[str]) -> list[str]:
         return not held
 
     times = work.settings
-    if await work.until(free, seconds=times.detach_seconds, poll_seconds=times.detach_poll_seconds):
-        return []
-    for vdi in list(held):
+    for seconds in (times.left_behind_seconds, max(0.0, times.detach_seconds - times.left_behind_seconds)):
+        if await work.until(free, seconds=seconds, poll_seconds=times.detach_poll_seconds):
+            return []
+        await ask_to_let_go(work, pool, list(held))
+    return [] if await free() else held
+
+
+async def ask_to_let_go(work: Work, pool: Pool, vdis: list[str]) -> None:
+    """Have control domains detach these disks, where nobody uses them. Raises PoolUnreachable."""
+    for vdi in vdis:
         try:
-            await pool.release_disk(vdi)
+            await work.tried(lambda vdi=vdi: pool.release_disk(vdi))  # type: ignore[misc]
         except PoolUnreachable:
             raise
         except PoolError as refusal:
             log.warning("migration %s: disk %s is still held: %s", work.id, vdi, refusal)
-    return [] if await free() else held

@@ -14,7 +14,7 @@ async def claim_door(work: Work) -> None:
         ForbiddenOperation: code SOURCE_CLAIMED, another server has the VM.
     """
     epoch = work.state.epoch + 1
-    key = f"{work.id}/{epoch}/{secrets.token_hex(8)}"
+    key = f"{work.id}/{epoch}/{secrets.token_hex(8)}/{work.vm}"
     await work.journal.record(EpochBegun(epoch=epoch, key=key))
     await work.patiently(lambda: work.source.claim_door(work.vm, key, migration=work.id))
 

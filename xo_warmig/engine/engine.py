@@ -267,7 +267,8 @@ class Engine:
 
     async def _survey(self, request: WarmMigrationRequest) -> Survey:
         now = self._around.clock.now()
-        return await survey(request, self._around.pools, self._states_earlier(request.vm), now=now)
+        earlier = self._states_earlier(request.vm)
+        return await survey(request, self._around.pools, earlier, ended=self._works.ended(), now=now)
 
     def _journal(self, migration: str) -> Journal:
         return Journal(migration, self._around.store, self._feed, self._around.clock)

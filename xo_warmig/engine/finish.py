@@ -8,7 +8,7 @@ from xo_warmig.engine.checks import halted_source
 from xo_warmig.engine.detaching import see_detached
 from xo_warmig.engine.door import release_door
 from xo_warmig.engine.failures import as_warmig
-from xo_warmig.engine.leftovers import leave, remove_own_left, remove_snapshot
+from xo_warmig.engine.leftovers import leave, remove_own_left, remove_snapshot, tidy
 from xo_warmig.engine.way_back import thaw_target
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import NoSuchObject, PoolError, PoolUnreachable, SafetyError, WarmigError
@@ -40,6 +40,7 @@ async def commit(work: Work) -> None:
         await leave_note(work)
     await release_door(work)
     await remove_own_left(work)
+    await tidy(work)
     await release_all(work)
     await work.journal.enter(Phase.DONE)
 
@@ -62,7 +63,7 @@ async def give_back_ha(work: Work) -> None:
     try:
         await work.once_back(lambda: work.tried(lambda: work.target.restore_ha(work.target_vm, vm)))
         if own:
-            await work.once_back(lambda: work.target.block_operations(work.target_vm, own))
+            await work.once_back(lambda: work.tried(lambda: work.target.block_operations(work.target_vm, own)))
     except PoolError as refusal:
         await work.journal.warn(
             "HA_NOT_RESTORED",

@@ -9,6 +9,7 @@ from xo_warmig.errors import WarmigError
 from xo_warmig.model.events import LeftBehind, SnapshotDestroyed, TargetDiscarded, TargetDiskDestroyed, TargetThawed
 from xo_warmig.model.plans import Leftover
 from xo_warmig.replication.ports import Pool, TargetPool
+from xo_warmig.replication.tasks import together
 
 
 async def remove_snapshot(work: Work, snapshot: str) -> bool:
@@ -104,3 +105,9 @@ async def _remove_again(work: Work, left: Leftover, target: TargetPool) -> bool:
     else:
         return False
     return True
+
+
+async def tidy(work: Work) -> None:
+    """Tasks that a process which had the migration before left on the pools. They harm nobody, and are told of to nobody."""
+    if work.state.epoch > 1:
+        await together(work.source.tidy_tasks(), work.target.tidy_tasks())

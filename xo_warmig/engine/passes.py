@@ -38,7 +38,7 @@ async def begin_pass(work: Work) -> None:
     await forget_pending(work)
     begin = work.clock.monotonic()
     vm = await work.patiently(lambda: running_source(work))
-    await room_for_snapshots(work, vm)
+    await work.patiently(lambda: room_for_snapshots(work, vm))
     await void_lost_bases(work, vm)
     number = len(work.state.passes) + 1
     disks = work.state.plan.vm.disks

@@ -2,7 +2,7 @@
 
 from xo_warmig.engine.live import PREPARED, STARTED, SYNCED, LivePass
 from xo_warmig.engine.state import MigrationState
-from xo_warmig.model.phases import STAGES, Phase
+from xo_warmig.model.phases import STAGES, Phase, can_cancel
 from xo_warmig.model.reports import MigrationReport
 from xo_warmig.replication.holding import parse_wish
 
@@ -28,11 +28,16 @@ def progress_now(state: MigrationState, live: LivePass | None, before: float) ->
     return max(before, floor, live.progress() if live is not None else 0.0)
 
 
+def phase_shown(state: MigrationState) -> Phase:
+    """From the word on it is being cancelled, although a call that must not be broken off may have to return before anything is undone."""
+    return Phase.CANCELLING if state.cancel_asked and can_cancel(state.phase) else state.phase
+
+
 def make_report(
     state: MigrationState, live: LivePass | None, progress: float, predicted: float | None
 ) -> MigrationReport:
     """The report of one migration."""
-    plan = state.plan
+    plan, phase = state.plan, phase_shown(state)
     return MigrationReport(
         id=state.id,
         vm=plan.vm.uuid,
@@ -45,8 +50,8 @@ def make_report(
         target_vm=state.target_vm,
         request=state.request,
         user=state.user,
-        phase=state.phase,
-        stage=STAGES[state.phase],
+        phase=phase,
+        stage=STAGES[phase],
         waiting_for=state.waiting_for,
         waiting_reason=state.waiting_reason,
         paused=state.pause_asked,

@@ -20,6 +20,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # VBDs of a VM seen Halted, or of a transfer just ended, take a moment to go.
     detach_seconds: float = 20.0
     detach_poll_seconds: float = 0.1
+    # What a control domain holds for longer than this was left behind by a restarted toolstack, mostly: it is asked to let go.
+    left_behind_seconds: float = 3.0
     # Before the cutover, operations of others on the VM are waited for.
     operations_seconds: float = 60.0
     operations_poll_seconds: float = 2.0

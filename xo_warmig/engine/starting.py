@@ -37,9 +37,10 @@ async def start_target(work: Work) -> None:
     Raises:
         StartFailed: rolling back is safe. SafetyError: whether the target ran is not known, so nothing may be undone.
     """
-    # Another process may have asked before this one.
-    uncertain = not work.start_asked_here
-    if uncertain and await target_runs(work):
+    # Another process may have asked before this one. Unlike a pool that went away, one that was there all along remembers.
+    asked_before = not work.start_asked_here
+    uncertain = False
+    if asked_before and await target_runs(work):
         return
     for attempt in range(1, work.settings.tries + 1):
         try:
@@ -58,7 +59,7 @@ async def start_target(work: Work) -> None:
             if attempt < work.settings.tries and (is_temporary(refusal) or is_outcome_lost(refusal)):
                 await work.clock.sleep(work.settings.retry_seconds)
                 continue
-            if uncertain:
+            if uncertain or (asked_before and await was_started(work)):
                 raise _uncertain(work, refusal) from refusal
             raise StartFailed(refusal) from refusal
     else:
@@ -92,6 +93,10 @@ async def target_runs(work: Work) -> bool:
     if vm.power_state is not PowerState.HALTED:
         raise _uncertain(work, None)
     return False
+
+
+async def was_started(work: Work) -> bool:
+    return await work.once_back(lambda: work.target.was_started(work.target_vm))
 
 
 def _uncertain(work: Work, refusal: WarmigError | None) -> SafetyError:

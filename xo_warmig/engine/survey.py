@@ -18,8 +18,15 @@ class Survey(NamedTuple):
     preflight: Preflight
 
 
-async def survey(request: WarmMigrationRequest, pools: Pools, earlier: list[MigrationState], *, now: float) -> Survey:
+async def survey(
+    request: WarmMigrationRequest, pools: Pools, earlier: list[MigrationState], *, ended: frozenset[str], now: float
+) -> Survey:
     """Look at the VM first, then at the SR, then at the rest.
+
+    Args:
+        earlier: migrations of the VM that left something.
+        ended: ids of all of this server's migrations that are at their end.
+        now: seconds since the epoch.
 
     Raises:
         NoSuchObject: the VM or the SR is not known. PoolUnreachable: a pool does not answer.
@@ -35,7 +42,7 @@ async def survey(request: WarmMigrationRequest, pools: Pools, earlier: list[Migr
         source_srs=await _source_srs(source, vm),
         networks=networks,
         there_already=_there_already(request, earlier),
-        ours=frozenset(state.id for state in earlier),
+        ours=ended,
         now=now,
     )
     return Survey(vm, around, preflight(request, vm, around))

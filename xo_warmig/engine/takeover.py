@@ -1,6 +1,7 @@
 """Taking up a migration that another process had: its sessions are out, its writers are seen gone, and the door is ours (R16)."""
 
 import logging
+from functools import partial
 
 from xo_warmig.engine.checks import DOOR_LOST
 from xo_warmig.engine.copying import judged
@@ -42,6 +43,7 @@ async def take_the_door(work: Work) -> None:
     if work.state.door_key is None:
         return
     while True:
+        news = work.pools.news()
         try:
             await claim_door(work)
             break
@@ -56,7 +58,7 @@ async def take_the_door(work: Work) -> None:
             await wait_or_word(work, work.settings.door_poll_seconds)
         except PoolUnreachable as away:
             await work.journal.wait_for(WaitingFor.POOL, str(away))
-            await work.clock.sleep(work.settings.pool_poll_seconds)
+            await work.around.until_news(news)
         except NoSuchObject:
             # The source is gone: whatever comes next notices that, or had it destroyed itself.
             break
@@ -102,7 +104,7 @@ async def settle_replacements(work: Work) -> None:
     if not old or work.state.target_vm is None:
         return
     for vdi in old:
-        await work.once_back(lambda vdi=vdi: work.target.detach_disk(work.target_vm, vdi))  # type: ignore[misc]
+        await work.once_back(partial(work.tried, partial(work.target.detach_disk, work.target_vm, vdi)))
     for disk in work.state.plan.vm.disks:
         mine = work.state.target_disks[disk.vdi].vdi
-        await work.once_back(lambda mine=mine, disk=disk: work.target.attach_disk(work.target_vm, mine, disk))  # type: ignore[misc]
+        await work.once_back(partial(work.tried, partial(work.target.attach_disk, work.target_vm, mine, disk)))

@@ -10,7 +10,7 @@ from xo_warmig.engine.checks import DOOR_LOST
 from xo_warmig.engine.detaching import see_detached
 from xo_warmig.engine.door import release_door
 from xo_warmig.engine.failures import as_warmig, from_fact, to_fact
-from xo_warmig.engine.leftovers import leave, remove_snapshot, remove_target_disk, remove_target_vm
+from xo_warmig.engine.leftovers import leave, remove_snapshot, remove_target_disk, remove_target_vm, tidy
 from xo_warmig.engine.prepare import make_disk, make_vm
 from xo_warmig.engine.restoring import restore_source
 from xo_warmig.engine.showing import end_showing
@@ -118,6 +118,7 @@ async def undo(work: Work) -> None:
         await keep_copy(work)
     else:
         await drop_copy(work)
+    await tidy(work)
     if failure is not None:
         raise failure
     await release_door(work)

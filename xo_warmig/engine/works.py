@@ -60,6 +60,7 @@ class Works:
         target = await self._pool(journal, plan.target_pool, plan.target_pool_name, dispensable=True)
         work = Work(journal, source, target, self._around, self.earlier(plan.vm.uuid, than=migration))
         work.shutdown_seconds, work.start_seconds = self._learned()
+        work.ended = self.ended
         journal.predict = lambda: predicted_now(work)
         try:
             await take_up(work)
@@ -75,15 +76,20 @@ class Works:
         while True:
             if dispensable and journal.state.cancel_asked and not journal.state.start_asked:
                 return absent_pool(uuid, name)
+            news = self._around.pools.news()
             try:
                 pool = await self._around.pools.pool(uuid)
             except PoolUnreachable as away:
                 await journal.wait_for(WaitingFor.POOL, away.message or f"pool {name} is not connected")
-                await self._around.clock.sleep(self._around.settings.pool_poll_seconds)
+                await self._around.until_news(news)
             else:
                 if journal.state.waiting_for is WaitingFor.POOL:
                     await journal.wait_for(WaitingFor.NOTHING)
                 return pool
+
+    def ended(self) -> frozenset[str]:
+        """Ids of all migrations that are at their end."""
+        return frozenset(each.id for each in self._journals.values() if each.state.ended)
 
     def earlier(self, vm: str, *, than: str = "") -> list[Journal]:
         """Ended migrations of the VM that left something, the newest first."""

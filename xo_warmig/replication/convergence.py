@@ -1,7 +1,7 @@
 """When to cut over: the downtime that cutting over now would cost, and whether another pass would make it less.
 
-The model of pre-copy: with dirty rate ``w``, throughput ``B`` and fixed cost ``o``, a pass that begins now moves what was written
-since the last snapshot in ``o + D/B``, and the next one finds ``w`` times that. It ends at a floor where passes gain no more.
+The model of pre-copy: with throughput ``B`` and fixed cost ``o``, a pass that begins now moves what was written since the last snapshot
+in ``o + D/B``, and the next one finds what is written in that time. It ends at a floor where passes gain no more.
 """
 
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from typing import NamedTuple, assert_never
 
 from xo_warmig.model.passes import PassKind, PassReport
 from xo_warmig.model.units import MIB
+from xo_warmig.replication.dirtying import written_within
 
 # A pass whose prediction is not at least this part below the last one's gained nothing worth another snapshot.
 LEAST_GAIN = 0.1
@@ -53,16 +54,15 @@ def predict_downtime(passes: Sequence[PassReport], costs: Costs, *, pending_seco
     Args:
         pending_seconds: how long ago the last snapshot was taken.
     """
-    measured = [each for each in passes if each.dirty_bytes_per_second is not None]
-    if not measured:
+    deltas = measured(passes)
+    if not deltas:
         return None
-    dirty = measured[-1].dirty_bytes_per_second or 0.0
     # The guest writes until it is down.
-    pending_bytes = dirty * (pending_seconds + costs.shutdown_seconds)
+    pending_bytes = written_within(passes, pending_seconds + costs.shutdown_seconds)
     throughput = throughput_of(passes)
     transfer_seconds = pending_bytes / throughput if throughput > 0 else 0.0
     # The least fixed cost seen of a delta, but for its snapshots: the final pass takes none.
-    fixed_seconds = min(each.fixed_seconds - each.snapshot_seconds for each in measured)
+    fixed_seconds = min(each.fixed_seconds - each.snapshot_seconds for each in deltas)
     return costs.shutdown_seconds + fixed_seconds + transfer_seconds + costs.start_seconds
 
 
@@ -85,7 +85,7 @@ def decide(
         predicted_downtime_seconds: the prediction after the last.
         now: seconds since the epoch.
     """
-    again = PassAgain("not_yet", predicted_downtime_seconds, _wait_seconds(passes, budget, now))
+    again = PassAgain("not_yet", predicted_downtime_seconds, wait_seconds(passes, budget, now))
     if predicted_downtime_seconds is None:
         # Without a delta of known age there is no dirty rate: a running VM always gets one before its cutover.
         return again._replace(reason="no_dirty_rate")
@@ -106,7 +106,13 @@ def _gains(passes: Sequence[PassReport], predicted_downtime_seconds: float) -> b
     return before is None or predicted_downtime_seconds < before * (1 - LEAST_GAIN)
 
 
-def _wait_seconds(passes: Sequence[PassReport], budget: Budget, now: float) -> float:
+def measured(passes: Sequence[PassReport]) -> list[PassReport]:
+    """The deltas of known age."""
+    return [each for each in passes if each.dirty_bytes_per_second is not None]
+
+
+def wait_seconds(passes: Sequence[PassReport], budget: Budget, now: float) -> float:
+    """Until the next pass may begin."""
     if not passes:
         return 0.0
     return max(0.0, passes[-1].started + budget.min_pass_interval_seconds - now)

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from xo_warmig.errors import InvalidRequest
 from xo_warmig.model.passes import PassReport
-from xo_warmig.replication.convergence import Budget, CutOver, PassAgain, decide, throughput_of
+from xo_warmig.replication.convergence import Budget, CutOver, PassAgain, decide, measured, throughput_of, wait_seconds
+from xo_warmig.replication.dirtying import written_within
 
 AUTO, HOLD = "auto", "hold"
 # When the caller gives no least interval: a hold for days must not make a snapshot each second.
@@ -80,6 +81,9 @@ def decide_with(
     decision = decide(passes, endless, predicted, now=now)
     if isinstance(decision, PassAgain):
         return decision
+    if wish.hold and len(measured(passes)) < 2:
+        # As short as it gets: the first delta took as long to grow as the full copy took, which says little of the next seconds.
+        return PassAgain("holding", predicted, wait_seconds(passes, budget, now))
     interval = budget.min_pass_interval_seconds or HOLD_INTERVAL_SECONDS
     waits = [passes[-1].started + interval - now]
     if wish.time is not None:
@@ -107,10 +111,9 @@ def _counted(budget: Budget, passes: Sequence[PassReport], wish: Wish) -> Budget
 
 def lead_seconds(passes: Sequence[PassReport], *, now: float) -> float:
     """How long a pass that begins now is expected to take, with some margin."""
-    measured = [each for each in passes if each.dirty_bytes_per_second is not None]
-    if not measured:
+    known = measured(passes)
+    if not known:
         return _LEAST_LEAD_SECONDS
-    dirty = measured[-1].dirty_bytes_per_second or 0.0
     throughput = throughput_of(passes)
-    moved = dirty * max(0.0, now - passes[-1].started) / throughput if throughput > 0 else 0.0
-    return max(_LEAST_LEAD_SECONDS, (measured[-1].fixed_seconds + moved) * _MARGIN)
+    moved = written_within(passes, max(0.0, now - passes[-1].started)) / throughput if throughput > 0 else 0.0
+    return max(_LEAST_LEAD_SECONDS, (known[-1].fixed_seconds + moved) * _MARGIN)

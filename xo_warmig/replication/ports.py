@@ -5,6 +5,7 @@ the uuid that was recorded or by ``tag``. Every method may raise ``PoolError`` (
 ``PoolUnreachable``. Objects are named by uuid. Cancelling an awaiting task stops the waiting, not always the pool's own work.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -114,6 +115,10 @@ class Pool(Protocol):
         """
         ...
 
+    async def tidy_tasks(self) -> None:
+        """Clear away the tasks that earlier processes of this server left and nobody works on. Raises nothing."""
+        ...
+
     async def our_objects(self) -> list[OurObject]:
         """Every VM, VDI and snapshot whose tags are ours and its own (R11), whatever migration it belongs to."""
         ...
@@ -123,7 +128,7 @@ class SourcePool(Pool, Protocol):
     """The pool that a VM leaves."""
 
     async def claim_door(self, vm: str, key: str, *, migration: str) -> None:
-        """Put the door key ``<migration>/<epoch>/<random>`` on the source (R16), and read it back.
+        """Put the door key ``<migration>/<epoch>/<random>/<uuid of the VM>`` on the source (R16), and read it back.
 
         A key of an earlier epoch of the same migration gives way; one of another migration stays.
 
@@ -200,6 +205,10 @@ class TargetPool(Pool, Protocol):
         """Running, and with tools seen where they are expected."""
         ...
 
+    async def was_started(self, vm: str) -> bool:
+        """Whether it ever had a domain, or may have had: what the pool remembers of a VM that is halted now."""
+        ...
+
     async def restore_ha(self, vm: str, source: Vm) -> None:
         """HA and auto-power-on as on the source (R13)."""
         ...
@@ -234,6 +243,10 @@ class Pools(Protocol):
 
     async def pool(self, uuid: str) -> AnyPool:
         """A pool by its uuid. Raises PoolUnreachable while no configured server is connected to it."""
+        ...
+
+    def news(self) -> asyncio.Event:
+        """Set as soon as a pool is connected after this call."""
         ...
 
     async def pool_of_vm(self, vm: str) -> SourcePool:

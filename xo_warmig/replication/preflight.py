@@ -139,7 +139,9 @@ def _vm_errors(request: WarmMigrationRequest, vm: Vm) -> Iterator[WarmigError]:
 def _door_errors(vm: Vm, ours: frozenset[str]) -> Iterator[WarmigError]:
     """R16: another server has the VM, or an earlier migration of another one left its key."""
     key = vm.other_config.get(DOOR)
-    if key is not None and key.partition("/")[0] not in ours:
+    parts = [] if key is None else key.split("/")
+    copied = len(parts) > 3 and parts[3] != vm.uuid  # along with the VM that this one was cloned from
+    if parts and parts[0] not in ours and not copied:
         yield ForbiddenOperation(
             "another migration holds the VM",
             code="SOURCE_CLAIMED",

@@ -27,9 +27,10 @@ def attached(
 ) -> Iterator[str]:
     """A disk in the control domain of a host for as long as the context lasts; gives the VBD.
 
-    ``mode`` is RO or RW; a disk that anybody has is not given for writing. After the context the VBD stays plugged for
-    ``linger_seconds`` and the delay of a detach, then it is unplugged and destroyed. Raises VDI_NOT_MANAGED, VDI_INCOMPATIBLE_TYPE,
-    VDI_READONLY, VDI_IN_USE, SR_BACKEND_FAILURE_46 and, when the disk is busy for too long, OTHER_OPERATION_IN_PROGRESS.
+    ``mode`` is RO or RW; a disk that anybody has is not given for writing. While the context lasts nobody else can unplug the VBD.
+    After it the VBD stays plugged for ``linger_seconds`` and the delay of a detach, then it is unplugged and destroyed. Raises
+    VDI_NOT_MANAGED, VDI_INCOMPATIBLE_TYPE, VDI_READONLY, VDI_IN_USE, SR_BACKEND_FAILURE_46 and, when the disk is busy for too long,
+    OTHER_OPERATION_IN_PROGRESS.
     """
     key = task or f"OpaqueRef:{pool.db.new_uuid()}"
     vbd = _create_vbd(pool, vdi_ref, host_ref, mode)
@@ -38,7 +39,11 @@ def attached(
             claim(pool.db, vbd)
             pool.delays.wait("attach")
             plug_in(pool.db, vbd)
-        yield vbd
+        pool.open_vbds.add(vbd)
+        try:
+            yield vbd
+        finally:
+            pool.open_vbds.discard(vbd)
         pool.stopping.wait(linger_seconds)
     finally:
         _let_go(pool, key, vbd)

@@ -37,6 +37,8 @@ class SimPool:
     trace: Trace
     bandwidth: Bandwidth
     journal: Journal | None = None
+    # VBDs of control domains whose devices a transfer has open: they cannot be detached.
+    open_vbds: set[str] = field(default_factory=set)
     stopping: threading.Event = field(default_factory=threading.Event)
 
     @property

@@ -45,13 +45,16 @@ async def release_disk(calls: Calls, vdi: str) -> None:
         PoolError: DEVICE_DETACH_REJECTED where somebody still holds it open, or any other refusal.
     """
     ref = await objects.ref_or_none(calls, "VDI", vdi)
-    if ref is None:
-        return
-    for vbd_ref in await calls.call("VDI.get_VBDs", ref):
-        pair = await _vbd_with_vm(calls, vbd_ref)
-        if pair is not None and pair[1]["is_control_domain"]:
-            await _unless_gone(calls, "VBD.unplug", vbd_ref)
-            await _unless_gone(calls, "VBD.destroy", vbd_ref)
+    if ref is not None:
+        await release_vbds(calls, ref)
+
+
+async def release_vbds(calls: Calls, vdi_ref: str) -> None:
+    """The same, by the disk's reference."""
+    for vbd, vm in await _vbds_with_vms(calls, vdi_ref):
+        if vm["is_control_domain"]:
+            await _unless_gone(calls, "VBD.unplug", vbd["ref"])
+            await _unless_gone(calls, "VBD.destroy", vbd["ref"])
 
 
 async def _unless_gone(calls: Calls, method: str, vbd_ref: str) -> None:
@@ -102,7 +105,7 @@ async def _vbds_with_vms(calls: Calls, vdi_ref: str) -> list[tuple[dict[str, Any
 
 async def _vbd_with_vm(calls: Calls, vbd_ref: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
     try:
-        vbd = await calls.call("VBD.get_record", vbd_ref)
+        vbd = {**await calls.call("VBD.get_record", vbd_ref), "ref": vbd_ref}
         return vbd, await calls.call("VM.get_record", vbd["VM"])
     except PoolError as error:
         if error.code == "HANDLE_INVALID":  # unplugged and destroyed in between

@@ -10,9 +10,10 @@ _DUPLICATE = "MAP_DUPLICATE_KEY"
 
 
 async def claim_door(calls: Calls, vm: str, key: str, *, migration: str) -> None:
-    """Put the key ``<migration>/<epoch>/<random>`` on the VM, and read it back.
+    """Put the key ``<migration>/<epoch>/<random>/<uuid of the VM>`` on the VM, and read it back.
 
-    One of the same migration gives way, unless it is of a later epoch: that one has taken over from us.
+    One of the same migration gives way, unless it is of a later epoch: that one has taken over from us. So does one that names another
+    VM: XAPI copied it along when the VM was cloned from that one, or made from a snapshot of it.
 
     Raises:
         NoSuchObject, or ForbiddenOperation with code SOURCE_CLAIMED.
@@ -22,7 +23,7 @@ async def claim_door(calls: Calls, vm: str, key: str, *, migration: str) -> None
     if found == key:
         return
     if found is not None:
-        if not _gives_way(found, key, migration):
+        if not (_is_copied(found, vm) or _gives_way(found, key, migration)):
             raise _claimed(vm, found)
         await calls.call("VM.remove_from_other_config", ref, DOOR)
     try:
@@ -79,6 +80,12 @@ async def _remove_label(calls: Calls, vbd_ref: str, migration: str) -> None:
 
 def _migration_of(text: str) -> str:
     return text.partition("/")[0]
+
+
+def _is_copied(found: str, vm: str) -> bool:
+    """Whether the key is another VM's."""
+    parts = found.split("/")
+    return len(parts) > 3 and parts[3] != vm
 
 
 def _gives_way(found: str, key: str, migration: str) -> bool:

@@ -9,6 +9,7 @@ from xo_warmig.xapi import (
     attachments,
     blocking,
     changes,
+    clearing,
     clones,
     creation,
     disposal,
@@ -30,7 +31,8 @@ class Pool:
     """A pool that was connected at least once; its calls raise PoolUnreachable while it is not."""
 
     def __init__(self, connection: Connection, origin: Origin) -> None:
-        self._calls = connection
+        self._connection = connection
+        self._calls: Calls = connection
         self._origin = origin
         self._transfers = Transfers(connection)
 
@@ -76,6 +78,9 @@ class Pool:
 
     async def release_disk(self, vdi: str) -> None:
         await attachments.release_disk(self._calls, vdi)
+
+    async def tidy_tasks(self) -> None:
+        await clearing.clear_left_tasks(self._connection)
 
     async def our_objects(self) -> list[OurObject]:
         return await inventory.our_objects(self._calls, self._origin)
@@ -145,6 +150,9 @@ class Pool:
 
     async def is_booted(self, vm: str, *, expect_tools: bool) -> bool:
         return await reading.is_booted(self._calls, vm, expect_tools=expect_tools)
+
+    async def was_started(self, vm: str) -> bool:
+        return await reading.was_started(self._calls, vm)
 
     async def restore_ha(self, vm: str, source: Vm) -> None:
         await creation.restore_ha(self._calls, vm, source)

@@ -17,6 +17,8 @@ from xo_warmig.xapi.records import (
     vm_from,
 )
 
+_NEVER: Final = "19700101"  # the day that XAPI writes where there is no time
+
 _CLASSES: Final = ("VM", "VBD", "VDI", "VIF", "network", "PIF", "SR")
 
 
@@ -47,6 +49,18 @@ async def is_booted(calls: Calls, vm: str, *, expect_tools: bool) -> bool:
     if record["power_state"] != PowerState.RUNNING:
         return False
     return not expect_tools or has_tools(await _guest_metrics(calls, record))
+
+
+async def was_started(calls: Calls, vm: str) -> bool:
+    """Whether it ever had a domain: XAPI writes down when that was made and keeps it when the VM halts. True where it says nothing."""
+    ref = await calls.call("VM.get_metrics", await objects.ref_of(calls, "VM", vm))
+    try:
+        begun = str(await calls.call("VM_metrics.get_start_time", ref))
+    except PoolError as error:
+        if error.code == "HANDLE_INVALID":
+            return True
+        raise
+    return not begun.startswith(_NEVER)
 
 
 async def _guest_metrics(calls: Calls, record: Record) -> dict[str, Any] | None:

@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from xo_warmig.errors import PoolError, TransferError, TransferStalled, WarmigError
+from xo_warmig.errors import PoolError, PoolUnreachable, TransferError, TransferStalled, WarmigError
 from xo_warmig.xapi import failures, objects, tasks
 from xo_warmig.xapi.address import Address
-from xo_warmig.xapi.attachments import wait_until_let_go
+from xo_warmig.xapi.attachments import release_vbds, wait_until_let_go
 from xo_warmig.xapi.clearing import EXPORT_LABEL, IMPORT_LABEL, description_of
 from xo_warmig.xapi.connection import Connection
 from xo_warmig.xapi.opening import Opened, Opening
@@ -73,11 +73,13 @@ class Transfer(Generic[StreamT]):
 class Job:
     """What runs on the pool for a transfer: a task of ours, and the disks that it attaches."""
 
-    def __init__(self, task: str, vdi: str, side: str, refs: list[str]) -> None:
+    def __init__(self, task: str, vdi: str, side: str, refs: list[str], unsettled: "set[Job]") -> None:
+        """``unsettled`` is where it goes when the pool could not be asked how it ended."""
         self.task = task
         self.vdi = vdi  # uuid
         self.side = side
         self.refs = refs
+        self._unsettled = unsettled
 
     async def succeeded(self, connection: Connection) -> None:
         """Wait for the task. Raises TransferError unless it is a success."""
@@ -111,26 +113,49 @@ class Job:
             )
 
     async def abandon(self, connection: Connection) -> None:
-        """After the connection was closed: wait for the handler's end, then for the disks."""
+        """After the connection was closed: wait for the handler's end, then for the disks. A pool that is away is not waited for."""
         try:
-            await self._end_early(connection)
-            await self.let_go(connection, 2 * _ABORT_SECONDS)
-            await tasks.forget(connection, self.task)
+            await self.settle(connection)
         except PoolError as error:
             log.warning("how the transfer of %s ended on its pool is not known: %s", self.vdi, error)
+            self._unsettled.add(self)
 
-    async def _end_early(self, connection: Connection) -> None:
-        """A handler that was only just called has not attached the disk yet: its task's end is the sign that it never will."""
+    async def settle(self, connection: Connection) -> None:
+        """See it ended and the disks free. Raises PoolError when the pool cannot be asked, TransferError when they stay attached."""
+        if await self._end_early(connection):
+            await tasks.forget(connection, self.task)
+        else:
+            await self._take_away(connection)
+        await self.let_go(connection, 2 * _ABORT_SECONDS)
+        self._unsettled.discard(self)
+
+    async def _end_early(self, connection: Connection) -> bool:
+        """A handler that was only just called has not attached the disk yet: its task's end is the sign that it never will.
+
+        False when the pool forgot the task: its toolstack was restarted, and the handler is gone.
+        """
         try:
             for most_seconds in (_ABORT_SECONDS / 4, _ABORT_SECONDS):
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(most_seconds):
                         await self._ended(connection)
-                        return
+                        return True
                 await tasks.cancel(connection, self.task)
         except PoolError as error:
             if error.code != failures.TASK_LOST:
                 raise
+            return False
+        return True
+
+    async def _take_away(self, connection: Connection) -> None:
+        """What a restarted toolstack left attached nobody else will detach; what is in use all the same the pool does not give."""
+        for ref in self.refs:
+            try:
+                await release_vbds(connection, ref)
+            except PoolUnreachable:
+                raise
+            except PoolError as refusal:
+                log.info("a disk of the transfer of %s is not let go of: %s", self.vdi, refusal)
 
     async def _ended(self, connection: Connection) -> dict[str, Any]:
         return await tasks.ended(
@@ -178,6 +203,7 @@ class Transfers:
         self._connection = connection
         self._stall_seconds = stall_seconds
         self._turn = itertools.count()
+        self._unsettled: set[Job] = set()
         self._hosts: dict[str, tuple[float, list[Address]]] = {}  # by reference of the SR, with when it was asked
 
     async def open_export(self, vdi: str, *, base: str | None) -> Transfer[SocketSource]:
@@ -202,10 +228,12 @@ class Transfers:
         return Transfer(self._connection, job, stream)
 
     async def _job(self, vdi: str, side: str, refs: list[str]) -> Job:
+        for earlier in [job for job in self._unsettled if not set(refs).isdisjoint(job.refs)]:
+            await earlier.settle(self._connection)
         label = EXPORT_LABEL if side == "source" else IMPORT_LABEL
         description = description_of(vdi, self._connection.origin)
         task = await self._connection.call("task.create", label, description)
-        return Job(task, vdi, side, refs)
+        return Job(task, vdi, side, refs, self._unsettled)
 
     async def _open(self, method: str, path: str, query: dict[str, str], job: Job) -> Opened:
         query = {"session_id": self._connection.session, "task_id": job.task, **query}

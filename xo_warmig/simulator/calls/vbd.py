@@ -84,6 +84,8 @@ def unplug_force(call: "Call", vbd: str) -> None:
 
 def _unplug(call: "Call", vbd: str, op: str) -> None:
     with doing(call, Hold("VBD", vbd, op)):
+        if vbd in call.pool.open_vbds:
+            raise XapiFailure("DEVICE_DETACH_REJECTED", "VBD", vbd, "the device is in use")
         call.pool.delays.wait("detach")
         attach.plug_out(call.pool.db, vbd)
 
