@@ -75,7 +75,7 @@ class Works:
         """
         while True:
             if dispensable and journal.state.cancel_asked and not journal.state.start_asked:
-                return absent_pool(uuid, name)
+                return absent_pool(self._around.pools, uuid, name)
             news = self._around.pools.news()
             try:
                 pool = await self._around.pools.pool(uuid)
