@@ -25,6 +25,11 @@ APPLICATION_VERSION = "1"
 APPLICATION = "xo-warmig"
 EXECUTOR = "embedded"
 MOST_RECOVERIES = 1_000_000  # a crash is counted by the migration's own epochs, and never gives it up
+# What an earlier process left comes by a queue of DBOS's own, which is looked at every second and cannot be told to be quicker but by its
+# private name (3.4). A VM may be down meanwhile, so it is looked at more often while a server starts. After that it stays empty.
+FIRST_LOOKS_SECONDS = 0.05
+LOOKS_SECONDS = 1.0
+RECOVERY_SECONDS = 5.0
 
 Result = TypeVar("Result")
 
@@ -35,20 +40,25 @@ class DurableDriver:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._running: set[asyncio.Task[Any]] = set()
-        self._stopping = False
+        self._looking: asyncio.TimerHandle | None = None
 
     async def open(self, turns: Turns) -> None:
         global _driver, _turns
         _driver, _turns = self, turns
-        DBOS(config=self._config())
+        queue = DBOS(config=self._config())._registry.get_internal_queue()
+        queue._polling_interval_sec = FIRST_LOOKS_SECONDS
         DBOS.launch()
+        self._looking = asyncio.get_running_loop().call_later(
+            RECOVERY_SECONDS, setattr, queue, "_polling_interval_sec", LOOKS_SECONDS
+        )
 
     async def drive(self, migration: str) -> None:
         with SetWorkflowID(workflow_id(migration)):
             await DBOS.start_workflow_async(migrate, migration)
 
     async def close(self) -> None:
-        self._stopping = True
+        if self._looking is not None:
+            self._looking.cancel()
         for task in list(self._running):
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)

@@ -81,9 +81,9 @@ def test_collections_asked_for_at_once_take_turns(
     for _ in range(3):
         disks.destroy(call, disks.snapshot(call, vdi))
     with ThreadPoolExecutor(4) as threads:
-        done = [each.result() for each in [threads.submit(pool.collector.collect) for _ in range(4)]]
+        for each in [threads.submit(pool.collector.collect) for _ in range(4)]:
+            each.result()
     assert most == [1]
-    assert sum(len(steps) for steps in done) > 0
     assert base_copies(pool) == []
 
 
