@@ -78,7 +78,7 @@ async def test_the_next_process_goes_on_where_one_stopped(tmp_path: Path, second
 async def test_what_a_process_left_goes_on_at_once(tmp_path: Path) -> None:
     """A VM may be down meanwhile: well within the second that the library waits between two looks by itself."""
     world, store = a_world(), MemoryStore()
-    world.throughput /= 200
+    world.throughput //= 200
     engine = an_engine(world, store, tmp_path)
     await engine.open()
     started = await engine.start(REQUEST, user="admin")
