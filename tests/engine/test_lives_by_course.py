@@ -105,7 +105,7 @@ async def begin(course: Course) -> tuple[Lives, str, "asyncio.Task[Any]"]:
     await lives.engine.open()
     request = msgspec.structs.replace(REQUEST, **course.changes)
     migration = (await lives.engine.start(request, user="admin")).id
-    return lives, migration, asyncio.create_task(_say(course, lives, migration))  # type: ignore[arg-type]
+    return lives, migration, asyncio.create_task(_say(course, lives, migration))
 
 
 async def _say(course: Course, lives: Lives, migration: str) -> None:

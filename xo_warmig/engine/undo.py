@@ -14,7 +14,7 @@ from xo_warmig.engine.leftovers import leave, remove_snapshot, remove_target_dis
 from xo_warmig.engine.prepare import make_disk, make_vm
 from xo_warmig.engine.restoring import restore_source
 from xo_warmig.engine.showing import end_showing
-from xo_warmig.engine.way_back import revert_target, take, thaw_target
+from xo_warmig.engine.way_back import drop_frozen, revert_target, take
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import Cancelled, PoolUnreachable, SafetyError, WarmigError
 from xo_warmig.model.events import BaseVoided, CopyKept, Effect, EffectFailed, EffectIntended, Failed, SnapshotTaken
@@ -113,7 +113,7 @@ async def undo(work: Work) -> None:
     await settle_intents(work)
     await see_detached(work, work.target, [disk.vdi for disk in work.state.target_disks.values()])
     await see_detached(work, work.source, list(work.state.snapshots))
-    await thaw_target(work)
+    await drop_frozen(work)
     if not work.state.drops_copy and work.state.moved_data:
         await keep_copy(work)
     else:
