@@ -53,6 +53,8 @@ class DurableDriver:
         )
 
     async def drive(self, migration: str) -> None:
+        if await DBOS.get_workflow_status_async(workflow_id(migration)) is not None:
+            return  # of an earlier process, and recovered
         with SetWorkflowID(workflow_id(migration)):
             await DBOS.start_workflow_async(migrate, migration)
 
