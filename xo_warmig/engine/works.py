@@ -80,7 +80,7 @@ class Works:
             except PoolUnreachable as away:
                 state = journal.state
                 if dispensable and state.cancel_asked and not (state.start_asked or state.ended):
-                    return absent_pool(uuid, name)
+                    return absent_pool(self._around.pools, uuid, name)
                 await journal.wait_for(WaitingFor.POOL, away.message or f"pool {name} is not connected")
                 await self._around.until_news(news)
             else:
