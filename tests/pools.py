@@ -13,10 +13,10 @@ UNVERIFIED = ssl.create_default_context()
 UNVERIFIED.check_hostname, UNVERIFIED.verify_mode = False, ssl.CERT_NONE
 
 
-def control(pool: Pool, path: str, **order: Any) -> Any:
+def control(pool: Pool, page: str, /, **order: Any) -> Any:
     """Ask the pool's ``/_sim/``: a GET without an order, a POST with one."""
     body = json.dumps(order).encode() if order else None
-    request = urllib.request.Request(f"{pool.url}/_sim/{path}", data=body)
+    request = urllib.request.Request(f"{pool.url}/_sim/{page}", data=body)
     with urllib.request.urlopen(request, timeout=60, context=UNVERIFIED) as response:
         return json.load(response)
 
@@ -26,11 +26,11 @@ class XapiSession:
 
     def __init__(self, pool: Pool) -> None:
         self._url = f"{pool.url}/jsonrpc"
-        self._session = self._send("session.login_with_password", pool.username, pool.password, "1.0", "eyes")
+        self.reference = self._send("session.login_with_password", pool.username, pool.password, "1.0", "eyes")
 
     def call(self, method: str, *arguments: Any) -> Any:
         """The result. LookupError with XAPI's code and parameters when it refuses."""
-        return self._send(method, self._session, *arguments)
+        return self._send(method, self.reference, *arguments)
 
     def _send(self, method: str, *params: Any) -> Any:
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()

@@ -91,6 +91,35 @@ async def test_a_disk_that_is_still_held_is_waited_for(pool: Any, make_vdi: Call
     assert len(pool.calls("VDI.destroy")) == 2
 
 
+async def test_something_else_that_is_gone_is_not_taken_for_the_disk(pool: Any, make_vdi: Callable[..., str]) -> None:
+    """A VBD of a VM that was destroyed just before, for one."""
+    vdi = make_vdi()
+    missing = iter([True])
+
+    def destroy(ref: str) -> str:
+        for _ in missing:
+            raise pool.failure("HANDLE_INVALID", "VBD", "OpaqueRef:1")
+        del pool.records["VDI"][ref]
+        return ""
+
+    pool.handlers["VDI.destroy"] = destroy
+    await destroy_disk(pool, uuid_of(pool, "VDI", vdi))
+    assert vdi not in pool.records["VDI"]
+
+
+async def test_a_vm_that_still_stands_is_not_destroyed(pool: Any, halted: str) -> None:
+    """Whatever the pool says is gone."""
+
+    def destroy(ref: str) -> str:
+        raise pool.failure("HANDLE_INVALID", "VBD", "OpaqueRef:1")
+
+    pool.handlers["VM.destroy"] = destroy
+    with pytest.raises(PoolError) as caught:
+        await destroy_vm(pool, halted, [])
+    assert caught.value.code == "HANDLE_INVALID"
+    assert len(pool.calls("VM.destroy")) > 1, "it may have been a moment's matter"
+
+
 @pytest.mark.parametrize("ours", [True, False])
 async def test_a_disk_of_ours_is_taken_from_a_control_domain_that_forgot_it(
     pool: Any,

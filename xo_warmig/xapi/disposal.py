@@ -12,6 +12,7 @@ from xo_warmig.xapi.connection import Calls
 from xo_warmig.xapi.vm_spec import TARGET_ROLE
 
 _RELEASE_SECONDS = 120.0
+_TRIES = 3
 _FORGOTTEN_SECONDS = 2.0  # a transfer that has ended lets go sooner
 _BUSY = frozenset({"VDI_IN_USE", "OTHER_OPERATION_IN_PROGRESS", "SR_BACKEND_FAILURE_24"})
 _DESTROY = "destroy"
@@ -34,10 +35,9 @@ async def destroy_disk(calls: Calls, vdi: str) -> None:
         try:
             await tasks.run(calls, "VDI.destroy", ref)
         except PoolError as error:
-            if error.code in objects.GONE:
-                return
+            # What is gone need not be the disk but something of it that went at the same time: that is looked at again.
             passed = time.monotonic() - begun
-            if error.code not in _BUSY or passed > _RELEASE_SECONDS:
+            if error.code not in (*_BUSY, *objects.GONE) or passed > _RELEASE_SECONDS:
                 raise
             log.info("%s cannot be destroyed yet: %s", vdi, error)
             if passed > _FORGOTTEN_SECONDS and await _is_our_disk(calls, ref, vdi):
@@ -156,11 +156,18 @@ async def _see_halted(calls: Calls, vm: str, ref: str, why: str, *, rule: str) -
 async def _destroy_halted(calls: Calls, vm: str, ref: str) -> None:
     await _see_halted(calls, vm, ref, "only a halted VM is destroyed", rule="R2")
     await _allow_destroying(calls, ref)
-    try:
-        await tasks.run(calls, "VM.destroy", ref)
-    except PoolError as error:
-        if error.code not in objects.GONE:
-            raise
+    for left in reversed(range(_TRIES)):
+        try:
+            await tasks.run(calls, "VM.destroy", ref)
+            return
+        except PoolError as error:
+            if error.code not in objects.GONE:
+                raise
+            if await objects.ref_or_none(calls, "VM", vm) is None:
+                return
+            if left == 0:
+                raise
+        await asyncio.sleep(0.1)
 
 
 async def _allow_destroying(calls: Calls, ref: str) -> None:
