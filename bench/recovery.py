@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.control import ask
 from bench.result import Goal, Result, figure, tell
@@ -33,7 +33,7 @@ from xo_warmig.model.units import GIB, MIB
 from xo_warmig.simulator.launch import Pool, Site, start_site
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, PoolConfig, SiteConfig, VmConfig
 
-RUNS = 5
+RUNS, RESTARTS = 5, 3
 FACTS, TURNS = 200, 100
 ENDED, PASSES = 200, 8
 MARKED_SECONDS = 7.0  # of copying: a mark is stored every 5 s
@@ -125,8 +125,16 @@ class Turns:
         return cell.replace(self._pattern, other) if isinstance(cell, str) else cell
 
 
-async def restarts(server: Served, site: Site, turns: Turns) -> tuple[list[float], list[float]]:
-    """Seconds until the stream flows again, and until the target gets a byte, of each restart."""
+class Restart(NamedTuple):
+    """Seconds until the source's stream flows again, and until the target gets a byte; of the processor, until the former."""
+
+    reading: float
+    sending: float
+    processor: float
+
+
+async def restarts(server: Served, site: Site, turns: Turns) -> list[Restart]:
+    """Each kills the server in the middle of the copy and starts it again."""
     source, target = site.pools
     server.start()
     await asyncio.to_thread(server.answers)
@@ -136,8 +144,8 @@ async def restarts(server: Served, site: Site, turns: Turns) -> tuple[list[float
         read = asyncio.create_task(first_byte(source, "export_raw_vdi"))
         await read
         await asyncio.sleep(MARKED_SECONDS)
-    reading, sending = [], []
-    for _ in range(RUNS):
+    found = []
+    for _ in range(RESTARTS):
         server.end(signal.SIGKILL)
         await asyncio.to_thread(turns.repeat)
         while (await ask(source, "state"))["dom0_vbds"] or (await ask(target, "state"))["dom0_vbds"]:
@@ -146,9 +154,10 @@ async def restarts(server: Served, site: Site, turns: Turns) -> tuple[list[float
         arrives = asyncio.create_task(first_byte(target, "import_raw_vdi"))
         await asyncio.sleep(0.2)  # both are armed
         begun = server.start()
-        reading.append(await flows - begun)
-        sending.append(await arrives - begun)
-    return reading, sending
+        reading = await flows - begun
+        processor = server.processor_seconds()
+        found.append(Restart(reading, await arrives - begun, processor))
+    return found
 
 
 async def first_byte(pool: Pool, transfer: str) -> float:
@@ -217,6 +226,7 @@ async def turns_per_second(directory: Path, planned: Planned, disks: tuple[str, 
         await driver.drive(migration)
         await turns.ended.wait()
         rates.append(TURNS / (time.monotonic() - begun))
+    await asyncio.sleep(1.0)  # the last turn's record
     await driver.close()
     database.close()
     return rates
@@ -228,7 +238,7 @@ async def measure(directory: Path) -> Result:
         pattern = await a_real_migration(server, site)
         turns = Turns(state_dir / TURNS_FILE, pattern)
         count = await repeat(state_dir, pattern)
-        reading, sending = await restarts(server, site, turns)
+        found = await restarts(server, site, turns)
         server.end(signal.SIGKILL)
         database = Database(url_in(state_dir))
         facts: list[Event] = [each.event for each in DatabaseStore(database).events(pattern)]
@@ -241,8 +251,9 @@ async def measure(directory: Path) -> Result:
             "turns": figure(await turns_per_second(directory / "turns", facts[0], ()), "/s"),
             "turns with a copy": figure(await turns_per_second(directory / "copies", facts[0], ("disk",)), "/s"),
             "stored": figure([count * ENDED], f"facts of {ENDED} ended migrations"),
-            "restart to reading": figure(reading, "s"),
-            "restart to sending": figure(sending, "s"),
+            "restart to reading": figure([each.reading for each in found], "s"),
+            "of the processor": figure([each.processor for each in found], "s"),
+            "restart to sending": figure([each.sending for each in found], "s"),
         },
         goals=[
             Goal(figure="facts", at_least=100.0),

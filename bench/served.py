@@ -1,6 +1,7 @@
 """A server in a process of its own, as ``xo-warmig serve``, that a benchmark starts, kills and starts again."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -49,6 +50,12 @@ class Served:
 
     def client(self) -> AbstractAsyncContextManager[Client]:
         return connect(self._access.url, token=self._access.token)
+
+    def processor_seconds(self) -> float:
+        """Of the running process so far."""
+        assert self._process is not None
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def end(self, number: signal.Signals) -> None:
         if self._process is not None:

@@ -300,6 +300,10 @@ class FakePool:
             found = self.known(vm)
             found.vdis = [each for each in found.vdis if each != vdi]
 
+    async def tidy_tasks(self) -> None:
+        async with self.world.call(self._name, "tidy_tasks"):
+            self.left_tasks = 0
+
     async def our_objects(self) -> list[OurObject]:
         async with self.world.call(self._name, "our_objects"):
             vms = [("vm", vm.uuid, vm.tag) for vm in self.vms.values() if vm.tag is not None]
@@ -324,7 +328,7 @@ class FakePool:
 
     async def destroy_vm(self, vm: str, vdis: list[str]) -> None:
         async with self.world.call(self._name, "destroy_vm"):
-            if "destroy" in self.known(vm).blocked:
+            if vm in self.vms and "destroy" in self.vms[vm].blocked:
                 raise self.world.refusal("OPERATION_BLOCKED")
             self.vms.pop(vm, None)
             for vdi in vdis:
@@ -410,6 +414,7 @@ class FakePools:
 
     def __init__(self, world: "World") -> None:
         self.pools: Sequence[FakePool] = (world.source, world.target)
+        self.connected_now = asyncio.Event()
         self.world = world
 
     async def pool_of_vm(self, vm: str) -> FakePool:
@@ -424,6 +429,9 @@ class FakePools:
 
     async def pool(self, uuid: str) -> FakePool:
         return self.find("pool", uuid, lambda pool: pool.uuid == uuid)
+
+    def news(self) -> asyncio.Event:
+        return self.connected_now
 
     def find(self, kind: str, uuid: str, has: Callable[[FakePool], bool]) -> FakePool:
         for pool in self.pools:

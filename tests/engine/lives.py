@@ -32,9 +32,9 @@ class Lives:
 
     def _born(self) -> Engine:
         self.number += 1
-        pools = MortalPools(self)
+        self.pools = MortalPools(self)
         return Engine(
-            pools, store=MortalStore(self), clock=VirtualClock(), copy=self.world.copy, settings=SETTINGS
+            self.pools, store=MortalStore(self), clock=VirtualClock(), copy=self.world.copy, settings=SETTINGS
         )  # fmt: skip
 
     def die(self) -> None:

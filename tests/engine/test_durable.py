@@ -11,7 +11,7 @@ from tests.engine.conftest import REQUEST
 from tests.engine.fake_pools import FakePools
 from tests.engine.world import World
 from xo_warmig.engine import durable
-from xo_warmig.engine.durable import DurableDriver
+from xo_warmig.engine.durable import LOOKS_SECONDS, DurableDriver
 from xo_warmig.engine.engine import Engine
 from xo_warmig.engine.store import MemoryStore
 from xo_warmig.model.phases import Phase
@@ -117,5 +117,28 @@ async def test_the_turns_of_ended_migrations_are_forgotten(tmp_path: Path) -> No
     try:
         assert await DBOS.list_workflows_async() == []
         assert again.report(started.id).phase is Phase.DONE
+    finally:
+        await again.close()
+
+
+async def test_what_a_process_left_goes_on_at_once(tmp_path: Path) -> None:
+    """A VM may be down meanwhile: well within the second that the library waits between two looks by itself."""
+    world, store = a_world(), MemoryStore()
+    world.throughput //= 200
+    engine = an_engine(world, store, tmp_path)
+    await engine.open()
+    started = await engine.start(REQUEST, user="admin")
+    while not world.copies:
+        await asyncio.sleep(0.02)
+    await engine.close()
+    again = an_engine(world, store, tmp_path)
+    await again.open()
+    try:
+        begun = time.monotonic()
+        calls = len(world.trace)
+        while len(world.trace) == calls:
+            await asyncio.sleep(0.005)
+        assert time.monotonic() - begun < LOOKS_SECONDS * 0.8
+        assert again.report(started.id).epoch == 2
     finally:
         await again.close()

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from tests.engine.conftest import REQUEST
-from tests.engine.lives import Lives
+from tests.engine.lives import SETTINGS, Lives
 from tests.engine.virtual_time import run_virtual
 from tests.engine.world import World
 from xo_warmig.errors import WarmigError
+from xo_warmig.model.events import DoorReleased, EpochBegun
 from xo_warmig.model.phases import Phase, WaitingFor
 from xo_warmig.model.vm import PowerState
 
@@ -68,10 +69,17 @@ def test_the_next_process_goes_on(death: tuple[str, int], after: bool) -> None:
             while lives.number == life:
                 await asyncio.sleep(0.1)
         await asyncio.sleep(5)
+        facts = [each.event for each in lives.store.events(started.id)]
+        begun = sum(isinstance(fact, EpochBegun) for fact in facts)
+        let_go = any(isinstance(fact, DoorReleased) for fact in facts)
         await lives.next()
         report = await ended(lives, started.id)
         assert report.phase is Phase.DONE, (report.phase, report.error, report.warnings)
-        assert report.epoch == 2 or death[0] == "store.append"
+        assert report.epoch == begun + (not let_go), (
+            "the next process began an epoch of its own while the source was ours"
+        )
+        # Tasks of the process that died do not stay either.
+        assert {"source.tidy_tasks", "target.tidy_tasks"} <= set(world.trace) or report.epoch == 1
         world.assert_quiet()
         assert world.vm.power is PowerState.HALTED
         assert world.the_target().power is PowerState.RUNNING
@@ -173,3 +181,29 @@ def test_r5_a_target_that_may_have_run_is_left_to_a_person() -> None:
     assert report.phase is Phase.AWAITING_COMMIT
     assert world.vm.power is PowerState.HALTED
     assert "source.start_vm" not in world.trace
+
+
+def test_a_pool_that_is_connected_is_noticed_at_once() -> None:
+    """A server that was just started connects in the background, and a VM may be down until it has."""
+
+    async def body() -> float:
+        world = World()
+        lives = Lives(world)
+        await lives.engine.open()
+        world.fail("target.start_vm", hook=lives.die, kills=True)
+        started = await lives.engine.start(REQUEST, user="admin")
+        life = lives.number
+        while lives.number == life:
+            await asyncio.sleep(0.1)
+        world.down |= {"source", "target"}
+        await lives.next()
+        await asyncio.sleep(SETTINGS.pool_poll_seconds / 3)
+        assert lives.engine.report(started.id).waiting_for is WaitingFor.POOL
+        world.down.clear()
+        begin = asyncio.get_running_loop().time()
+        lives.pools.connected_now.set()
+        while world.the_target().power is not PowerState.RUNNING:
+            await asyncio.sleep(0.01)
+        return asyncio.get_running_loop().time() - begin
+
+    assert run_virtual(body()) < SETTINGS.pool_poll_seconds / 3

@@ -24,6 +24,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     delete: bool = False
     on_failure: str = "keep"
     may_cut_power: bool = False
+    discards: bool = False  # the target's changes, after its start
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +102,7 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def given_back(self) -> bool:
-        """Whether it ended before a start of the target came true."""
+        """Whether it ended before a start of the target came true, or with what the target wrote discarded."""
         return self.phase in ("failed", "cancelled")
 
     @property

@@ -11,7 +11,8 @@ import sys
 import threading
 from pathlib import Path
 
-import dbos  # noqa: F401  these are imported later than at the start otherwise, by every server again
+import alembic.runtime.environment  # noqa: F401  these are imported later than at the start otherwise, by every server again
+import dbos  # noqa: F401
 import msgspec
 import uvicorn.lifespan.on
 import uvicorn.protocols.http.auto

@@ -54,4 +54,5 @@ def assert_rules(story: Story) -> None:
     if found:
         error = story.report["error"] or {}
         head = f"{story.name} ended {story.phase} ({error.get('code')}: {error.get('message')})"
-        raise AssertionError("\n  ".join([head, *found]))
+        warned = [f"warned {each['code']}: {each['message']}" for each in story.report["warnings"]]
+        raise AssertionError("\n  ".join([head, *found, *warned]))

@@ -220,7 +220,9 @@ def _stood(story: Story, ref: str, time: float) -> bool:
 def no_power_cut(story: Story) -> Iterator[str]:
     if not story.asked.may_cut_power and story.calls("source", ["VM.hard_shutdown"], story.source_refs, good=False):
         yield "the source's power was cut"
-    if story.calls("target", STOPS, story.target_refs, good=False):
+    stops = story.calls("target", STOPS, story.target_refs, good=False)
+    asked = [each["time"] for each in story.events if each["event"]["type"] == "rollbackAsked"]
+    if stops and not (story.asked.discards and asked and min(asked) <= stops[0]["started"]):
         yield "the target was stopped"
 
 

@@ -18,13 +18,14 @@ from tests.faults.evidence import Asked, Json, Look, Sides, Story
 from tests.faults.incidents import Incident
 from tests.faults.looking import Watcher
 from tests.faults.servers import Nursery, Server
+from tests.faults.words import Word, say
 from tests.pools import control, tiny_vm
 from xo_warmig.client import CallFailed, Client, ConnectionLost
 from xo_warmig.model.units import GIB, MIB
 from xo_warmig.simulator.launch import Site, start_site
 from xo_warmig.simulator.site import PoolConfig, SiteConfig, VmConfig
 
-ENDS = ("done", "failed", "cancelled", "awaiting_commit")
+_ENDS = ("done", "failed", "cancelled")
 _PATIENCE_SECONDS = 180.0  # also where much else runs on the machine
 _DYING_SECONDS = 5.0  # a client may see a server's end before its parent does
 _GUEST_RATE = MIB
@@ -36,13 +37,14 @@ _numbers = itertools.count(1)
 class Variant(msgspec.Struct, frozen=True, kw_only=True):
     """A way that a migration goes: its parameters, faults on the target's pool, and the end that must come.
 
-    ``user_snapshot``: the source has a snapshot that is its user's.
+    ``words``: what people say on the way. ``user_snapshot``: the source has a snapshot that is its user's.
     """
 
     name: str
     parameters: dict[str, Any]
     expected: tuple[str, ...] = ("done",)
     faults: tuple[dict[str, Any], ...] = ()
+    words: tuple[Word, ...] = ()
     user_snapshot: bool = False
 
     @property
@@ -51,7 +53,13 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
             started=self.parameters["startDestinationVm"],
             delete=self.parameters["deleteSourceVm"],
             on_failure=self.parameters.get("onFailure", "keep"),
+            discards=any(word.name == "rollback" for word in self.words),
         )
+
+    def is_over(self, report: Json | None) -> bool:
+        """Whether nothing more is to be expected; while somebody will settle it, it is not."""
+        awaited = any(word.phase == "awaiting_commit" for word in self.words)
+        return report is not None and report["phase"] in (_ENDS if awaited else (*_ENDS, "awaiting_commit"))
 
 
 class Told(msgspec.Struct, kw_only=True):
@@ -209,17 +217,29 @@ class Migration:
         """Ask for the migration unless it has ended, and see it end; its report and events are kept."""
         async with asyncio.timeout(_PATIENCE_SECONDS), self.server.client() as client:
             await connected(client)
-            report = await self._report(client)
-            if report is None or report["phase"] not in ENDS:
+            if not self.variant.is_over(await self._report(client)):
                 self.server.armed.touch()
-                await self._asked(client)
-            while (report := await self._report(client)) is None or report["phase"] not in ENDS:
+                await self._steer(client)
+            while not self.variant.is_over(report := await self._report(client)):
                 await asyncio.sleep(_LOOK_SECONDS)
+            assert report is not None
             if report["phase"] == "done" and not self.variant.asked.delete:
                 again = await client.call("vm.warmMigration", **self._parameters)
                 assert again == report["targetVm"], "the call again answers what was recorded"
             self.report = report
             self.events: list[Json] = await client.call("warmMigration.events", id=report["id"])
+
+    async def _steer(self, client: Client) -> None:
+        """Ask for it, again where it runs already and is joined; and say what is to be said until that is answered."""
+        asking = asyncio.create_task(self._asked(client))
+        saying = asyncio.create_task(say(client, self.variant.words, lambda: self._report(client)))
+        try:
+            await asking
+            await saying
+        finally:
+            for task in (asking, saying):
+                task.cancel()
+            await asyncio.gather(asking, saying, return_exceptions=True)
 
     async def end(self) -> Story:
         """The last look."""

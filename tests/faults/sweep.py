@@ -15,9 +15,10 @@ from tests.faults.points import numbered
 from tests.faults.rules import assert_rules
 from tests.faults.scene import LOST, Migration, Scene, Variant, scene_of
 from tests.faults.servers import Nursery
+from tests.faults.words import CANCEL, COMMIT, CUT_OVER, PAUSE, RESUME, TAKE_BACK
 
 LANES = 4  # migrations at once: two cores, and much of each is waiting
-SCENE_VMS = 24
+SCENE_VMS = 8  # a pool with more takes longer to tell of them
 STRANDS = 2  # pairs of pools at once, where each migration needs a pair to itself
 
 _KEPT = {"startDestinationVm": True, "deleteSourceVm": False}
@@ -48,6 +49,20 @@ VARIANTS = {
         Variant(name="deleted", parameters={"startDestinationVm": True, "deleteSourceVm": True}),
         # Both go back with the source halted: one when the target's start is refused, one before it was asked for.
         Variant(name="refused-kept", parameters=_KEPT, expected=("failed",), faults=(_NO_START,)),
+        # What people say must outlive the server that took it.
+        Variant(
+            name="cancelled",
+            parameters=_KEPT | {"cutover": "hold"},
+            words=(CANCEL,),
+            expected=("cancelled",),
+        ),
+        Variant(name="held", parameters=_KEPT | {"cutover": "hold"}, words=(PAUSE, RESUME, CUT_OVER)),
+        Variant(
+            name="committed",
+            parameters={"startDestinationVm": True, "deleteSourceVm": True, "commit": "manual"},
+            words=(COMMIT,),
+        ),
+        Variant(name="taken-back", parameters=_KEPT | {"commit": "manual"}, words=(TAKE_BACK,), expected=("failed",)),
         Variant(
             name="refused-dropped", parameters=_KEPT | {"onFailure": "drop"}, expected=("failed",), faults=(_NO_STATE,)
         ),

@@ -12,7 +12,7 @@ from tests.faults.sweep import summary, sweep, twice
 FIRST, SECOND = 5, 3
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 async def test_a_recovering_server_is_killed_again(
     servers: Nursery, good: dict[str, list[Point]], tmp_path: Path
 ) -> None:

@@ -96,6 +96,6 @@ async def test_a_time_is_kept(worlds: Worlds) -> None:
         events = await world.client.call("warmMigration.events", id=migration)
     (asked,) = [each["time"] for each in events if each["event"]["type"] == "shutdownAsked"]
     print(f"asked to shut down {asked - at.timestamp():+.2f} s from the time")
-    assert 0 <= asked - at.timestamp() < 5
+    assert 0 <= asked - at.timestamp() < 10
     last = [each for each in report["passes"] if each["kind"] != "final"][-1]
     assert last["started"] + last["seconds"] <= at.timestamp() + 0.5

@@ -38,6 +38,20 @@ async def test_an_added_server_connects_in_the_background(
     assert state.master
 
 
+async def test_a_pool_that_is_connected_is_news(site: Site, empty: Directory, server_of: ServerOf) -> None:
+    """Each time; what was news before stays so."""
+    first = empty.news()
+    assert not first.is_set()
+    await empty.add(server_of(site.pools[0]))
+    await asyncio.wait_for(first.wait(), 20)
+    assert await empty.connected() == ([await empty.pool_of_vm(site.pools[0].vms[0].uuid)], [])
+    second = empty.news()
+    assert not second.is_set()
+    await empty.disconnect("pool-0")
+    await empty.connect("pool-0")
+    await asyncio.wait_for(second.wait(), 20)
+
+
 async def test_a_server_that_is_not_enabled_waits_to_be_asked(
     site: Site, empty: Directory, server_of: ServerOf
 ) -> None:

@@ -91,41 +91,69 @@ async def test_a_disk_that_is_still_held_is_waited_for(pool: Any, make_vdi: Call
     assert len(pool.calls("VDI.destroy")) == 2
 
 
-@pytest.mark.parametrize("in_use", [True, False])
-async def test_a_vbd_that_a_restarted_toolstack_left_is_taken_away(
+async def test_something_else_that_is_gone_is_not_taken_for_the_disk(pool: Any, make_vdi: Callable[..., str]) -> None:
+    """A VBD of a VM that was destroyed just before, for one."""
+    vdi = make_vdi()
+    missing = iter([True])
+
+    def destroy(ref: str) -> str:
+        for _ in missing:
+            raise pool.failure("HANDLE_INVALID", "VBD", "OpaqueRef:1")
+        del pool.records["VDI"][ref]
+        return ""
+
+    pool.handlers["VDI.destroy"] = destroy
+    await destroy_disk(pool, uuid_of(pool, "VDI", vdi))
+    assert vdi not in pool.records["VDI"]
+
+
+async def test_a_vm_that_still_stands_is_not_destroyed(pool: Any, halted: str) -> None:
+    """Whatever the pool says is gone."""
+
+    def destroy(ref: str) -> str:
+        raise pool.failure("HANDLE_INVALID", "VBD", "OpaqueRef:1")
+
+    pool.handlers["VM.destroy"] = destroy
+    with pytest.raises(PoolError) as caught:
+        await destroy_vm(pool, halted, [])
+    assert caught.value.code == "HANDLE_INVALID"
+    assert len(pool.calls("VM.destroy")) > 1, "it may have been a moment's matter"
+
+
+@pytest.mark.parametrize("ours", [True, False])
+async def test_a_disk_of_ours_is_taken_from_a_control_domain_that_forgot_it(
     pool: Any,
     make_vm: Callable[..., str],
     make_vdi: Callable[..., str],
     make_vbd: Callable[..., str],
     monkeypatch: pytest.MonkeyPatch,
-    in_use: bool,
+    ours: bool,
 ) -> None:
-    """After a while; one that is really in use the pool keeps, and no guest's is touched."""
-    monkeypatch.setattr(disposal, "_LEFT_BEHIND_SECONDS", 0.0)
-    monkeypatch.setattr(disposal, "_RELEASE_SECONDS", 0.3)
+    """A restarted toolstack leaves its VBD. What is not ours is left to whom it belongs (R8)."""
+    monkeypatch.setattr(disposal, "_FORGOTTEN_SECONDS", 0.0)
+    monkeypatch.setattr(disposal, "_RELEASE_SECONDS", 0.2)
     vdi = make_vdi()
-    guest = make_vbd(make_vm(), vdi)
-    left = make_vbd(make_vm(is_control_domain=True), vdi)
-
-    def unplug(ref: str) -> str:
-        if in_use:
-            raise pool.failure("DEVICE_DETACH_REJECTED", "VBD", ref, "in use")
-        return ""
+    uuid = uuid_of(pool, "VDI", vdi)
+    pool.get("VDI", vdi)["other_config"] = {"xo_warmig:self": uuid if ours else "another"}
+    vbd = make_vbd(make_vm(is_control_domain=True), vdi, currently_attached=True)
 
     def destroy(ref: str) -> str:
-        if left in pool.records["VBD"]:
+        if vbd in pool.records["VBD"]:
             raise pool.failure("VDI_IN_USE", ref, "destroy")
         del pool.records["VDI"][ref]
         return ""
 
-    pool.handlers |= {"VBD.unplug": unplug, "VDI.destroy": destroy}
-    if in_use:
-        with pytest.raises(PoolError) as caught:
-            await destroy_disk(pool, uuid_of(pool, "VDI", vdi))
-        assert caught.value.code == "VDI_IN_USE"
-    else:
-        await destroy_disk(pool, uuid_of(pool, "VDI", vdi))
-    assert set(pool.records["VBD"]) == ({guest, left} if in_use else {guest})
+    pool.handlers["VDI.destroy"] = destroy
+    pool.handlers["VBD.unplug"] = lambda ref: ""
+    pool.handlers["VBD.destroy"] = lambda ref: pool.records["VBD"].pop(ref) and ""
+    if ours:
+        await destroy_disk(pool, uuid)
+        assert vdi not in pool.records["VDI"]
+        return
+    with pytest.raises(PoolError) as held:
+        await destroy_disk(pool, uuid)
+    assert held.value.code == "VDI_IN_USE"
+    assert vbd in pool.records["VBD"]
 
 
 async def test_a_disk_that_is_gone_is_destroyed(pool: Any) -> None:

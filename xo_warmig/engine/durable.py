@@ -27,6 +27,11 @@ EXECUTOR = "embedded"
 _MIGRATE, _COPY_DISK = "migrate", "copy_disk"
 _UNDER_WAY = frozenset({"PENDING", "ENQUEUED", "DELAYED"})
 MOST_RECOVERIES = 1_000_000  # a crash is counted by the migration's own epochs, and never gives it up
+# What an earlier process left comes by a queue of DBOS's own, which is looked at every second and cannot be told to be quicker but by its
+# private name (3.4). A VM may be down meanwhile, so it is looked at more often while a server starts. After that it stays empty.
+FIRST_LOOKS_SECONDS = 0.05
+LOOKS_SECONDS = 1.0
+RECOVERY_SECONDS = 5.0
 
 Result = TypeVar("Result")
 
@@ -37,14 +42,18 @@ class DurableDriver:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._running: set[asyncio.Task[Any]] = set()
-        self._stopping = False
+        self._looking: asyncio.TimerHandle | None = None
 
     async def open(self, turns: Turns) -> None:
         global _driver, _turns
         _driver, _turns = self, turns
-        DBOS(config=self._config())
+        queue = DBOS(config=self._config())._registry.get_internal_queue()
+        queue._polling_interval_sec = FIRST_LOOKS_SECONDS
         DBOS.launch()
         await self._forget_ended()
+        self._looking = asyncio.get_running_loop().call_later(
+            RECOVERY_SECONDS, setattr, queue, "_polling_interval_sec", LOOKS_SECONDS
+        )
 
     async def drive(self, migration: str) -> None:
         """What DBOS goes on with by itself is left to it; what it cannot go on with begins anew, which the facts make right."""
@@ -64,7 +73,8 @@ class DurableDriver:
             await DBOS.delete_workflows_async([each.workflow_id for each in ended], delete_children=True)
 
     async def close(self) -> None:
-        self._stopping = True
+        if self._looking is not None:
+            self._looking.cancel()
         for task in list(self._running):
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)

@@ -8,7 +8,7 @@ from xo_warmig.engine.checks import halted_source
 from xo_warmig.engine.detaching import see_detached
 from xo_warmig.engine.door import release_door
 from xo_warmig.engine.failures import as_warmig
-from xo_warmig.engine.leftovers import leave, remove_own_left, remove_snapshot
+from xo_warmig.engine.leftovers import leave, remove_own_left, remove_snapshot, tidy
 from xo_warmig.engine.way_back import thaw_target
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import NoSuchObject, PoolError, PoolUnreachable, SafetyError, WarmigError
@@ -40,6 +40,7 @@ async def commit(work: Work) -> None:
         await leave_note(work)
     await release_door(work)
     await remove_own_left(work)
+    await tidy(work)
     await release_all(work)
     await work.journal.enter(Phase.DONE)
 

@@ -1,5 +1,6 @@
 """Removing what is ours, one object at a time; what cannot be removed is remembered, not forgotten (R8, R11)."""
 
+import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -9,6 +10,8 @@ from xo_warmig.errors import WarmigError
 from xo_warmig.model.events import LeftBehind, SnapshotDestroyed, TargetDiscarded, TargetDiskDestroyed, TargetThawed
 from xo_warmig.model.plans import Leftover
 from xo_warmig.replication.ports import Pool, TargetPool
+
+log = logging.getLogger("xo_warmig.engine")
 
 
 async def remove_snapshot(work: Work, snapshot: str) -> bool:
@@ -104,3 +107,14 @@ async def _remove_again(work: Work, left: Leftover, target: TargetPool) -> bool:
     else:
         return False
     return True
+
+
+async def tidy(work: Work) -> None:
+    """Tasks that a process which had the migration before left on the pools. They harm nobody: where that fails, it is left at that."""
+    if work.state.epoch < 2:
+        return
+    for pool in (work.source, work.target):
+        try:
+            await pool.tidy_tasks()
+        except WarmigError as error:
+            log.info("migration %s: tasks may be left on pool %s: %s", work.id, pool.name, error)

@@ -75,6 +75,7 @@ async def target_is_off(work: Work) -> None:
         return
     warned = False
     while True:
+        news = work.pools.news()
         try:
             await work.tried(lambda: see_target_off(work))
             break
@@ -83,7 +84,7 @@ async def target_is_off(work: Work) -> None:
                 await warn_of_absence(work, away)
                 warned = True
             await work.journal.wait_for(WaitingFor.POOL, str(away))
-            await work.clock.sleep(work.settings.pool_poll_seconds)
+            await work.around.until_news(news)
         if await work.once_back(lambda: work.source.power_state(work.vm)) is not PowerState.HALTED:
             break
     await work.journal.wait_for(WaitingFor.NOTHING)

@@ -43,6 +43,7 @@ async def take_the_door(work: Work) -> None:
     if work.state.door_key is None:
         return
     while True:
+        news = work.pools.news()
         try:
             await claim_door(work)
             break
@@ -57,7 +58,7 @@ async def take_the_door(work: Work) -> None:
             await wait_or_word(work, work.settings.door_poll_seconds)
         except PoolUnreachable as away:
             await work.journal.wait_for(WaitingFor.POOL, str(away))
-            await work.clock.sleep(work.settings.pool_poll_seconds)
+            await work.around.until_news(news)
         except NoSuchObject:
             # The source is gone: whatever comes next notices that, or had it destroyed itself.
             break

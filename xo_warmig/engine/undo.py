@@ -10,11 +10,11 @@ from xo_warmig.engine.checks import DOOR_LOST
 from xo_warmig.engine.detaching import see_detached
 from xo_warmig.engine.door import release_door
 from xo_warmig.engine.failures import as_warmig, from_fact, to_fact
-from xo_warmig.engine.leftovers import leave, remove_snapshot, remove_target_disk, remove_target_vm
+from xo_warmig.engine.leftovers import leave, remove_snapshot, remove_target_disk, remove_target_vm, tidy
 from xo_warmig.engine.prepare import make_disk, make_vm
 from xo_warmig.engine.restoring import restore_source
 from xo_warmig.engine.showing import end_showing
-from xo_warmig.engine.way_back import revert_target, take, thaw_target
+from xo_warmig.engine.way_back import drop_frozen, revert_target, take
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import Cancelled, PoolUnreachable, SafetyError, WarmigError
 from xo_warmig.model.events import BaseVoided, CopyKept, Effect, EffectFailed, EffectIntended, Failed, SnapshotTaken
@@ -113,11 +113,12 @@ async def undo(work: Work) -> None:
     await settle_intents(work)
     await see_detached(work, work.target, [disk.vdi for disk in work.state.target_disks.values()])
     await see_detached(work, work.source, list(work.state.snapshots))
-    await thaw_target(work)
+    await drop_frozen(work)
     if not work.state.drops_copy and work.state.moved_data:
         await keep_copy(work)
     else:
         await drop_copy(work)
+    await tidy(work)
     if failure is not None:
         raise failure
     await release_door(work)

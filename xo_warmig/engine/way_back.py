@@ -71,6 +71,11 @@ async def thaw_target(work: Work) -> None:
     for intent in work.state.unsettled:
         if intent.effect is Effect.TARGET_SNAPSHOT:
             await take(work, intent.subject, intent.tag)
+    await drop_frozen(work)
+
+
+async def drop_frozen(work: Work) -> None:
+    """The same, of what is known to stand."""
     for frozen in list(work.state.frozen.values()):
         await remove_snapshot_of_target(work, frozen.snapshot)
 

@@ -32,6 +32,16 @@ class Surroundings:
         self.clock = clock
         self.settings = settings
 
+    async def until_news(self, news: asyncio.Event) -> None:
+        """While a pool is away: until one is connected (``news``), but not longer than it is to be asked again."""
+        sleeping = asyncio.ensure_future(self.clock.sleep(self.settings.pool_poll_seconds))
+        coming = asyncio.ensure_future(news.wait())
+        try:
+            await asyncio.wait({sleeping, coming}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            coming.cancel()
+
 
 class Work:
     """One migration at work in this process. What it holds goes with the process; all else is in its journal."""
@@ -39,6 +49,7 @@ class Work:
     def __init__(
         self, journal: Journal, source: SourcePool, target: TargetPool, around: Surroundings, earlier: list[Journal]
     ) -> None:
+        self.around = around
         self.journal = journal
         self.source = source
         self.target = target
@@ -143,11 +154,12 @@ class Work:
     async def once_back(self, call: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
         """Call a pool for as long as it is away: what waits here must not be guessed. What the pool refuses is raised."""
         while True:
+            news = self.pools.news()
             try:
                 result = await call()
             except PoolUnreachable as away:
                 await self.journal.wait_for(WaitingFor.POOL, str(away))
-                await self.clock.sleep(self.settings.pool_poll_seconds)
+                await self.around.until_news(news)
             else:
                 await self.journal.wait_for(WaitingFor.NOTHING)
                 return result
@@ -171,12 +183,13 @@ class Work:
         patience = self.settings.cleanup_seconds if seconds is None else seconds
         deadline = self.clock.monotonic() + patience
         while True:
+            news = self.pools.news()
             try:
                 return await self.tried(call)
             except PoolUnreachable:
                 if self.clock.monotonic() >= deadline:
                     raise
-                await self.clock.sleep(self.settings.pool_poll_seconds)
+                await self.around.until_news(news)
 
     async def patiently(self, call: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
         """Call while the source runs on: a pool that is away is waited for with patience, a refusal that passes is tried again."""

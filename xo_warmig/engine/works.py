@@ -74,13 +74,15 @@ class Works:
         A cancel does without a target pool that does not come back: the source is given back, and what stays there is remembered.
         """
         while True:
-            if dispensable and journal.state.cancel_asked and not journal.state.start_asked:
-                return absent_pool(uuid, name)
+            news = self._around.pools.news()
             try:
                 pool = await self._around.pools.pool(uuid)
             except PoolUnreachable as away:
+                state = journal.state
+                if dispensable and state.cancel_asked and not (state.start_asked or state.ended):
+                    return absent_pool(self._around.pools, uuid, name)
                 await journal.wait_for(WaitingFor.POOL, away.message or f"pool {name} is not connected")
-                await self._around.clock.sleep(self._around.settings.pool_poll_seconds)
+                await self._around.until_news(news)
             else:
                 if journal.state.waiting_for is WaitingFor.POOL:
                     await journal.wait_for(WaitingFor.NOTHING)

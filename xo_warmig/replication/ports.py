@@ -5,6 +5,7 @@ the uuid that was recorded or by ``tag``. Every method may raise ``PoolError`` (
 ``PoolUnreachable``. Objects are named by uuid. Cancelling an awaiting task stops the waiting, not always the pool's own work.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -112,6 +113,10 @@ class Pool(Protocol):
 
         ``tag`` goes into its other_config with its own uuid (R11); a snapshot that has this tag is found, not made twice.
         """
+        ...
+
+    async def tidy_tasks(self) -> None:
+        """Clear away the tasks that earlier processes of this server left and nobody works on. Raises nothing."""
         ...
 
     async def our_objects(self) -> list[OurObject]:
@@ -238,6 +243,10 @@ class Pools(Protocol):
 
     async def pool(self, uuid: str) -> AnyPool:
         """A pool by its uuid. Raises PoolUnreachable while no configured server is connected to it."""
+        ...
+
+    def news(self) -> asyncio.Event:
+        """Set as soon as a pool is connected after this call."""
         ...
 
     async def pool_of_vm(self, vm: str) -> SourcePool:

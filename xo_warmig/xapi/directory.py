@@ -24,6 +24,7 @@ class Directory:
         self._servers: dict[str, Server] = {}
         self._sessions = sessions
         self._process = secrets.token_hex(8)
+        self._news = asyncio.Event()
 
     async def add(self, server: ServerCredentials) -> None:
         """Register it, and connect in the background unless it is not enabled.
@@ -34,7 +35,9 @@ class Directory:
         parse_host(server.host)
         if server.id in self._servers:
             raise InvalidRequest(f"there is a server {server.id} already", evidence={"id": server.id})
-        self._servers[server.id] = Server(server, self._claim, process=self._process, sessions=self._sessions)
+        self._servers[server.id] = Server(
+            server, self._claim, self._connected, process=self._process, sessions=self._sessions
+        )
         if server.enabled:
             self._servers[server.id].start()
 
@@ -99,6 +102,10 @@ class Directory:
             remedy="add the server of that pool, or see why it does not connect",
         )
 
+    def news(self) -> asyncio.Event:
+        """Set as soon as a pool is connected after this call."""
+        return self._news
+
     async def close(self) -> None:
         """Disconnect everything."""
         await asyncio.gather(*(server.close() for server in self._servers.values()))
@@ -119,6 +126,10 @@ class Directory:
             return self._servers[server_id]
         except KeyError:
             raise NoSuchObject(f"no such server: {server_id}", evidence={"id": server_id, "type": "server"}) from None
+
+    def _connected(self) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()
 
     def _claim(self, claimant: Server, pool: str) -> None:
         """Two servers for one pool would be two sets of sessions that know nothing of each other."""

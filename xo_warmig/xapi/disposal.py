@@ -12,7 +12,8 @@ from xo_warmig.xapi.connection import Calls
 from xo_warmig.xapi.vm_spec import TARGET_ROLE
 
 _RELEASE_SECONDS = 120.0
-_LEFT_BEHIND_SECONDS = 3.0  # a transfer that was closed lets go sooner
+_TRIES = 3
+_FORGOTTEN_SECONDS = 2.0  # a transfer that has ended lets go sooner
 _BUSY = frozenset({"VDI_IN_USE", "OTHER_OPERATION_IN_PROGRESS", "SR_BACKEND_FAILURE_24"})
 _DESTROY = "destroy"
 _OUR_TEXT = "xo_warmig"
@@ -23,38 +24,47 @@ log = logging.getLogger(__name__)
 async def destroy_disk(calls: Calls, vdi: str) -> None:
     """Destroy a VDI or snapshot, once whatever control domain still holds it has let go.
 
-    One that does not is asked to: a toolstack that was restarted leaves its VBDs behind, and the pool refuses where it is in use.
+    A control domain that a restarted toolstack forgot never does by itself: one of ours is taken away from it.
 
     Raises:
         PoolError: VDI_IN_USE after two minutes, or any other refusal.
     """
-    started = time.monotonic()
+    begun = time.monotonic()
     wait_seconds = 0.1
     while (ref := await objects.ref_or_none(calls, "VDI", vdi)) is not None:
         try:
             await tasks.run(calls, "VDI.destroy", ref)
         except PoolError as error:
-            if error.code in objects.GONE:
-                return
-            waited_seconds = time.monotonic() - started
-            if error.code not in _BUSY or waited_seconds > _RELEASE_SECONDS:
+            # What is gone need not be the disk but something of it that went at the same time: that is looked at again.
+            passed = time.monotonic() - begun
+            if error.code not in (*_BUSY, *objects.GONE) or passed > _RELEASE_SECONDS:
                 raise
             log.info("%s cannot be destroyed yet: %s", vdi, error)
-            if waited_seconds > _LEFT_BEHIND_SECONDS:
-                await _ask_to_let_go(calls, vdi)
+            if passed > _FORGOTTEN_SECONDS and await _is_our_disk(calls, ref, vdi):
+                await _release(calls, vdi)
             await asyncio.sleep(wait_seconds)
             wait_seconds = min(wait_seconds * 2, 5.0)
         else:
             return
 
 
-async def _ask_to_let_go(calls: Calls, vdi: str) -> None:
+async def _is_our_disk(calls: Calls, ref: str, vdi: str) -> bool:
+    try:
+        return objects.is_ours(await calls.call("VDI.get_other_config", ref), vdi)
+    except PoolError as error:
+        if error.code in objects.GONE:
+            return False
+        raise
+
+
+async def _release(calls: Calls, vdi: str) -> None:
+    """Unless a writer really has it, which the pool says by refusing."""
     try:
         await release_disk(calls, vdi)
     except PoolUnreachable:
         raise
-    except PoolError as refusal:
-        log.info("%s is not let go of: %s", vdi, refusal)
+    except PoolError as error:
+        log.info("%s is not let go of: %s", vdi, error)
 
 
 async def destroy_vm(calls: Calls, vm: str, vdis: list[str]) -> None:
@@ -146,11 +156,18 @@ async def _see_halted(calls: Calls, vm: str, ref: str, why: str, *, rule: str) -
 async def _destroy_halted(calls: Calls, vm: str, ref: str) -> None:
     await _see_halted(calls, vm, ref, "only a halted VM is destroyed", rule="R2")
     await _allow_destroying(calls, ref)
-    try:
-        await tasks.run(calls, "VM.destroy", ref)
-    except PoolError as error:
-        if error.code not in objects.GONE:
-            raise
+    for left in reversed(range(_TRIES)):
+        try:
+            await tasks.run(calls, "VM.destroy", ref)
+            return
+        except PoolError as error:
+            if error.code not in objects.GONE:
+                raise
+            if await objects.ref_or_none(calls, "VM", vm) is None:
+                return
+            if left == 0:
+                raise
+        await asyncio.sleep(0.1)
 
 
 async def _allow_destroying(calls: Calls, ref: str) -> None:

@@ -9,6 +9,7 @@ from xo_warmig.xapi import (
     attachments,
     blocking,
     changes,
+    clearing,
     clones,
     creation,
     disposal,
@@ -30,7 +31,8 @@ class Pool:
     """A pool that was connected at least once; its calls raise PoolUnreachable while it is not."""
 
     def __init__(self, connection: Connection, origin: Origin) -> None:
-        self._calls = connection
+        self._connection = connection
+        self._calls: Calls = connection
         self._origin = origin
         self._transfers = Transfers(connection)
 
@@ -76,6 +78,9 @@ class Pool:
 
     async def release_disk(self, vdi: str) -> None:
         await attachments.release_disk(self._calls, vdi)
+
+    async def tidy_tasks(self) -> None:
+        await clearing.clear_left_tasks(self._connection)
 
     async def our_objects(self) -> list[OurObject]:
         return await inventory.our_objects(self._calls, self._origin)

@@ -42,11 +42,14 @@ class Server:
         self,
         credentials: ServerCredentials,
         claim: Callable[["Server", str], None],
+        connected: Callable[[], None],
         *,
         process: str,
         sessions: SessionBook | None,
     ) -> None:
-        """``claim`` is told of the pool's uuid before it counts as connected, and raises when another server has it."""
+        """``claim`` is told of the pool's uuid before it counts as connected, and raises when another server has it; ``connected`` is
+        called each time that it begins to.
+        """
         self.credentials = credentials
         self._process = process
         self._sessions = sessions
@@ -56,6 +59,7 @@ class Server:
         self.pool: Pool | None = None
         self.known: set[str] = set()  # uuids of the VMs and SRs that this pool was seen to have
         self._claim = claim
+        self._connected = connected
         self._record: dict[str, Any] = {}
         self._master: str | None = None  # uuid
         self._connection: Connection | None = None
@@ -129,6 +133,7 @@ class Server:
             self._tried = asyncio.get_running_loop().time()
             if error is None:
                 wait_seconds = FIRST_RETRY_SECONDS
+                await self._clear()
             elif error.code in _HOPELESS:
                 return
             pause = HEARTBEAT_SECONDS if error is None else wait_seconds * random.uniform(0.8, 1.2)
@@ -151,10 +156,11 @@ class Server:
                 await self._connection.leave(log_out=True)  # of a session that nobody will use
             self._settle(error)
             return error
-        if self.status is not ServerStatus.CONNECTED:
-            log.info("server %s is connected to %s", self.credentials.id, self._record["name_label"])
-        self.status, self.error = ServerStatus.CONNECTED, None
+        before, self.status, self.error = self.status, ServerStatus.CONNECTED, None
         self._settle(None)
+        if before is not ServerStatus.CONNECTED:
+            log.info("server %s is connected to %s", self.credentials.id, self._record["name_label"])
+            self._connected()
         return None
 
     async def _connect(self) -> None:
@@ -187,8 +193,11 @@ class Server:
             await _pin_hosts(connection, hosts)
             await connection.end_older_sessions()
             self.known |= await _inventory(connection)
-        if not self._cleared:
-            self._cleared = await clear_left_tasks(connection)
+
+    async def _clear(self) -> None:
+        """Beside everything else: whoever waits for the pool, perhaps in a downtime, does not wait for this."""
+        if not self._cleared and self._connection is not None:
+            self._cleared = await clear_left_tasks(self._connection)
 
     def _lost_from_thread(self, loop: asyncio.AbstractEventLoop) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -58,6 +60,31 @@ def test_children_of_a_merged_image_say_where_they_hang(pool: SimPool, call: Cal
     (base,) = base_copies(pool)
     for ref in (vdi, second):
         assert pool.db.row("VDI", ref)["sm_config"]["vhd-parent"] == pool.db.field("VDI", base, "uuid")
+
+
+def test_collections_asked_for_at_once_take_turns(
+    pool: SimPool, call: Call, vdi: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else both would merge the same image."""
+    plain, merging, most = pool.storage.coalesce_once, [0], [0]
+
+    def coalesce_once(*arguments: Any) -> Any:
+        merging[0] += 1
+        most[0] = max(most[0], merging[0])
+        time.sleep(0.01)
+        try:
+            return plain(*arguments)
+        finally:
+            merging[0] -= 1
+
+    monkeypatch.setattr(pool.storage, "coalesce_once", coalesce_once)
+    for _ in range(3):
+        disks.destroy(call, disks.snapshot(call, vdi))
+    with ThreadPoolExecutor(4) as threads:
+        for each in [threads.submit(pool.collector.collect) for _ in range(4)]:
+            each.result()
+    assert most == [1]
+    assert base_copies(pool) == []
 
 
 @pytest.mark.parametrize("key", ["gc", "coalesce"])

@@ -24,6 +24,7 @@ class Collector:
         self._delay_seconds = delay_seconds
         self._kicked = threading.Event()
         self._stopping = threading.Event()
+        self._collecting = threading.Lock()  # two at once would take the same step
         self._thread = threading.Thread(target=self._run, name="collector", daemon=True)
 
     def start(self) -> None:
@@ -42,9 +43,10 @@ class Collector:
     def collect(self) -> list[Step]:
         """Do all there is to do, now."""
         done = []
-        while not self._stopping.is_set() and (step := self._storage.coalesce_once(self._allowed)) is not None:
-            self._follow(step)
-            done.append(step)
+        with self._collecting:
+            while not self._stopping.is_set() and (step := self._storage.coalesce_once(self._allowed)) is not None:
+                self._follow(step)
+                done.append(step)
         return done
 
     def _run(self) -> None:
