@@ -24,6 +24,7 @@ class FakeVdi:
         self.uuid, self.size, self.sr = uuid, size, sr
         self.blocks: dict[int, tuple[int, int]] = {}  # index -> value, when written
         self.snapshot_of: str | None = None
+        self.cloned_from: str | None = None
         self.tag: str | None = None
         self.taken = 0
 
@@ -289,7 +290,11 @@ class FakePool:
 
     async def clone_disk(self, vdi: str, source: Disk, *, migration: str, epoch: int) -> str:
         async with self.world.call(self._name, "clone_disk"):
+            for each in self.vdis.values():
+                if each.cloned_from == vdi:
+                    return each.uuid
             made = FakeVdi(f"clone-{next(self.world.ids)}", self.vdis[vdi].size, self.vdis[vdi].sr)
+            made.cloned_from = vdi
             made.tag, made.blocks = f"{migration}/{source.vdi}", dict(self.vdis[vdi].blocks)
             self.vdis[made.uuid] = made
             return made.uuid

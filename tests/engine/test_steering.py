@@ -380,3 +380,17 @@ def test_a_key_that_came_back_or_was_copied_along_is_no_obstacle(play: Play) -> 
         assert (await scene.engine.plan(scene.request)).possible
 
     play(body)
+
+
+@pytest.mark.parametrize("word", ["commit", "rollback"])
+def test_a_word_at_the_very_moment_of_its_phase_is_heard(play: Play, word: str) -> None:
+    """Said as soon as the phase is on record, before anybody waits for it."""
+
+    async def body(scene: Any) -> None:
+        migration = await scene.start(commit="manual")
+        await until(scene, migration, Phase.AWAITING_COMMIT)
+        more = {"discard_target_changes": True} if word == "rollback" else {}
+        async with asyncio.timeout(60):
+            await getattr(scene.engine, word)(migration, **more)
+
+    play(body)

@@ -47,6 +47,7 @@ def wish_of(work: Work) -> Wish:
 async def decide_what_follows(work: Work) -> None:
     """Wait for as long as there is nothing to do, then decide: another pass or the cutover."""
     while True:
+        seen = work.journal.count
         decision = decision_now(work)
         match decision:
             case CutOver():
@@ -57,12 +58,12 @@ async def decide_what_follows(work: Work) -> None:
                 return
             case PassAgain(wait_seconds=seconds):
                 await work.journal.wait_for(WaitingFor.TIME, "the least time between passes")
-                await wait_or_word(work, seconds)
+                await wait_or_word(work, seconds, seen)
             case Hold():
-                await hold(work, decision)
+                await hold(work, decision, seen)
 
 
-async def hold(work: Work, decision: Hold) -> None:
+async def hold(work: Work, decision: Hold, seen: int) -> None:
     """Wait in the phase ``holding``, where the prediction is on show."""
     if work.state.phase is not Phase.HOLDING:
         await work.journal.record(_fact(work, decision))
@@ -72,13 +73,13 @@ async def hold(work: Work, decision: Hold) -> None:
     else:
         await work.journal.wait_for(WaitingFor.OPERATOR, "holding: warmMigration.cutover goes on")
     work.journal.publish_progress()
-    await wait_or_word(work, min(decision.wait_seconds, work.settings.hold_look_seconds))
+    await wait_or_word(work, min(decision.wait_seconds, work.settings.hold_look_seconds), seen)
 
 
-async def wait_or_word(work: Work, seconds: float) -> None:
-    """Until the time is over, or something was recorded that may change what follows."""
+async def wait_or_word(work: Work, seconds: float, seen: int) -> None:
+    """Until the time is over, or something was recorded that may change what follows: since the journal's count was ``seen``."""
     sleeping = asyncio.ensure_future(work.clock.sleep(seconds))
-    word = asyncio.ensure_future(work.journal.changed())
+    word = asyncio.ensure_future(work.journal.changed(seen))
     try:
         await asyncio.wait({sleeping, word}, return_when=asyncio.FIRST_COMPLETED)
     finally:

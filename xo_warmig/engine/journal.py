@@ -48,6 +48,7 @@ class Journal:
         self._order = asyncio.Lock()
         self._changed = asyncio.Event()
         self._progress = 0.0
+        self._count = 0
         for event in store.events(migration):
             self._state = apply(self._state, event)
 
@@ -78,6 +79,7 @@ class Journal:
                 self._state = apply(self._state, recorded)
                 log.info("migration %s: %s", self.id, _told(recorded.event))
                 self._publish(recorded.event)
+        self._count += len(events)
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -130,6 +132,12 @@ class Journal:
         """Seconds since the epoch."""
         return self._clock.now()
 
-    async def changed(self) -> None:
-        """Until another fact is recorded."""
-        await self._changed.wait()
+    @property
+    def count(self) -> int:
+        """Of the facts that this process recorded: whoever looks at the state takes it with the look."""
+        return self._count
+
+    async def changed(self, since: int | None = None) -> None:
+        """Until another fact is recorded; at once where one was since ``count`` was ``since``."""
+        if since is None or since == self._count:
+            await self._changed.wait()

@@ -29,6 +29,7 @@ async def hold_for_operator(work: Work, error: WarmigError, *, running: bool) ->
 
 async def await_commit(work: Work) -> None:
     """Until a person decides; or, where the boot was seen and that was asked for, some time after it."""
+    seen = work.journal.count
     seconds, booted = work.state.request.commit, work.state.booted
     if work.state.check_failed is None and booted is not None and isinstance(seconds, int):
         left = booted + seconds - work.clock.now()
@@ -36,10 +37,10 @@ async def await_commit(work: Work) -> None:
             await work.journal.record(CommitAsked())
             return
         await work.journal.wait_for(WaitingFor.TIME, f"it commits {seconds} s after the boot")
-        await wait_or_word(work, left)
+        await wait_or_word(work, left, seen)
         return
     await work.journal.wait_for(WaitingFor.OPERATOR, "warmMigration.commit settles the source")
-    await wait_or_word(work, work.settings.operator_look_seconds)
+    await wait_or_word(work, work.settings.operator_look_seconds, seen)
 
 
 async def stand_still(work: Work, error: WarmigError) -> None:

@@ -55,7 +55,7 @@ async def take_the_door(work: Work) -> None:
                 raise SafetyError(
                     taken.message, code=DOOR_LOST, evidence=taken.evidence, remedy=taken.remedy
                 ) from taken
-            await wait_or_word(work, work.settings.door_poll_seconds)
+            await wait_or_word(work, work.settings.door_poll_seconds, work.journal.count)
         except PoolUnreachable as away:
             await work.journal.wait_for(WaitingFor.POOL, str(away))
             await work.around.until_news(news)

@@ -134,6 +134,6 @@ async def stay_paused(work: Work) -> None:
         await work.journal.record(Paused())
     await work.journal.wait_for(WaitingFor.OPERATOR, "paused: warmMigration.resume goes on")
     while work.state.pause_asked and not work.state.cancel_asked:
-        await wait_or_word(work, work.settings.operator_look_seconds)
+        await wait_or_word(work, work.settings.operator_look_seconds, work.journal.count)
     if not work.state.cancel_asked:
         await work.journal.wait_for(WaitingFor.NOTHING)

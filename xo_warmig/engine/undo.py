@@ -16,7 +16,7 @@ from xo_warmig.engine.restoring import restore_source
 from xo_warmig.engine.showing import end_showing
 from xo_warmig.engine.way_back import drop_frozen, revert_target, take
 from xo_warmig.engine.work import Work
-from xo_warmig.errors import Cancelled, PoolUnreachable, SafetyError, WarmigError
+from xo_warmig.errors import Cancelled, NoSuchObject, PoolUnreachable, SafetyError, WarmigError
 from xo_warmig.model.events import BaseVoided, CopyKept, Effect, EffectFailed, EffectIntended, Failed, SnapshotTaken
 from xo_warmig.model.phases import Phase
 from xo_warmig.model.plans import KeptDisk, TargetDisk
@@ -49,8 +49,7 @@ async def finish_undo(work: Work) -> None:
         await work.journal.enter(Phase.FAILED)
         return
     try:
-        if work.state.rollback_asked:
-            await stop_target(work)
+        if work.state.rollback_asked and await stop_target(work):
             await revert_target(work)
         await undo(work)
     except Exception as failure:
@@ -79,12 +78,19 @@ def target_runs_since(work: Work) -> float | None:
     return None if asked is None else asked + (downtime.seconds if downtime is not None else 0.0)
 
 
-async def stop_target(work: Work) -> None:
-    """Its changes are to be discarded: blocked first, so that nothing starts it again, then off."""
-    target = work.target_vm
-    await work.once_back(lambda: work.tried(lambda: work.target.block_operations(target, work.state.target_blocked)))
-    if await work.once_back(lambda: work.target.power_state(target)) is not PowerState.HALTED:
-        await work.once_back(lambda: work.tried(lambda: work.target.shut_down(target, _DISCARDED)))
+async def stop_target(work: Work) -> bool:
+    """Its changes are to be discarded: blocked first, so that nothing starts it again, then off. False when it is gone already."""
+    target = work.state.target_vm
+    if target is None:
+        return False
+    blocked = work.state.target_blocked
+    try:
+        await work.once_back(lambda: work.tried(lambda: work.target.block_operations(target, blocked)))
+        if await work.once_back(lambda: work.target.power_state(target)) is not PowerState.HALTED:
+            await work.once_back(lambda: work.tried(lambda: work.target.shut_down(target, _DISCARDED)))
+    except NoSuchObject:
+        return False
+    return True
 
 
 def not_restored(error: WarmigError, trouble: WarmigError) -> WarmigError:

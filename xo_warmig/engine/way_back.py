@@ -6,10 +6,11 @@ the target's start goes on with clones of what was frozen, and what the target w
 
 import logging
 
-from xo_warmig.engine.leftovers import remove_snapshot_of_target, remove_target_disk
+from xo_warmig.engine.leftovers import remove_own_left, remove_snapshot_of_target
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import PoolError, PoolUnreachable, WarmigError
-from xo_warmig.model.events import DiskReverted, Effect, EffectFailed, EffectIntended, TargetFrozen
+from xo_warmig.model.events import DiskReverted, Effect, EffectFailed, EffectIntended, LeftBehind, TargetFrozen
+from xo_warmig.model.plans import Leftover
 from xo_warmig.model.vm import Disk
 from xo_warmig.replication.preflight import lack_of_space, snapshot_bytes
 from xo_warmig.replication.tasks import together, unbroken
@@ -90,6 +91,7 @@ async def revert_target(work: Work) -> None:
             await work.once_back(lambda disk=disk, snapshot=frozen.snapshot: revert(work, disk, snapshot))  # type: ignore[misc]
         except PoolError as refusal:
             log.warning("migration %s: disk %s is not reverted: %s", work.id, disk.vdi, refusal)
+    await remove_own_left(work)
 
 
 async def revert(work: Work, disk: Disk, snapshot: str) -> None:
@@ -99,5 +101,5 @@ async def revert(work: Work, disk: Disk, snapshot: str) -> None:
     clone = await work.tried(lambda: work.target.clone_disk(snapshot, disk, migration=work.id, epoch=epoch))
     await work.tried(lambda: work.target.detach_disk(work.target_vm, old))
     await work.tried(lambda: work.target.attach_disk(work.target_vm, clone, disk))
-    await work.journal.record(DiskReverted(disk=disk.vdi, vdi=clone))
-    await remove_target_disk(work, work.target, old)
+    left = Leftover(pool=work.target.uuid, kind="vdi", uuid=old, why="the target wrote to it")
+    await work.journal.record(DiskReverted(disk=disk.vdi, vdi=clone), LeftBehind(objects=[*work.state.left, left]))
