@@ -325,7 +325,7 @@ class FakePool:
 
     async def destroy_vm(self, vm: str, vdis: list[str]) -> None:
         async with self.world.call(self._name, "destroy_vm"):
-            if "destroy" in self.known(vm).blocked:
+            if vm in self.vms and "destroy" in self.vms[vm].blocked:
                 raise self.world.refusal("OPERATION_BLOCKED")
             self.vms.pop(vm, None)
             for vdi in vdis:
