@@ -91,6 +91,19 @@ async def test_a_snapshot_that_cannot_be_tagged_is_destroyed(pool: Any, vdi: str
     assert [record["uuid"] for record in pool.records["VDI"].values()] == [vdi]
 
 
+async def test_a_snapshot_whose_label_stays_on_the_disk_is_destroyed(pool: Any, vdi: str) -> None:
+    """A refusal says that nothing was made."""
+    before = set(pool.records["VDI"])
+
+    def refuse(*_: Any) -> None:
+        raise PoolError("no", code="OPERATION_NOT_ALLOWED", evidence={})
+
+    pool.handlers["VDI.remove_from_other_config"] = refuse
+    with pytest.raises(PoolError):
+        await take(pool, vdi)
+    assert set(pool.records["VDI"]) == before
+
+
 async def test_a_snapshot_made_just_before_a_crash_is_claimed(pool: Any, vdi: str, ref: str) -> None:
     """By the label that it copied from the disk; nothing is made a second time, and no label stays."""
     made = await crash(pool, vdi)

@@ -41,11 +41,11 @@ async def clone_disk(calls: Calls, vdi: str, source: Disk, *, migration: str, ep
         clone = await tasks.run(calls, "VDI.clone", ref, {})
         try:
             uuid = await _tag(calls, clone, wanted)
+            await labels.remove_label(calls, ref)
         except WarmigError as error:
             await claims.destroy_made(calls, "VDI", clone, error)
             raise
-        tried = True
-    if tried:
+    elif tried:
         await labels.remove_label(calls, ref)
     return uuid
 

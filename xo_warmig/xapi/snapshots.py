@@ -27,8 +27,8 @@ async def snapshot_disk(calls: Calls, vdi: str, *, tag: str, epoch: int) -> str:
     """``VDI.snapshot``, or the snapshot that has this tag already; its uuid.
 
     XAPI copies the disk's ``other_config`` to the snapshot: the label that an earlier try left there (see ``labels``), by which its
-    snapshot is found and claimed. Ours is written afterwards, with the snapshot's own uuid (R11). One that cannot be tagged is
-    destroyed at once, while it is known to be ours. Raises NoSuchObject.
+    snapshot is found and claimed. Ours is written afterwards, with the snapshot's own uuid (R11). One that cannot be tagged, or whose
+    label stays, is destroyed at once, while it is known to be ours: a refusal leaves nothing. Raises NoSuchObject.
     """
     ref = await objects.ref_of(calls, "VDI", vdi)
     other_config = await calls.call("VDI.get_other_config", ref)
@@ -43,10 +43,10 @@ async def snapshot_disk(calls: Calls, vdi: str, *, tag: str, epoch: int) -> str:
     snapshot = await tasks.run(calls, "VDI.snapshot", ref, {})
     try:
         uuid = await _tag(calls, snapshot, tag, epoch)
+        await labels.remove_label(calls, ref)
     except WarmigError as error:
         await claims.destroy_made(calls, "VDI", snapshot, error)
         raise
-    await labels.remove_label(calls, ref)
     return uuid
 
 
