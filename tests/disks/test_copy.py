@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 import xxhash
@@ -104,11 +105,21 @@ async def test_a_stream_that_ends_early_never_ends_the_target_well(missing: int)
     assert budget_is_whole()
 
 
+class LateEnd(MemorySource):
+    """Ends a moment after its last byte."""
+
+    def readinto(self, view: memoryview) -> int:
+        count = super().readinto(view)
+        if count < len(view):
+            time.sleep(0.05)
+        return count
+
+
 class LateSinks(MemorySinks):
-    """Takes its time to store the list."""
+    """Takes longer to store the list."""
 
     async def first(self, blocks: bytes) -> ByteSink:
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.3)
         return await super().first(blocks)
 
 
@@ -118,7 +129,7 @@ async def test_a_source_that_breaks_before_there_is_a_sink_is_not_waited_for() -
     order = CopyOrder(SIZE, differencing=False, skip_zeros=True)
     async with asyncio.timeout(5):
         with pytest.raises(TransferError) as failed:
-            await copy_vhd(MemorySource(stream), LateSinks([MemorySink()]), order, sent=SentLog(Mark()), meter=Meter())
+            await copy_vhd(LateEnd(stream), LateSinks([MemorySink()]), order, sent=SentLog(Mark()), meter=Meter())
     assert failed.value.evidence["side"] == "source"
     assert budget_is_whole()
 
