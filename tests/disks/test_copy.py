@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 import xxhash
@@ -12,6 +13,7 @@ from xo_warmig.disks.copy import BUDGET, CopyResult, copy_vhd
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
 from xo_warmig.disks.sent import SentLog
+from xo_warmig.disks.streams import ByteSink
 from xo_warmig.errors import FormatError, SafetyError, TransferError
 from xo_warmig.formats.vhd import BLOCK_BYTES
 from xo_warmig.model.passes import Mark
@@ -100,6 +102,35 @@ async def test_a_stream_that_ends_early_never_ends_the_target_well(missing: int)
     assert failed.value.evidence["side"] == "source"
     assert sink.closed or not sink.data
     assert not sink.ended
+    assert budget_is_whole()
+
+
+class LateEnd(MemorySource):
+    """Ends a moment after its last byte."""
+
+    def readinto(self, view: memoryview) -> int:
+        count = super().readinto(view)
+        if count < len(view):
+            time.sleep(0.05)
+        return count
+
+
+class LateSinks(MemorySinks):
+    """Takes longer to store the list."""
+
+    async def first(self, blocks: bytes) -> ByteSink:
+        await asyncio.sleep(0.3)
+        return await super().first(blocks)
+
+
+async def test_a_source_that_breaks_before_there_is_a_sink_is_not_waited_for() -> None:
+    """It had sent its list and nothing else: whoever would write waits for pieces that never come."""
+    stream = vhd(content([0]), [0])[: 64 * KIB]
+    order = CopyOrder(SIZE, differencing=False, skip_zeros=True)
+    async with asyncio.timeout(5):
+        with pytest.raises(TransferError) as failed:
+            await copy_vhd(LateEnd(stream), LateSinks([MemorySink()]), order, sent=SentLog(Mark()), meter=Meter())
+    assert failed.value.evidence["side"] == "source"
     assert budget_is_whole()
 
 

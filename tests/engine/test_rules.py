@@ -254,6 +254,21 @@ def test_r2_the_disks_of_a_source_that_somebody_removed_are_kept(play: Any) -> N
     play(body)
 
 
+def test_r2_a_disk_that_does_not_go_at_once_is_asked_again(play: Any) -> None:
+    """The VM was gone already when it was refused: there is nothing to be blocked again, and that must not hide the refusal."""
+
+    async def body(scene: Any) -> None:
+        world = scene.world
+        disks = list(world.vm.vdis)
+        world.fail("source.destroy_vm", error=world.refusal("INTERNAL_ERROR"), hook=world.source.vms.clear)
+        migration = await scene.start(delete_source_vm=True)
+        await scene.ended_well(migration)
+        assert world.source.vdis.keys().isdisjoint(disks)
+        assert "LEFT_BEHIND" not in scene.codes(migration)
+
+    play(body)
+
+
 def test_r2_a_boot_that_was_not_seen_keeps_the_source(play: Any) -> None:
     """The migration waits for a person; whoever called learns the target's uuid, as it runs."""
 

@@ -192,6 +192,17 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
         calls = [call["started"] for call in self.calls("target", STARTS, self.target_refs)]
         return sorted([*calls, *(stretch.begin for stretch in self.live("target"))])
 
+    def written_disks(self) -> list[str]:
+        """The target's disks in the end; of those that were reverted, the ones that its start had found."""
+        reverted = {event["vdi"]: event["disk"] for event in self.told("diskReverted")}
+        made: dict[str, str] = {}
+        for event in (each["event"] for each in self.events):
+            if event["type"] in ("targetDiskCreated", "diskReplaced"):
+                made[event["disk"]] = event["vdi"]
+            elif event["type"] == "copyAdopted":
+                made |= {each["disk"]: each["target"]["vdi"] for each in event["disks"]}
+        return [made[reverted[vdi]] if vdi in reverted else vdi for vdi in self.after.target.disks(self.target_vm)]
+
     def is_live(self, side: str, time: float) -> bool:
         return any(stretch.begin <= time < stretch.end for stretch in self.live(side))
 

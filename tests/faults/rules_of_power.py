@@ -115,7 +115,7 @@ def final_pass_complete(story: Story, time: float) -> Iterator[str]:
         reads = story.transfers("source", [vdi])
         if not any(since <= each["started"] and each["ended"] <= time for each in reads):
             yield f"the source's disk {vdi} had not been read since it halted"
-    for vdi in story.after.target.disks(story.target_vm):
+    for vdi in story.written_disks():
         if not any(since <= each["ended"] <= time for each in story.transfers("target", [vdi])):
             yield f"the target's disk {vdi} had no complete import since the source halted"
 

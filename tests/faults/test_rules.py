@@ -293,6 +293,17 @@ def test_what_breaks_a_rule_is_found(name: str) -> None:
     assert any(each.startswith(f"{rule}: ") for each in found), found
 
 
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_target_is_stopped_only_after_somebody_gave_up_its_changes(asked: bool) -> None:
+    """Whatever the migration was told to do at first."""
+    draft = moved()
+    draft.asked = Asked(started=True, discards=True)
+    draft.calls["target"].append(call("VM.clean_shutdown", 95, COPY))
+    if asked:
+        draft.events.append({"time": 94.0, "event": {"type": "rollbackAsked"}})
+    assert ("R7: the target was stopped" in violations(draft.story())) is not asked
+
+
 def test_every_rule_is_broken_by_something() -> None:
     """Each function of each rule finds at least one of the spoiled migrations."""
     rules = {rule for functions in RULES.values() for rule in functions}

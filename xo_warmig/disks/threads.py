@@ -24,12 +24,14 @@ def start(name: str, body: Callable[[], Result]) -> "asyncio.Future[Result]":
 
 
 async def first_of(wanted: "asyncio.Future[Result]", other: "asyncio.Future[Any]") -> Result:
-    """The result of ``wanted``; a failure of ``other`` before that is raised."""
+    """The result of ``wanted``; a failure of ``other`` before that is raised, one that has come already at once."""
     while not wanted.done():
-        waiting = {wanted} if other.done() else {wanted, other}
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if other.done():
             other.result()
+        waiting = {wanted} if other.done() else {wanted, other}
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    if other.done():
+        other.result()
     return wanted.result()
 
 

@@ -1,5 +1,6 @@
 """The end of the source's part: deleted if that was asked for and is safe, else kept halted and blocked, with a note where it went."""
 
+import contextlib
 import logging
 
 from xo_warmig.engine.adoption import release_all
@@ -140,7 +141,10 @@ async def destroy_source(work: Work) -> None:
         await work.source.destroy_vm(work.vm, [disk.vdi for disk in work.state.plan.vm.disks])
     except WarmigError as refusal:
         if text and not isinstance(refusal, PoolUnreachable):
-            await work.source.block_operations(work.vm, text)
+            with contextlib.suppress(
+                NoSuchObject
+            ):  # it was a disk that stayed: that is what has to be told, and tried again
+                await work.source.block_operations(work.vm, text)
         raise
 
 
