@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from xo_warmig.engine.detaching import still_held
 from xo_warmig.engine.journal import Journal
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import WarmigError
@@ -97,10 +98,12 @@ async def remove_left(work: Work, journal: Journal, target: TargetPool) -> None:
 
 
 async def _remove_again(work: Work, left: Leftover, target: TargetPool) -> bool:
-    """False for what is on another pool, or is not known well enough to be removed by a program."""
+    """False for what is on another pool, is not known well enough to be removed by a program, or is held still (R16)."""
     if left.kind == "snapshot" and left.pool == work.source.uuid:
         await work.source.destroy_disk(left.uuid)
     elif left.kind == "vdi" and left.pool == target.uuid:
+        if await still_held(work, target, [left.uuid]):
+            return False  # to have it destroyed would wait for minutes
         await target.destroy_disk(left.uuid)
     elif left.kind == "vm" and left.pool == target.uuid:
         await target.discard_vm(left.uuid)
