@@ -23,7 +23,7 @@ async def begun_and_killed(seconds: float, **changes: Any) -> tuple[Lives, str, 
     request = msgspec.structs.replace(REQUEST, **changes)
     migration = (await lives.engine.start(request, user="admin")).id
     await asyncio.sleep(seconds)
-    held = list(lives.world.target.ends)
+    held: list[Any] = list(lives.world.target.ends)
     assert held, "there is somebody who writes"
     for end in held:
         end.clings = True
