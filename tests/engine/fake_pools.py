@@ -58,6 +58,7 @@ class FakeEnd:
     def __init__(self, pool: "FakePool", vdi: FakeVdi, side: str, base: FakeVdi | None = None) -> None:
         self.pool, self.vdi, self.side, self.base = pool, vdi, side, base
         self.dead = False
+        self.clings = False  # to its disk, whatever became of its client
         since = -1 if base is None else base.taken
         self.blocks = [(index, value) for index, (value, when) in sorted(vdi.blocks.items()) if when > since]
         pool.ends.append(self)
@@ -90,7 +91,7 @@ class FakeEnd:
         self.gone()
 
     def gone(self) -> None:
-        if self in self.pool.ends:
+        if self in self.pool.ends and not self.clings:
             self.pool.ends.remove(self)
 
 

@@ -26,7 +26,7 @@ async def begun_and_killed(seconds: float, **changes: Any) -> tuple[Lives, str, 
     held: list[Any] = list(lives.world.target.ends)
     assert held, "there is somebody who writes"
     for end in held:
-        end.gone_by_itself, end.gone = end.gone, lambda: None
+        end.clings = True
     lives.die()
     await asyncio.sleep(5)
     return lives, migration, held
@@ -41,7 +41,8 @@ def writes_on(held: list[Any]) -> None:
 
 def let_go(held: list[Any]) -> None:
     for end in held:
-        end.gone_by_itself()
+        end.clings = False
+        end.gone()
 
 
 @pytest.mark.parametrize("seconds", [0.6, 0.9, 1.25])
