@@ -219,7 +219,21 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
         return now
 
     def blockings(self, side: str, ref: str) -> Iterator[Blocking]:
-        """Every change of a VM's blocked operations, in the order of their ends."""
+        """Every change of a VM's blocked operations, in the order of their ends.
+
+        From the states where the trace has them: a pool that was killed in the middle of a call has no line of that.
+        """
+        states = [each for each in getattr(self.traces, side).get("power", []) if each.get("ref") == ref]
+        return self._blocking_states(ref, states) if states else self._blocking_calls(side, ref)
+
+    def _blocking_states(self, ref: str, states: list[Json]) -> Iterator[Blocking]:
+        now: dict[str, str] = dict(self.source_before["blocked_operations"]) if ref in self.source_refs else {}
+        for each in sorted(states, key=lambda each: int(each["number"])):
+            before, now = now, dict(each["blocked_operations"])
+            if before != now:
+                yield Blocking(each["time"], each["time"], before, now)
+
+    def _blocking_calls(self, side: str, ref: str) -> Iterator[Blocking]:
         now: dict[str, str] = dict(self.source_before["blocked_operations"]) if ref in self.source_refs else {}
         calls = self.calls(side, ["VM.set_blocked_operations", "VM.*_blocked_operations"], {ref})
         for call in sorted(calls, key=lambda each: float(each["ended"])):

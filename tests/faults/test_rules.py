@@ -322,3 +322,29 @@ def test_all_violations_are_in_one_error() -> None:
         assert_rules(draft.story())
     assert "R1: " in str(error.value)
     assert "R8: " in str(error.value)
+
+
+def test_blocks_are_known_from_states_where_a_call_has_no_line() -> None:
+    """A pool that was killed between a call's effect and its line in the trace; calls count only where there are no states."""
+    story = moved().story()
+    ref = SOURCE
+    assert list(story.blockings("source", ref))
+    states = [
+        {
+            "number": 1,
+            "time": 5.0,
+            "vm": VM,
+            "ref": ref,
+            "power_state": "Running",
+            "blocked_operations": {"start": "a"},
+        },
+        {"number": 2, "time": 6.0, "vm": VM, "ref": ref, "power_state": "Halted", "blocked_operations": {"start": "a"}},
+        {"number": 3, "time": 7.0, "vm": VM, "ref": ref, "power_state": "Halted", "blocked_operations": {}},
+    ]
+    story.traces.source["power"] = states
+    before = dict(story.source_before["blocked_operations"])
+    assert [(each.end, each.before, each.after) for each in story.blockings("source", ref)] == [
+        (5.0, before, {"start": "a"}),
+        (7.0, {"start": "a"}, {}),
+    ]
+    assert story.blocked("source", ref, 6.5) == {"start": "a"}

@@ -1,6 +1,7 @@
 """The record of what clients did."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -49,6 +50,9 @@ def test_any_argument_can_be_shown() -> None:
     msgspec.json.encode(shown)
 
 
+POWER: dict[str, Any] = {
+    "vm": "uuid", "ref": "OpaqueRef:1", "power_state": "Running", "blocked_operations": {"start": "x"}, "own_state": "digest",
+}  # fmt: skip
 TRANSFER = {
     "name": "import_raw_vdi",
     "vdi": "v",
@@ -71,7 +75,7 @@ def test_a_file_keeps_the_record(tmp_path: Path) -> None:
     before = Trace(TraceFile(path))
     before.call("VM.start", [{"a": [1, None]}], 1.0, 2.0, True, "SOME_ERROR")
     before.transfer(**TRANSFER)
-    before.power("uuid", "Running", "digest")
+    before.power(**POWER)
     with path.open("ab") as file:
         file.write(b'["calls",{"number":4')
     after = Trace(TraceFile(path))
@@ -90,7 +94,7 @@ def test_the_file_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.Mon
     path = tmp_path / "trace"
     trace = Trace(TraceFile(path))
     for _ in range(1000):
-        trace.power("uuid", "Running", "digest")
+        trace.power(**POWER)
         assert len(path.read_bytes().splitlines()) <= 61
     kept = [entry.number for entry in Trace(TraceFile(path)).since()["power"]]
     assert kept == [entry.number for entry in trace.since()["power"]] == list(range(991, 1001))

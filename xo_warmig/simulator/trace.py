@@ -47,12 +47,17 @@ class TransferEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PowerEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A VM, by uuid, has this power state from now on. ``own_state`` is a hash of what it changes about itself while it runs."""
+    """A VM, by uuid, has this power state and these blocked operations from now on.
+
+    ``own_state`` is a hash of what it changes about itself while it runs.
+    """
 
     number: int
     time: float
     vm: str
+    ref: str
     power_state: str
+    blocked_operations: dict[str, str]
     own_state: str
 
 
@@ -87,9 +92,9 @@ class Trace:
         """A transfer has ended; ``fields`` are those of ``TransferEntry`` without ``number``."""
         self._add("transfers", **fields)
 
-    def power(self, vm_uuid: str, power_state: str, own_state: str) -> None:
-        """A VM has come to a power state, this moment."""
-        self._add("power", time=time.time(), vm=vm_uuid, power_state=power_state, own_state=own_state)
+    def power(self, **fields: Any) -> None:
+        """A VM has come to this, this moment; ``fields`` are those of ``PowerEntry`` without ``number`` and ``time``."""
+        self._add("power", time=time.time(), **fields)
 
     def since(self, number: int = 0) -> dict[str, Any]:
         """Everything after that number: ``{"number", "calls", "transfers", "power"}``."""
