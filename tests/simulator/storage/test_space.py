@@ -1,6 +1,7 @@
 """What disks take of a repository."""
 
 import errno
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -75,3 +76,29 @@ def test_removed_disks_give_their_room_back(pool: SimPool, sr: str) -> None:
     write(pool, uuid, 3)
     disks.destroy(Call(pool=pool, method="VDI.destroy", host=pool.master), pool.db.by_uuid("VDI", uuid))
     assert pool.space.used_bytes(sr) == before
+
+
+def test_snapshots_and_counting_do_not_wait_for_each_other(pool: SimPool, sr: str) -> None:
+    """A snapshot holds the records when it counts, and counting reads the records."""
+    uuid = make(pool, sr, 16)
+    write(pool, uuid, 1)
+    vdi = pool.db.by_uuid("VDI", uuid)
+    over = threading.Event()
+
+    def count() -> None:
+        while not over.is_set():
+            pool.space.refresh(sr)
+
+    def snapshot() -> None:
+        for _ in range(12):
+            taken = disks.snapshot(Call(pool=pool, method="VDI.snapshot", host=pool.master), vdi)
+            disks.destroy(Call(pool=pool, method="VDI.destroy", host=pool.master), taken)
+
+    counting = [threading.Thread(target=count, daemon=True) for _ in range(3)]
+    snapshotting = threading.Thread(target=snapshot, daemon=True)
+    for thread in (*counting, snapshotting):
+        thread.start()
+    snapshotting.join(20)
+    stuck = snapshotting.is_alive()
+    over.set()
+    assert not stuck

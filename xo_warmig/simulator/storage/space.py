@@ -18,6 +18,7 @@ class Space:
     def __init__(self, db: "Database", storage: "ChainStore") -> None:
         self._db = db
         self._storage = storage
+        # The innermost lock: whoever has it asks for no other. A snapshot holds the records when it comes here.
         self._lock = threading.Lock()
         self._used: dict[str, int] = {}  # SR ref -> bytes of its images
         self._foreign: dict[str, int] = {}  # SR ref -> bytes that something else takes
@@ -30,10 +31,9 @@ class Space:
 
     def used_bytes(self, sr_ref: str) -> int:
         """What images and other things take."""
+        measured = self._measure(sr_ref) if sr_ref not in self._used else 0
         with self._lock:
-            if sr_ref not in self._used:
-                self._used[sr_ref] = self._measure(sr_ref)
-            return self._used[sr_ref] + self._foreign.get(sr_ref, 0)
+            return self._used.setdefault(sr_ref, measured) + self._foreign.get(sr_ref, 0)
 
     def require(self, sr_ref: str, needed_bytes: int) -> None:
         """Raises SR_BACKEND_FAILURE_44 when there is less than this left."""
@@ -48,8 +48,9 @@ class Space:
 
     def refresh(self, sr_ref: str) -> None:
         """Count anew and put the result in the SR's record."""
+        measured = self._measure(sr_ref)
         with self._lock:
-            self._used[sr_ref] = self._measure(sr_ref)
+            self._used[sr_ref] = measured
         vdis = self._vdis(sr_ref).values()
         self._db.set("SR", sr_ref, physical_utilisation=self.used_bytes(sr_ref))
         self._db.set("SR", sr_ref, virtual_allocation=sum(int(vdi["virtual_size"]) for vdi in vdis if vdi["managed"]))
