@@ -188,6 +188,10 @@ async def test_the_next_process_clears_away_what_this_one_left(
     successor = Directory()
     await successor.add(server_of(site.pools[1]))
     await successor.connect("pool-1")
+    async with asyncio.timeout(10):  # connecting does not wait for it
+        while len(tasks_of(ask(site.pools[1], "state"))) > 1:
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(0.2)
     assert len(tasks_of(ask(site.pools[1], "state"))) == 1
     await successor.close()
     await directory.connect("pool-1")
