@@ -86,10 +86,27 @@ def test_the_vbd_lingers(pool: Any, vdi: str) -> None:
 
 
 def test_a_client_may_be_quicker(pool: Any, client: Any, vdi: str) -> None:
-    """One that unplugs and destroys the VBD itself leaves nothing to do."""
-    with attached(pool, vdi, pool.master, "RO") as vbd:
-        client("VBD.unplug", vbd)
-        client("VBD.destroy", vbd)
+    """While the disk is open nobody takes it; one that unplugs and destroys the VBD after that leaves nothing to do."""
+    opened, ended = threading.Event(), threading.Event()
+    vbds: list[str] = []
+
+    def transfer() -> None:
+        with attached(pool, vdi, pool.master, "RO", linger_seconds=1.0) as vbd:
+            vbds.append(vbd)
+            opened.set()
+            ended.wait(10)
+
+    thread = threading.Thread(target=transfer)
+    thread.start()
+    opened.wait(10)
+    with pytest.raises(XapiFailure, match="DEVICE_DETACH_REJECTED"):
+        client("VBD.unplug", vbds[0])
+    ended.set()
+    while vbds[0] in pool.open_vbds:
+        time.sleep(0.01)
+    client("VBD.unplug", vbds[0])
+    client("VBD.destroy", vbds[0])
+    thread.join()
     assert pool.db.row("VDI", vdi)["sm_config"] == {}
 
 
