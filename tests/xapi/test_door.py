@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from xo_warmig.errors import ForbiddenOperation, NoSuchObject
+from xo_warmig.replication import preflight
 from xo_warmig.xapi.door import claim_door, note_moved, release_door
 
 DOOR, MOVED, LABEL = "xo_warmig:door", "xo_warmig:moved", "xo_warmig:snapshot"
@@ -110,3 +111,8 @@ async def test_a_note_is_written_changed_and_removed(pool: Any, vm: str, ref: st
         assert keys(pool, ref).get(MOVED, "") == text
     assert keys(pool, ref) == {"theirs": "t"}
     assert len(pool.calls("VM.add_to_other_config")) == 2
+
+
+def test_the_key_has_one_name() -> None:
+    """The layers forbid that pools and preflight import it from each other."""
+    assert preflight.DOOR == DOOR
