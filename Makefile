@@ -1,6 +1,7 @@
 # Every target installs what it needs: a virtual environment in .venv, and for tests the tools of scripts/setup-system.
 PYTHON ?= python3
 BIN := .venv/bin
+PROCESSES ?= 3
 
 .PHONY: demo test sweep check schemas docs bench clean
 
@@ -8,9 +9,9 @@ demo: .venv/.run
 	@$(BIN)/xo-warmig demo
 
 test: .venv/.dev .made/system .made/node
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup $(TESTS)
 
-# Every point of tests/faults: the server killed there and started again. POINTS names single ones, as the sweep prints them.
+# Every state that a killed server can leave, by tests/faults. POINTS names variants, or single points as the sweep prints them.
 sweep: .venv/.dev .made/system
 	$(BIN)/python -m tests.faults $(POINTS)
 

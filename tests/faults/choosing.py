@@ -62,6 +62,24 @@ def chosen(points: Iterable[Point], count: int) -> list[Point]:
     return [point for turn in rounds for point in turn if point is not None][:count]
 
 
+def states(points: Sequence[Point]) -> list[Point]:
+    """One point for each state that a killed server can leave, of all that good migrations passed, in their order.
+
+    Between the end of one effect and the beginning of the next lies nothing, so a beginning that directly follows an end is left out;
+    and one that follows another commit's beginning, as that commit is there or not, which its own two points show. One that follows
+    a call's beginning stays: that call is under way.
+    """
+    found: list[Point] = []
+    previous = ""
+    for point in points:
+        name = f"{point.variant} {point.stratum[-1]}"
+        seen = previous.startswith((f"{point.variant} after ", f"{point.variant} before{_COMMIT}"))
+        if not (seen and name.startswith(f"{point.variant} before ")):
+            found.append(point)
+        previous = name
+    return found
+
+
 def kills(points: Iterable[Point]) -> list[Point]:
     """Each pool's process killed at each point; of commits with no call in between, at the first: no pool sees the difference."""
     found: list[Point] = []

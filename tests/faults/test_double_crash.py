@@ -9,6 +9,9 @@ from tests.faults.choosing import SEED, Point, chosen
 from tests.faults.servers import Nursery
 from tests.faults.sweep import summary, sweep, twice
 
+# One process does the sweeps: the good migrations are carried out once, and no two sweeps press the machine at a time.
+pytestmark = pytest.mark.xdist_group("sweeps")
+
 FIRST, SECOND = 5, 3
 
 

@@ -10,6 +10,9 @@ from tests.faults.choosing import SEED, Point, chosen, cuts, kills
 from tests.faults.servers import Nursery
 from tests.faults.sweep import summary, sweep
 
+# One process does the sweeps: the good migrations are carried out once, and no two sweeps press the machine at a time.
+pytestmark = pytest.mark.xdist_group("sweeps")
+
 KILLS, CUTS = 12, 8
 MOST_NOT_REACHED = 3
 

@@ -44,6 +44,8 @@ STRIKES: list[dict[str, Any]] = [
 ]
 # The server's own look at its pools, which does not belong to a migration.
 NOT_OF_A_MIGRATION = ("session.", "event.", "pool.", "host.get_all_records", "Certificate.")
+# A migration may make fewer calls of a name than the good one did, and then never comes to the one that was to be struck.
+MOST_MISSED = 0.25
 # Kept for the retry are the target's shell, its disks, and one base for each.
 MOST_BASES = DISKS = 2
 
@@ -219,7 +221,14 @@ async def attempt(world: World, vm: str, **parameters: Any) -> str | CallFailed:
         return failure
 
 
-async def strike(world: World, eyes: Eyes, point: Point, vm: str, name: str, *, started: bool) -> str:
+class Outcome(NamedTuple):
+    """The phase in which the first migration ended, and whether the fault struck it."""
+
+    phase: str
+    struck: bool
+
+
+async def strike(world: World, eyes: Eyes, point: Point, vm: str, name: str, *, started: bool) -> Outcome:
     """One migration with one fault, then a retry where it failed; what came of the first."""
     pool = pool_of(world, point.side)
     await world.control(
@@ -231,8 +240,9 @@ async def strike(world: World, eyes: Eyes, point: Point, vm: str, name: str, *, 
     try:
         answer = await attempt(world, vm, startDestinationVm=started)
         report = await until_ended(world, vm)
+        (armed,) = (await world.control(pool, "faults"))["faults"]
         await world.control(pool, "faults", clear=True)
-        outcome = report["phase"]
+        outcome = Outcome(report["phase"], armed["left"] == 0)
         for side, pending in before.items():
             assert await pending_tasks(world, side) - pending == set(), "a task was left behind"
         if isinstance(answer, CallFailed):
@@ -248,7 +258,7 @@ async def strike(world: World, eyes: Eyes, point: Point, vm: str, name: str, *, 
         told = sum(warning["code"] == "LEFT_BEHIND" for warning in report["warnings"])
         await see_moved(world, vm, name, answer, started=started, told=told)
         assert not watch.done(), watch.exception()
-        return str(outcome)
+        return outcome
     finally:
         await world.control(pool, "faults", clear=True)
         watch.cancel()
@@ -263,7 +273,7 @@ async def test_a_call_fails_once(worlds: Worlds, monkeypatch: pytest.MonkeyPatch
     # Storage is tidied up when it is looked at, not at a moment of its own.
     roomy = {"host_memory_bytes": 1024 * GIB, "gc_delay_seconds": 3600.0}
     failures: list[str] = []
-    outcomes: dict[str, int] = defaultdict(int)
+    missed: list[Point] = []
     async with worlds(vms=[tiny_vm(f"vm-{i:04}.") for i in range(count)], source=roomy, target=roomy) as world:
         unused = [(vm.uuid, vm.name_label) for vm in world.source.vms]
         points = await points_of_a_good_migration(world, unused.pop()[0], startDestinationVm=started)
@@ -274,14 +284,15 @@ async def test_a_call_fails_once(worlds: Worlds, monkeypatch: pytest.MonkeyPatch
             begin = asyncio.get_running_loop().time()
             try:
                 outcome = await strike(world, eyes, point, vm, name, started=started)
-                outcomes[outcome] += 1
+                told = f"{outcome.phase}{'' if outcome.struck else ', missed'}"
+                missed += [] if outcome.struck else [point]
             except (AssertionError, TimeoutError, CallFailed) as failure:
-                outcome = "BROKEN"
+                told = "BROKEN"
                 report = await world.last_report()
                 failures.append(f"{point}: {type(failure).__name__} {failure} {report['phase']} {report['error']}")
-            print(f"{asyncio.get_running_loop().time() - begin:.2f} s {outcome} {point}", flush=True)
+            print(f"{asyncio.get_running_loop().time() - begin:.2f} s {told} {point}", flush=True)
     assert not failures, "\n".join(failures)
-    assert outcomes["failed"] >= 2, "the faults struck"
+    assert len(missed) <= MOST_MISSED * len(struck), f"the faults struck nothing: {missed}"
 
 
 async def asked(world: Any, pool: Any) -> set[str]:
