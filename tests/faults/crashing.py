@@ -23,7 +23,7 @@ from xo_warmig.xapi.transfers import Transfer, Transfers
 SHORT: dict[str, Any] = {
     "retry_seconds": 0.05,
     "pool_poll_seconds": 0.1,
-    "cleanup_seconds": 2.0,
+    "cleanup_seconds": 60.0,  # longer than a pool that was killed takes to be there again: then nothing is left behind
     "boot_poll_seconds": 0.05,
     "detach_poll_seconds": 0.02,
     "late_halt_poll_seconds": 0.2,

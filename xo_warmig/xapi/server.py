@@ -139,6 +139,7 @@ class Server:
             pause = HEARTBEAT_SECONDS if error is None else wait_seconds * random.uniform(0.8, 1.2)
             if error is not None:
                 wait_seconds = min(wait_seconds * 2, LONGEST_RETRY_SECONDS)
+                self._wake.clear()  # a loss that was told during this try is what it met
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), pause)
 
