@@ -6,7 +6,7 @@ from xo_warmig.disks.blocks import blocks_of, whole_disk
 from xo_warmig.disks.budget import BUFFER_BYTES, ZEROS, Share
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
-from xo_warmig.disks.pipe import Channel, Piece
+from xo_warmig.disks.pipe import Channel, Piece, placed
 from xo_warmig.disks.streams import ByteSource
 from xo_warmig.disks.take import Take
 from xo_warmig.errors import TransferError
@@ -93,7 +93,7 @@ class VhdReading:
             self._take.fill(memoryview(buffer)[: extent.length])
             whole = [Extent(0, extent.length)]
             wanted = nonzero_extents(buffer, 0, extent.length) if self._order.skip_zeros else whole
-            self._channel.put(Piece(buffer, extent.offset, wanted, self._reached(extent)))
+            self._channel.put(Piece(buffer, placed(wanted, extent.offset), self._reached(extent)))
         except BaseException:
             self._share.give_back(buffer)
             raise
@@ -104,7 +104,8 @@ class VhdReading:
         start = max(start, self._order.start_offset)
         if self._order.zero_unallocated and start < end:
             for extent in split([Extent(start, end - start)], BUFFER_BYTES):
-                self._channel.put(Piece(ZEROS, extent.offset, [Extent(0, extent.length)], self._reached(extent)))
+                parts = placed([Extent(0, extent.length)], extent.offset)
+                self._channel.put(Piece(ZEROS, parts, self._reached(extent)))
                 self._meter.made_up(extent.length)
 
     def _reached(self, extent: Extent) -> int:
