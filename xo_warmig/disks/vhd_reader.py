@@ -16,11 +16,12 @@ from xo_warmig.model.extents import Extent, split
 
 
 class VhdReading:
-    """One stream on its way into a channel."""
+    """One stream on its way into a channel. Fits ``disks.copy.Reading``."""
 
     def __init__(
         self, source: ByteSource, order: CopyOrder, channel: Channel[Piece], share: Share, meter: Meter
     ) -> None:
+        self._source = source
         self._take = Take(source)
         self._order = order
         self._channel = channel
@@ -45,6 +46,10 @@ class VhdReading:
         self._take.parse(trailer_reader(layout))
         self._meter.total_bytes = self._meter.done_bytes  # blocks may have been stored in part only
         self._channel.end()
+
+    def close(self) -> None:
+        """Close the stream; see ``ByteSource``."""
+        self._source.close()
 
     def _tell_meter(self, layout: VhdLayout) -> None:
         order, each = self._order, layout.block_bytes
