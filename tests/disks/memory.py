@@ -5,6 +5,8 @@ import threading
 from collections.abc import Sequence
 from uuid import UUID
 
+from xo_warmig.disks.budget import MOST_COPIES, MOST_IN_ALL
+from xo_warmig.disks.copy import BUDGET
 from xo_warmig.disks.streams import ByteSink
 from xo_warmig.errors import TransferError
 from xo_warmig.formats.sparse import SparsePiece, sparse_reader
@@ -14,6 +16,19 @@ from xo_warmig.model.units import MIB
 SIZE = 16 * MIB
 UNIQUE = UUID(int=7)
 PARENT = Parent(unique_id=UUID(int=8), name="base", timestamp=0)
+
+
+def budget_is_whole() -> bool:
+    """Every buffer was given back, and every place."""
+    places = [BUDGET.enter() for _ in range(MOST_COPIES)]
+    shares = [place.result(timeout=1) for place in places]
+    buffers = [[share.take() for _ in range(2)] for share in shares[: MOST_IN_ALL - MOST_COPIES]]
+    alone = [share.take() for share in shares[MOST_IN_ALL - MOST_COPIES :]]
+    for share, taken in zip(shares, [*buffers, *([each] for each in alone)], strict=True):
+        for buffer in taken:
+            share.give_back(buffer)
+        share.leave()
+    return True
 
 
 class MemorySource:

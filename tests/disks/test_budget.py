@@ -78,3 +78,16 @@ def test_one_copy_too_many_waits_in_turn() -> None:
     assert not waiting[2].done()
     second.leave()
     assert waiting[2].done()
+
+
+def test_what_is_not_free_is_not_waited_for() -> None:
+    """By a reader with filled buffers in hand; its first is always there."""
+    budget = Budget(most=3, copies=2)
+    first, second = entered(budget), entered(budget)
+    held = [first.take_if_free(), first.take_if_free(), first.take_if_free()]
+    assert [buffer is None for buffer in held] == [False, False, True]
+    assert second.take_if_free() is not None
+    assert second.take_if_free() is None
+    assert held[0] is not None
+    first.give_back(held[0])
+    assert second.take_if_free() is held[0]

@@ -7,9 +7,8 @@ import time
 import pytest
 import xxhash
 
-from tests.disks.memory import PARENT, SIZE, MemorySink, MemorySinks, MemorySource, content, vhd
-from xo_warmig.disks.budget import MOST_COPIES, MOST_IN_ALL
-from xo_warmig.disks.copy import BUDGET, CopyResult, copy_vhd
+from tests.disks.memory import PARENT, SIZE, MemorySink, MemorySinks, MemorySource, budget_is_whole, content, vhd
+from xo_warmig.disks.copy import CopyResult, copy_vhd
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
 from xo_warmig.disks.sent import SentLog
@@ -27,19 +26,6 @@ async def run(
     order = CopyOrder(size, differencing=differencing, skip_zeros=skip_zeros)
     result = await copy_vhd(source, MemorySinks([sink]), order, sent=SentLog(Mark()), meter=meter)
     return result, meter
-
-
-def budget_is_whole() -> bool:
-    """Every buffer was given back, and every place."""
-    places = [BUDGET.enter() for _ in range(MOST_COPIES)]
-    shares = [place.result(timeout=1) for place in places]
-    buffers = [[share.take() for _ in range(2)] for share in shares[: MOST_IN_ALL - MOST_COPIES]]
-    alone = [share.take() for share in shares[MOST_IN_ALL - MOST_COPIES :]]
-    for share, taken in zip(shares, [*buffers, *([each] for each in alone)], strict=True):
-        for buffer in taken:
-            share.give_back(buffer)
-        share.leave()
-    return True
 
 
 async def test_a_full_export_arrives_whole() -> None:

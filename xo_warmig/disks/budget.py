@@ -55,9 +55,17 @@ class Budget:
         """For ``Share``."""
         with self._changed:
             self._changed.wait_for(lambda: self.may_hold(share.held))
-            self._left -= share.held > 0
-            share.held += 1
-            return self._spare.pop() if self._spare else bytearray(BUFFER_BYTES)
+            return self._lend(share)
+
+    def take_if_free(self, share: "Share") -> bytearray | None:
+        """For ``Share``."""
+        with self._changed:
+            return self._lend(share) if self.may_hold(share.held) else None
+
+    def _lend(self, share: "Share") -> bytearray:
+        self._left -= share.held > 0
+        share.held += 1
+        return self._spare.pop() if self._spare else bytearray(BUFFER_BYTES)
 
     def give_back(self, share: "Share", buffer: bytearray) -> None:
         """For ``Share``."""
@@ -85,6 +93,12 @@ class Share:
     def take(self) -> bytearray:
         """An empty buffer. Waits for one of this copy's own or for one to be lent; the first is there at once."""
         return self._budget.take(self)
+
+    def take_if_free(self) -> bytearray | None:
+        """An empty buffer, if there is one at once: for a reader that has filled ones in hand, which nobody gives back before it
+        has passed them on.
+        """
+        return self._budget.take_if_free(self)
 
     def give_back(self, buffer: bytearray | bytes) -> None:
         """The zeros of all are nobody's to give back."""

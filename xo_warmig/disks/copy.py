@@ -1,17 +1,21 @@
-"""The one copy loop: a VHD export in, XAPI's sparse stream out, in two threads with a bounded number of bytes between them.
+"""The one copy loop: a VHD export or extents over NBD in, XAPI's sparse stream out, with a bounded number of bytes between them.
 
-The reading thread goes through the whole of the source's stream; the writing one is a new one for each slice, so that an import can
-be ended, confirmed and opened anew while the source's stream stands open.
+The reading thread goes through the whole of the source; the writing one is a new one for each slice, so that an import can be ended,
+confirmed and opened anew while the source stands open.
 """
 
 import asyncio
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from xo_warmig.disks.budget import MOST_PER_COPY, Budget, Share
+from xo_warmig.disks.extent_reader import ExtentReading
+from xo_warmig.disks.loads import Extents
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
 from xo_warmig.disks.pipe import Channel, Closed, Piece
+from xo_warmig.disks.reads import DiskReader
 from xo_warmig.disks.sent import SentLog
 from xo_warmig.disks.sparse_writer import SparseWriter
 from xo_warmig.disks.streams import ByteSink, ByteSource
@@ -34,6 +38,21 @@ class Sinks(Protocol):
         ...
 
 
+class Reading(Protocol):
+    """A source on its way into a channel."""
+
+    def run(self, listed: Callable[[bytes], None]) -> None:
+        """Put all pieces into the channel, and its end; in a thread. ``listed`` gets the list of blocks before the first piece."""
+        ...
+
+    def close(self) -> None:
+        """Close the source. May be called twice, and from another thread: a blocked ``run`` then raises."""
+        ...
+
+
+Begin: TypeAlias = Callable[[Channel[Piece], Share], Reading]
+
+
 class CopyResult(NamedTuple):
     """What was moved. ``read_bytes`` of disk content came, ``written_bytes`` of it were sent."""
 
@@ -52,8 +71,31 @@ async def copy_vhd(source: ByteSource, sinks: Sinks, order: CopyOrder, *, sent: 
             ``side``. What ``sinks`` raises.
         asyncio.CancelledError: both streams are closed and both threads have ended.
     """
+
+    def begin(channel: Channel[Piece], share: Share) -> Reading:
+        return VhdReading(source, order, channel, share, meter)
+
+    return await _copy(begin, sinks, order, sent, meter)
+
+
+async def copy_extents(
+    readers: Sequence[DiskReader], extents: Extents, sinks: Sinks, order: CopyOrder, *, sent: SentLog, meter: Meter
+) -> CopyResult:
+    """Copy these extents of a disk, read over all of the connections ``readers``, as ``copy_vhd`` does with a stream's blocks.
+
+    Nothing says whether the extents are a difference, so ``order.differencing`` does not matter: they are what is to be copied.
+    The connections are closed when this returns or raises.
+    """
+
+    def begin(channel: Channel[Piece], share: Share) -> Reading:
+        return ExtentReading(readers, extents, order, channel, share, meter)
+
+    return await _copy(begin, sinks, order, sent, meter)
+
+
+async def _copy(begin: Begin, sinks: Sinks, order: CopyOrder, sent: SentLog, meter: Meter) -> CopyResult:
     share = await _admitted()
-    copying = _Copying(source, order, share, sent, meter)
+    copying = _Copying(begin, order, share, sent, meter)
     try:
         await copying.run(sinks)
     except BaseException as why:
@@ -78,12 +120,11 @@ async def _admitted() -> Share:
 class _Copying:
     """A running copy: its threads, and what they have in their hands."""
 
-    def __init__(self, source: ByteSource, order: CopyOrder, share: Share, sent: SentLog, meter: Meter) -> None:
+    def __init__(self, begin: Begin, order: CopyOrder, share: Share, sent: SentLog, meter: Meter) -> None:
         self._channel: Channel[Piece] = Channel(MOST_PER_COPY - 2)
-        self._source = source
         self._sink: ByteSink | None = None
         self._share = share
-        self._reading = VhdReading(source, order, self._channel, share, meter)
+        self._reading = begin(self._channel, share)
         self._writer = SparseWriter(self._channel, share, order, sent, meter)
         self._threads: dict[str, asyncio.Future[None] | asyncio.Future[bool]] = {}
 
@@ -100,8 +141,8 @@ class _Copying:
         return await first_of(writing, reading)
 
     async def stop(self) -> None:
-        """Close both streams, and see both threads end and all buffers given back."""
-        self._source.close()
+        """Close both ends, and see both threads end and all buffers given back."""
+        self._reading.close()
         if self._sink is not None:
             self._sink.close()
         for piece in self._channel.break_off():

@@ -2,6 +2,7 @@
 
 import threading
 from collections import deque
+from collections.abc import Iterable
 from typing import Generic, NamedTuple, TypeVar
 
 from xo_warmig.model.extents import Extent
@@ -13,16 +14,33 @@ class Closed(Exception):
     """The other side is gone."""
 
 
-class Piece(NamedTuple):
-    """A filled buffer: it holds the disk from byte ``offset`` on, and ``extents`` (of the buffer) are to be sent.
+class Part(NamedTuple):
+    """``length`` bytes for byte ``offset`` of the disk, which a buffer holds from ``start`` on."""
 
-    ``reached``: below this byte of the disk all of the stream's blocks were sent once this piece was.
+    offset: int
+    start: int
+    length: int
+
+    @property
+    def end(self) -> int:
+        """Where it ends on the disk."""
+        return self.offset + self.length
+
+
+class Piece(NamedTuple):
+    """A filled buffer, of which these ``parts`` are to be sent. None crosses a 2 MiB block of the disk.
+
+    ``reached``: below this byte of the disk all of the source's blocks were sent once this piece was.
     """
 
     buffer: bytearray | bytes
-    offset: int
-    extents: list[Extent]
+    parts: list[Part]
     reached: int
+
+
+def placed(extents: Iterable[Extent], offset: int) -> list[Part]:
+    """Extents of a buffer that holds the disk from byte ``offset`` on."""
+    return [Part(offset + start, start, length) for start, length in extents]
 
 
 class Channel(Generic[T]):

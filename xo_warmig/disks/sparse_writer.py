@@ -59,10 +59,10 @@ class SparseWriter:
         view = memoryview(piece.buffer)
         buffers: list[bytes | memoryview] = []
         count_bytes = 0
-        for extent in piece.extents:
-            buffers.append(chunk_header(piece.offset + extent.offset, extent.length))
-            buffers.append(view[extent.offset : extent.end])
-            count_bytes += extent.length
+        for offset, start, length in piece.parts:
+            buffers.append(chunk_header(offset, length))
+            buffers.append(view[start : start + length])
+            count_bytes += length
         if buffers:
             sink.writev(buffers)
         self._sent.add(self._hashed(piece, view) if self._sent.wants_hashes(piece.reached) else (), piece.reached)
@@ -72,6 +72,6 @@ class SparseWriter:
     @staticmethod
     def _hashed(piece: Piece, view: memoryview) -> list[SentPiece]:
         return [
-            SentPiece(piece.offset + start, length, xxhash.xxh3_64_intdigest(view[start : start + length]))
-            for start, length in piece.extents
+            SentPiece(offset, length, xxhash.xxh3_64_intdigest(view[start : start + length]))
+            for offset, start, length in piece.parts
         ]

@@ -34,3 +34,7 @@ class ByteSink(Protocol):
     def close(self) -> None:
         """Close the connection. May be called twice, and from another thread: a blocked ``writev`` then raises."""
         ...
+
+
+class ByteDuplex(ByteSource, ByteSink, Protocol):
+    """A connection that is asked and answers. Reading and writing are up to one thread."""

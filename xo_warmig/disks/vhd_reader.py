@@ -6,7 +6,7 @@ from xo_warmig.disks.blocks import blocks_of, whole_disk
 from xo_warmig.disks.budget import BUFFER_BYTES, ZEROS, Share
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
-from xo_warmig.disks.pipe import Channel, Piece
+from xo_warmig.disks.pipe import Channel, Piece, placed
 from xo_warmig.disks.streams import ByteSource
 from xo_warmig.disks.take import Take
 from xo_warmig.errors import TransferError
@@ -16,11 +16,12 @@ from xo_warmig.model.extents import Extent, split
 
 
 class VhdReading:
-    """One stream on its way into a channel."""
+    """One stream on its way into a channel. Fits ``disks.copy.Reading``."""
 
     def __init__(
         self, source: ByteSource, order: CopyOrder, channel: Channel[Piece], share: Share, meter: Meter
     ) -> None:
+        self._source = source
         self._take = Take(source)
         self._order = order
         self._channel = channel
@@ -45,6 +46,10 @@ class VhdReading:
         self._take.parse(trailer_reader(layout))
         self._meter.total_bytes = self._meter.done_bytes  # blocks may have been stored in part only
         self._channel.end()
+
+    def close(self) -> None:
+        """Close the stream; see ``ByteSource``."""
+        self._source.close()
 
     def _tell_meter(self, layout: VhdLayout) -> None:
         order, each = self._order, layout.block_bytes
@@ -93,7 +98,7 @@ class VhdReading:
             self._take.fill(memoryview(buffer)[: extent.length])
             whole = [Extent(0, extent.length)]
             wanted = nonzero_extents(buffer, 0, extent.length) if self._order.skip_zeros else whole
-            self._channel.put(Piece(buffer, extent.offset, wanted, self._reached(extent)))
+            self._channel.put(Piece(buffer, placed(wanted, extent.offset), self._reached(extent)))
         except BaseException:
             self._share.give_back(buffer)
             raise
@@ -104,7 +109,8 @@ class VhdReading:
         start = max(start, self._order.start_offset)
         if self._order.zero_unallocated and start < end:
             for extent in split([Extent(start, end - start)], BUFFER_BYTES):
-                self._channel.put(Piece(ZEROS, extent.offset, [Extent(0, extent.length)], self._reached(extent)))
+                parts = placed([Extent(0, extent.length)], extent.offset)
+                self._channel.put(Piece(ZEROS, parts, self._reached(extent)))
                 self._meter.made_up(extent.length)
 
     def _reached(self, extent: Extent) -> int:

@@ -24,7 +24,7 @@ def dial(
     Raises:
         OSError: no connection. PoolError: its certificate is not believed.
     """
-    plain = _connect(address, timeout_seconds, buffer_bytes)
+    plain = connect(address.host, address.port, timeout_seconds=timeout_seconds, buffer_bytes=buffer_bytes)
     if not address.secure:
         return plain
     try:
@@ -33,20 +33,14 @@ def dial(
         if not trust.accepts_old_tls(address.host, address.port):
             raise
     log.warning("%s does not speak TLS 1.2: an older version is used, with its certificate pinned", address.url)
-    return _secure(_connect(address, timeout_seconds, buffer_bytes), address, trust)
+    plain = connect(address.host, address.port, timeout_seconds=timeout_seconds, buffer_bytes=buffer_bytes)
+    return _secure(plain, address, trust)
 
 
-def _secure(plain: socket.socket, address: Address, trust: Trust) -> ssl.SSLSocket:
-    try:
-        return trust.wrap(plain, address.host, address.port)
-    except BaseException:
-        plain.close()
-        raise
-
-
-def _connect(address: Address, timeout_seconds: float, buffer_bytes: int) -> socket.socket:
+def connect(host: str, port: int, *, timeout_seconds: float = CONNECT_SECONDS, buffer_bytes: int = 0) -> socket.socket:
+    """A connection in clear; see ``dial``. Raises OSError."""
     failure: OSError | None = None
-    for family, kind, protocol, _, where in socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM):
+    for family, kind, protocol, _, where in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
         plain = socket.socket(family, kind, protocol)
         try:
             _tune(plain, buffer_bytes)
@@ -57,7 +51,15 @@ def _connect(address: Address, timeout_seconds: float, buffer_bytes: int) -> soc
             failure = error
         else:
             return plain
-    raise failure or OSError(f"{address.host} has no address")
+    raise failure or OSError(f"{host} has no address")
+
+
+def _secure(plain: socket.socket, address: Address, trust: Trust) -> ssl.SSLSocket:
+    try:
+        return trust.wrap(plain, address.host, address.port)
+    except BaseException:
+        plain.close()
+        raise
 
 
 def _tune(plain: socket.socket, buffer_bytes: int) -> None:

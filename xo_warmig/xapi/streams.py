@@ -60,14 +60,39 @@ class SocketStream:
             raise self._explain(failure_text(refusal.page) or "the pool ended the connection") from refusal.__cause__
         except _TIMED_OUT as error:
             if self._closed:
-                raise _closed() from error
+                raise stopped() from error
             raise TransferStalled(
                 f"no byte moved for {self._stall_seconds:.0f} s", evidence={"stall_seconds": self._stall_seconds}
             ) from error
         except OSError as error:
             if self._closed:
-                raise _closed() from error
+                raise stopped() from error
             raise self._explain(f"the connection broke: {error.strerror or error}") from error
+
+    def _receive(self, view: memoryview) -> int:
+        """Fill ``view`` unless the stream ends first."""
+        count, flags = 0, 0 if self._secure else socket.MSG_WAITALL
+        while count < len(view):
+            received = self._sock.recv_into(view[count:], 0, flags)
+            if received == 0:
+                break
+            count += received
+        return count
+
+    def _send(self, buffers: Sequence[bytes | bytearray | memoryview]) -> None:
+        if self._secure:
+            for piece in coalesced(buffers):
+                self._sock.sendall(piece)
+            return
+        left = [memoryview(buffer).cast("B") for buffer in buffers if len(buffer)]
+        first = 0
+        while first < len(left):
+            sent = self._sock.sendmsg(left[first : first + _MOST_BUFFERS])
+            while first < len(left) and sent >= len(left[first]):
+                sent -= len(left[first])
+                first += 1
+            if sent:
+                left[first] = left[first][sent:]
 
 
 class SocketSource(SocketStream):
@@ -83,10 +108,10 @@ class SocketSource(SocketStream):
         """Fill ``view`` whole unless the stream ends first; see ``ByteSource``."""
         with self._errors(), self._using:
             if self._closed:
-                raise _closed()
+                raise stopped()
             count = self._fill(view)
             if self._closed:
-                raise _closed()
+                raise stopped()
             if not self._begun and count:
                 self._begun = True
                 self._refuse_failure(view[:count])
@@ -96,13 +121,7 @@ class SocketSource(SocketStream):
         count = min(len(self._first), len(view))
         view[:count] = self._first[:count]
         self._first = self._first[count:]
-        flags = 0 if self._secure else socket.MSG_WAITALL
-        while count < len(view):
-            received = self._sock.recv_into(view[count:], 0, flags)
-            if received == 0:
-                break
-            count += received
-        return count
+        return count + self._receive(view[count:])
 
     def _refuse_failure(self, start: memoryview) -> None:
         """Since 8.0 a disk that cannot be attached is told of inside the body, after a 200."""
@@ -117,28 +136,13 @@ class SocketSink(SocketStream):
         """Send all of all buffers, in order; see ``ByteSink``."""
         with self._errors(), self._using:
             if self._closed:
-                raise _closed()
+                raise stopped()
             try:
-                if self._secure:
-                    for piece in coalesced(buffers):
-                        self._sock.sendall(piece)
-                else:
-                    self._send(buffers)
+                self._send(buffers)
             except (BrokenPipeError, ConnectionResetError) as error:
                 if self._closed:
-                    raise _closed() from error
+                    raise stopped() from error
                 raise _Refused(read_rest(self._sock)) from error
-
-    def _send(self, buffers: Sequence[bytes | bytearray | memoryview]) -> None:
-        left = [memoryview(buffer).cast("B") for buffer in buffers if len(buffer)]
-        first = 0
-        while first < len(left):
-            sent = self._sock.sendmsg(left[first : first + _MOST_BUFFERS])
-            while first < len(left) and sent >= len(left[first]):
-                sent -= len(left[first])
-                first += 1
-            if sent:
-                left[first] = left[first][sent:]
 
 
 def coalesced(buffers: Sequence[bytes | bytearray | memoryview]) -> Iterator[bytes | memoryview]:
@@ -188,5 +192,6 @@ def set_stall(sock: socket.socket, seconds: float) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
 
 
-def _closed() -> TransferError:
+def stopped() -> TransferError:
+    """What is raised to whoever uses a stream that was closed here."""
     return TransferError("the transfer was stopped", code="TRANSFER_STOPPED")

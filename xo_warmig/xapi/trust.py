@@ -1,7 +1,9 @@
 """Which certificates of a pool's hosts are believed: valid ones, or those pinned on first use. Never none at all."""
 
+import base64
 import hashlib
 import ipaddress
+import re
 import socket
 import ssl
 import threading
@@ -13,6 +15,7 @@ from xo_warmig.errors import PoolError
 # XenServer up to 7.6 speaks TLS with static RSA keys only, and 6.5 only version 1.0; a pinned certificate still says who answers.
 _OLD_CIPHERS = "DEFAULT:AES128-SHA256:AES256-SHA:AES128-SHA:@SECLEVEL=0"
 _OP_LEGACY_SERVER_CONNECT = 0x4
+_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
 
 
 class Trust:
@@ -93,6 +96,17 @@ class Trust:
 def fingerprint_of(secured: ssl.SSLSocket) -> str:
     """SHA-256 of the other side's certificate."""
     return normal_fingerprint(hashlib.sha256(secured.getpeercert(binary_form=True) or b"").hexdigest())
+
+
+def fingerprint_of_pem(text: str) -> str | None:
+    """SHA-256 of the first certificate in a text; None when there is none."""
+    match = _CERTIFICATE.search(text)
+    if match is None:
+        return None
+    try:
+        return normal_fingerprint(hashlib.sha256(base64.b64decode(match[1])).hexdigest())
+    except ValueError:
+        return None
 
 
 def normal_fingerprint(text: str) -> str:

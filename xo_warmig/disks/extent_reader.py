@@ -1,0 +1,167 @@
+"""The reading thread of a copy from extents: reads spread over several connections, and their pieces in the order of the disk.
+
+One thread for each connection asks and receives. This one fills the copy's buffers through them, some at a time, and passes on the
+oldest as soon as it is full.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from xo_warmig.disks.budget import MOST_PER_COPY, ZEROS, Share
+from xo_warmig.disks.loads import Extents, Load, Survey, loads, survey
+from xo_warmig.disks.meter import Meter
+from xo_warmig.disks.order import CopyOrder
+from xo_warmig.disks.pipe import Channel, Closed, Part, Piece, placed
+from xo_warmig.disks.reads import DiskReader, Filling, ReadQueue
+from xo_warmig.errors import SafetyError, TransferError
+from xo_warmig.formats.zeros import nonzero_extents
+
+DEPTH = 2  # a connection's server does one read after the other: one that it does, one that it finds when it is done
+
+
+class ExtentReading:
+    """Extents of one disk on their way into a channel. Fits ``disks.copy.Reading``."""
+
+    def __init__(
+        self,
+        readers: Sequence[DiskReader],
+        extents: Extents,
+        order: CopyOrder,
+        channel: Channel[Piece],
+        share: Share,
+        meter: Meter,
+        *,
+        depth: int = DEPTH,
+    ) -> None:
+        self._readers = readers
+        self._extents = extents
+        self._order = order
+        self._channel = channel
+        self._share = share
+        self._meter = meter
+        self._depth = depth
+        self._reads = ReadQueue()
+        self._fillings: deque[Filling] = deque()
+
+    def run(self, listed: Callable[[bytes], None]) -> None:
+        """Put every piece from the order's start on into the channel, and its end after the last.
+
+        ``listed`` gets the blocks that the extents touch, those below the start among them, before the first piece. All connections
+        are closed when this returns or raises.
+
+        Raises FormatError, TransferError, or Closed when the writer failed.
+        """
+        lanes = [threading.Thread(target=self._serve, args=(reader,), daemon=True) for reader in self._readers]
+        started: list[threading.Thread] = []
+        try:
+            self._check_sizes()
+            found = self._survey(listed)
+            for lane in lanes:
+                lane.start()
+                started.append(lane)
+            self._pass_on()
+            self._see_complete(found)
+            self._reads.end()
+        except BaseException as why:
+            self._reads.fail(why)
+            self.close()
+            raise
+        finally:
+            for lane in started:
+                lane.join()
+            for filling in self._fillings:  # no lane writes into its buffer any more
+                self._share.give_back(filling.buffer)
+        self._channel.end()
+
+    def close(self) -> None:
+        """Close all connections. May be called twice, and from another thread: a blocked ``run`` then raises."""
+        for reader in self._readers:
+            reader.close()
+
+    def _serve(self, reader: DiskReader) -> None:
+        try:
+            reader.serve(self._reads, self._depth)
+        except Closed:
+            pass
+        except BaseException as why:
+            self._reads.fail(why)
+        finally:
+            reader.close()
+
+    def _check_sizes(self) -> None:
+        if not self._readers:
+            raise ValueError("there is no connection to read over")
+        for reader in self._readers:
+            if reader.size_bytes != self._order.virtual_size_bytes:
+                raise TransferError(
+                    f"the source serves a disk of {reader.size_bytes} bytes where one of "
+                    f"{self._order.virtual_size_bytes} was planned",
+                    code="DISK_RESIZED",
+                    evidence={
+                        "side": "source",
+                        "actual": reader.size_bytes,
+                        "expected": self._order.virtual_size_bytes,
+                    },
+                    remedy="Start the migration again: its plan no longer fits the disk.",
+                )
+
+    def _survey(self, listed: Callable[[bytes], None]) -> Survey:
+        found, order = survey(self._extents(), self._order), self._order
+        if order.zero_unallocated:
+            below_zeros = order.start_offset - found.below_bytes
+            self._meter.listed(order.virtual_size_bytes, order.start_offset, below_zeros)
+        else:
+            self._meter.listed(found.total_bytes, found.below_bytes, 0)
+        listed(found.blocks)
+        return found
+
+    def _pass_on(self) -> None:
+        """Fill and pass on until all is."""
+        coming = loads(self._extents(), self._order)
+        load = next(coming, None)
+        while load is not None or self._fillings:
+            while load is not None and self._begin(load):
+                load = next(coming, None)
+            self._put(self._fillings[0])
+
+    def _begin(self, load: Load) -> bool:
+        """Have a load read, if there is a buffer for it; there is one in the end when none is in hand here."""
+        if len(self._fillings) >= MOST_PER_COPY:
+            return False
+        buffer: bytearray | bytes | None = ZEROS
+        if load.stored:
+            buffer = self._share.take_if_free() if self._fillings else self._share.take()
+        if buffer is None:
+            return False
+        filling = Filling(load, buffer)
+        self._fillings.append(filling)
+        self._reads.put(filling)
+        return True
+
+    def _put(self, filling: Filling) -> None:
+        load = filling.load
+        self._reads.wait_for(filling)
+        self._channel.put(Piece(filling.buffer, self._to_send(filling), load.reached))
+        self._fillings.popleft()
+        if load.stored:
+            self._meter.read(load.length_bytes)
+        else:
+            self._meter.made_up(load.length_bytes)
+
+    def _to_send(self, filling: Filling) -> list[Part]:
+        load = filling.load
+        if not self._order.skip_zeros or not load.stored:
+            return load.parts
+        wanted: list[Part] = []
+        for part in load.parts:
+            wanted += placed(nonzero_extents(filling.buffer, part.start, part.length), part.offset - part.start)
+        return wanted
+
+    def _see_complete(self, found: Survey) -> None:
+        if self._meter.read_bytes != found.total_bytes:
+            raise SafetyError(
+                f"{self._meter.read_bytes} bytes of the disk were read where its list has {found.total_bytes}",
+                code="LIST_CHANGED",
+                evidence={"rule": "R18", "read_bytes": self._meter.read_bytes, "listed_bytes": found.total_bytes},
+            )
