@@ -3,6 +3,7 @@
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from xo_warmig.simulator.bandwidth import Bandwidth
 from xo_warmig.simulator.database import Database
@@ -16,6 +17,9 @@ from xo_warmig.simulator.site import PoolConfig
 from xo_warmig.simulator.storage import ChainStore, Collector, Space
 from xo_warmig.simulator.tasks import Tasks
 from xo_warmig.simulator.trace import Trace
+
+if TYPE_CHECKING:
+    from xo_warmig.simulator.listener import Listener
 
 
 @dataclass(kw_only=True)
@@ -39,6 +43,7 @@ class SimPool:
     journal: Journal | None = None
     # VBDs of control domains whose devices a transfer has open: they cannot be detached.
     open_vbds: set[str] = field(default_factory=set)
+    listeners: "list[Listener]" = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
 
     @property
