@@ -40,8 +40,7 @@ class Tracked:
         """How many blocks may differ."""
         return sum(byte.bit_count() for byte in base64.b64decode(self("VDI.list_changed_blocks", first, second)))
 
-    @property
-    def consistent(self) -> bool:
+    def is_consistent(self) -> bool:
         return self.pool.storage.logs.is_consistent(self.uuid)
 
     def read_only(self) -> None:
@@ -63,12 +62,12 @@ def base(tracked: Tracked) -> str:
 
 def test_what_a_guest_writes_is_tracked(tracked: Tracked, base: str) -> None:
     """To the last write, which it does while it shuts down."""
-    assert not tracked.consistent
+    assert not tracked.is_consistent()
     assert tracked.pool.guests.write_now(tracked.vm, 3 * GRAIN) == 3 * GRAIN
     second = tracked("VDI.snapshot", tracked.vdi)
     assert 1 <= tracked.changed(base, second) <= 3
     tracked("VM.clean_shutdown", tracked.vm)
-    assert tracked.consistent
+    assert tracked.is_consistent()
     assert tracked.changed(second, tracked.vdi) == 1
 
 
@@ -78,16 +77,16 @@ def test_a_log_is_open_while_the_disk_is_written_to(tracked: Tracked, base: str)
     tracked("VM.hard_shutdown", tracked.vm)
     for mode in ("RO", "RW"):
         with attach.attached(pool, vdi, pool.master, mode):
-            assert tracked.consistent is (mode == "RO")
-        assert tracked.consistent
+            assert tracked.is_consistent() is (mode == "RO")
+        assert tracked.is_consistent()
     tracked("VM.start", tracked.vm, False, False)
-    assert not tracked.consistent
+    assert not tracked.is_consistent()
     tracked.read_only()
-    assert not tracked.consistent, "the host still has the disk"
+    assert not tracked.is_consistent(), "the host still has the disk"
     tracked("VM.suspend", tracked.vm)
-    assert tracked.consistent
+    assert tracked.is_consistent()
     tracked("VM.resume", tracked.vm, False, False)
-    assert not tracked.consistent
+    assert not tracked.is_consistent()
     assert pool.db.row("VDI", vdi)["cbt_enabled"]
 
 
@@ -100,7 +99,7 @@ def test_after_a_crash_the_next_writer_turns_tracking_off(tracked: Tracked, base
     row = db.row("VM", tracked.vm)
     assert (row["power_state"], row["resident_on"]) == ("Halted", "OpaqueRef:NULL")
     assert not any(key.startswith("host_") for key in db.row("VDI", tracked.vdi)["sm_config"])
-    assert not tracked.consistent
+    assert not tracked.is_consistent()
     tracked("VM.start", tracked.vm, False, False)
     assert not db.row("VDI", tracked.vdi)["cbt_enabled"]
     (message,) = db.rows("message").values()
@@ -166,10 +165,10 @@ def test_a_restart_of_the_toolstack_changes_nothing(new_pool: Any, tracked: Trac
     tracked.pool.guests.write_now(tracked.vm, GRAIN)
     close_pool(tracked.pool)
     again = Tracked(new_pool(vms=[VM]))
-    assert not again.consistent
+    assert not again.is_consistent()
     again.pool.guests.write_now(again.vm, 20 * GRAIN)
     again("VM.hard_shutdown", again.vm)
-    assert again.consistent
+    assert again.is_consistent()
     assert again.changed(base, again.vdi) > 1
     again("VM.start", again.vm, False, False)
     assert again.pool.db.row("VDI", again.vdi)["cbt_enabled"]
