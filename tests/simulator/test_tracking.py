@@ -172,3 +172,22 @@ def test_a_restart_of_the_toolstack_changes_nothing(new_pool: Any, tracked: Trac
     assert again.changed(base, again.vdi) > 1
     again("VM.start", again.vm, False, False)
     assert again.pool.db.row("VDI", again.vdi)["cbt_enabled"]
+
+
+def test_a_vm_that_moves_takes_its_open_log_along(new_pool: Any) -> None:
+    """What the former host had open is settled; a crash of it loses nothing then, one of the new host what was written there."""
+    tracked = Tracked(new_pool("two", hosts=2, sr_type="nfs", addresses=["127.0.0.1", "127.0.0.2"], vms=[VM]))
+    tracked("VDI.enable_cbt", tracked.vdi)
+    base, hosts = tracked("VDI.snapshot", tracked.vdi), tracked.pool.db.refs("host")
+    first = tracked.pool.db.row("VM", tracked.vm)["resident_on"]
+    (second,) = [host for host in hosts if host != first]
+    tracked.pool.guests.write_now(tracked.vm, GRAIN)
+    tracked("VM.pool_migrate", tracked.vm, second, {})
+    assert not tracked.is_consistent()
+    crash_host(tracked.pool, first)
+    tracked.login()
+    tracked.pool.guests.write_now(tracked.vm, 20 * GRAIN)
+    crash_host(tracked.pool, second)
+    tracked.login()
+    assert tracked.changed(base, tracked.vdi) == 1
+    assert not tracked.is_consistent()
