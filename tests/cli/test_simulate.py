@@ -70,7 +70,7 @@ def test_pools_are_intel_and_amd_in_turn() -> None:
     assert [[vm.name_label for vm in pool.vms] for pool in site.pools] == [["db"], [], []]
     assert len({pool.seed for pool in site.pools}) == 3
     assert all((pool.https, pool.bandwidth, pool.sr_size_bytes) == (True, 7, GIB) for pool in site.pools)
-    assert all((pool.latency_seconds, pool.nbd) == (0.02, "insecure_nbd") for pool in site.pools)
+    assert all((pool.latency_seconds, pool.nbd_purpose) == (0.02, "insecure_nbd") for pool in site.pools)
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def site_config(
             seed=seed + number,
             bandwidth=bandwidth,
             latency_seconds=latency / 1000,
-            nbd="" if nbd == "none" else nbd,
+            nbd_purpose="" if nbd == "none" else nbd,
             delays=delays,
         )
         for number in range(pools)

@@ -245,7 +245,7 @@ def _networks(pool: SimPool, hosts: list[str]) -> None:
         bridge="xenbr0",
         MTU=1500,
         managed=True,
-        purpose=[pool.config.nbd] if pool.config.nbd else [],
+        purpose=[pool.config.nbd_purpose] if pool.config.nbd_purpose else [],
     )
     for position, host in enumerate(hosts):
         metrics = db.create(

@@ -275,3 +275,13 @@ def test_tracking_ends_when_a_log_cannot_grow(make: Any, client: Any, disk: str)
 def test_the_operations_are_never_listed(make: Any, disk: str) -> None:
     """As on a real pool, where they would confuse older ones."""
     assert not any("cbt" in op or "changed" in op for op in make.field("VDI", disk, "allowed_operations"))
+
+
+def test_a_forgotten_disk_comes_back_tracked(make: Any, client: Any, disk: str, changed: Any) -> None:
+    """Its log is beside its image."""
+    first, uuid = client("VDI.snapshot", disk), make.field("VDI", disk, "uuid")
+    make.write(disk, GRAIN, b"x")
+    client("VDI.forget", disk)
+    again = client("VDI.introduce", uuid, "back", "", make.sr, "user", False, False, {}, uuid)
+    assert make.field("VDI", again, "cbt_enabled")
+    assert changed(first, again) == [1]

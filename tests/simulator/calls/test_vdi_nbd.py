@@ -25,8 +25,8 @@ def test_every_address_on_a_network_for_nbd_is_told(make: Any, client: Any) -> N
 def test_only_hosts_that_reach_the_disk_are_told(new_pool: Any, make_on: Any) -> None:
     """All of them for shared storage; and where each really listens."""
     addresses = ["127.0.0.1", "127.0.0.2"]
-    local = make_on(new_pool("local", hosts=2, addresses=addresses, nbd="insecure_nbd"))
-    shared = make_on(new_pool("shared", hosts=2, addresses=addresses, nbd="insecure_nbd", sr_type="nfs"))
+    local = make_on(new_pool("local", hosts=2, addresses=addresses, nbd_purpose="insecure_nbd"))
+    shared = make_on(new_pool("shared", hosts=2, addresses=addresses, nbd_purpose="insecure_nbd", sr_type="nfs"))
     shared.pool.nbd_ports[shared.pool.db.refs("host")[1]] = 1234
     found = [
         [(info["address"], info["port"]) for info in make.client("VDI.get_nbd_info", make.vdi())]

@@ -156,7 +156,7 @@ def serve(new_pool: Callable[..., SimPool]) -> Iterator[Callable[..., Served]]:
     made: list[tuple[NbdServer, Served]] = []
 
     def serve(**fields: Any) -> Served:
-        pool = new_pool(**({"nbd": "insecure_nbd"} | fields))
+        pool = new_pool(**({"nbd_purpose": "insecure_nbd"} | fields))
         server = NbdServer(pool)
         server.start()
         made.append((server, Served(pool)))

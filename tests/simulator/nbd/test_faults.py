@@ -31,7 +31,7 @@ def test_a_cut_breaks_off_in_the_middle_of_an_answer(served: Any) -> None:
 @pytest.mark.parametrize("tls", [False, True])
 def test_a_byte_is_corrupted(serve: Callable[..., Any], tls: bool) -> None:
     """That one, and by the disk's name only on that disk."""
-    served = serve(nbd="nbd" if tls else "insecure_nbd")
+    served = serve(nbd_purpose="nbd" if tls else "insecure_nbd")
     other = served.disk()
     served.pool.faults.add(FaultOrder(kind=FaultKind.CORRUPT, match=served.uuid(), at=70_000))
 
@@ -112,7 +112,7 @@ def test_latency_is_added_once_to_what_is_under_way_together(serve: Callable[...
 
 def test_latency_follows_each_question(serve: Callable[..., Any]) -> None:
     """Those that came later are answered later, also at the end of the connection and under TLS."""
-    served = serve(latency_seconds=0.1, nbd="nbd")
+    served = serve(latency_seconds=0.1, nbd_purpose="nbd")
     client = served.connect()
     begun = time.monotonic()
     client.greet()
@@ -135,7 +135,7 @@ def test_latency_follows_each_question(serve: Callable[..., Any]) -> None:
 def test_a_server_that_stops_breaks_its_connections(serve: Callable[..., Any]) -> None:
     """In clear and under TLS; their VBDs go."""
     for tls in (False, True):
-        served = serve(directory=f"pool-{tls}", nbd="nbd" if tls else "insecure_nbd")
+        served = serve(directory=f"pool-{tls}", nbd_purpose="nbd" if tls else "insecure_nbd")
         client = served.connect()
         client.greet()
         if tls:

@@ -35,14 +35,14 @@ def test_an_old_client_is_served_in_clear_only(serve: Callable[..., Any]) -> Non
     client = served.connect()
     client.greet(flags=0)
     assert client.export(served.name()) == (16 << 20, 3)
-    secure = serve(directory="secure", nbd="nbd").connect()
+    secure = serve(directory="secure", nbd_purpose="nbd").connect()
     secure.greet(flags=0)
     assert secure.is_closed()
 
 
 def test_a_network_for_nbd_forces_tls(serve: Callable[..., Any]) -> None:
     """Nothing else is done before; afterwards it is the same protocol, on TLS 1.2."""
-    served = serve(nbd="nbd")
+    served = serve(nbd_purpose="nbd")
     client = served.connect()
     client.greet()
     for option, data in ((3, b""), (7, GO), (99, b"")):
@@ -60,7 +60,7 @@ def test_a_network_for_nbd_forces_tls(serve: Callable[..., Any]) -> None:
 @pytest.mark.parametrize("option", [1, 2])
 def test_before_tls_some_options_end_the_connection(serve: Callable[..., Any], option: int) -> None:
     """The export name in clear, and an abort, which is not acknowledged here."""
-    client = serve(nbd="nbd").connect()
+    client = serve(nbd_purpose="nbd").connect()
     client.greet()
     with pytest.raises((EOFError, ConnectionResetError)):
         client.ask_option(option, b"name")
@@ -68,7 +68,7 @@ def test_before_tls_some_options_end_the_connection(serve: Callable[..., Any], o
 
 def test_a_failed_handshake_is_the_end(serve: Callable[..., Any]) -> None:
     """And nothing stays behind."""
-    served = serve(nbd="nbd")
+    served = serve(nbd_purpose="nbd")
     client = served.connect()
     client.greet()
     assert client.ask_option(5) == ACK

@@ -38,7 +38,7 @@ def test_reads_give_what_the_chain_holds(served: Any, content: bytearray) -> Non
 
 def test_reads_under_tls(serve: Callable[..., Any]) -> None:
     """The same bytes."""
-    served, data = serve(nbd="nbd"), random.Random(3).randbytes(3 * MIB)
+    served, data = serve(nbd_purpose="nbd"), random.Random(3).randbytes(3 * MIB)
     served.write(MIB, data)
     client = served.connect()
     client.greet()
