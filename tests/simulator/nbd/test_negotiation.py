@@ -122,6 +122,10 @@ def bad_name(served: Any, kind: str) -> str:
             return f"/{uuid}?session_id=OpaqueRef:nobody"
         case "none":
             return f"/{uuid}"
+        case "nonsense":
+            return "//[?"
+        case "empty":
+            served.pool.storage.destroy(uuid)
         case "path":
             return f"{uuid}?session_id={session}"
         case "ended":
@@ -142,6 +146,8 @@ def bad_name(served: Any, kind: str) -> str:
         ("session", "SESSION_INVALID"),
         ("none", "SESSION_INVALID"),
         ("path", "UUID_INVALID"),
+        ("nonsense", "UUID_INVALID"),
+        ("empty", "NoSuchObject"),
         ("ended", "SESSION_INVALID"),
         ("metadata", "VDI_INCOMPATIBLE_TYPE"),
         ("away", "VM_REQUIRES_SR"),

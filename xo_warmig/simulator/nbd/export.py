@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
+from xo_warmig.errors import WarmigError
 from xo_warmig.simulator.attach import attached
 from xo_warmig.simulator.failure import XapiFailure
 from xo_warmig.simulator.nbd import wire
@@ -50,7 +51,7 @@ class _Export:
             error = self._attach_and_read(name)
         except XapiFailure as failure:
             error = failure.code
-        except (OSError, wire.BadMagic) as broken:
+        except (OSError, WarmigError, wire.BadMagic) as broken:
             error = "CUT" if isinstance(broken, ConnectionError) else type(broken).__name__
             _log.info("NBD of %s: %r", self._uuid, broken)
         self._note(started, error)
@@ -75,7 +76,11 @@ class _Export:
 
     def _vdi(self, name: str) -> str:
         """The disk that ``/<uuid>?session_id=<ref>`` names, which must be within reach of this host."""
-        pool, db, url = self._pool, self._pool.db, urlsplit(name)
+        pool, db = self._pool, self._pool.db
+        try:
+            url = urlsplit(name)
+        except ValueError:
+            raise XapiFailure("UUID_INVALID", "VDI", name) from None
         pool.sessions.require(parse_qs(url.query).get("session_id", [""])[0])
         vdi = db.by_uuid("VDI", url.path[1:])
         self._uuid = url.path[1:]
