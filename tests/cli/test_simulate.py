@@ -59,6 +59,8 @@ def test_pools_are_intel_and_amd_in_turn() -> None:
         seed=5,
         https=True,
         bandwidth=7,
+        latency=20.0,
+        nbd="insecure_nbd",
         delays={"attach": 0.4},
         release="8.3",
         sr_size=GIB,
@@ -68,10 +70,20 @@ def test_pools_are_intel_and_amd_in_turn() -> None:
     assert [[vm.name_label for vm in pool.vms] for pool in site.pools] == [["db"], [], []]
     assert len({pool.seed for pool in site.pools}) == 3
     assert all((pool.https, pool.bandwidth, pool.sr_size_bytes) == (True, 7, GIB) for pool in site.pools)
+    assert all((pool.latency_seconds, pool.nbd_purpose) == (0.02, "insecure_nbd") for pool in site.pools)
 
 
 @pytest.mark.parametrize(
-    "option", ["--delays=attch=1", "--bandwidth=fast", "--vm=colour=red", "--release=5.0", "--pools=0"]
+    "option",
+    [
+        "--delays=attch=1",
+        "--bandwidth=fast",
+        "--vm=colour=red",
+        "--release=5.0",
+        "--pools=0",
+        "--latency=-1",
+        "--nbd=tls",
+    ],
 )
 def test_a_wrong_option_is_a_usage_error(option: str) -> None:
     """Exit code 2, naming the option; nothing is started."""

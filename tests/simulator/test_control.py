@@ -177,3 +177,17 @@ def test_the_trace_can_be_asked_for_what_is_new(ask: Ask, pool: SimPool) -> None
     pool.trace.call("VM.start", [], 1.0, 2.0, True, None)
     number = ask("GET", "trace")["number"]
     assert ask("GET", "trace", since=str(number)) == {"number": number, "calls": [], "transfers": [], "power": []}
+
+
+def test_a_host_crashes(ask: Ask, pool: SimPool, vm: str) -> None:
+    """Its VM is halted, and sessions and tasks go with the master; the answer comes all the same."""
+    (host,) = pool.db.rows("host").values()
+    pool.sessions.login("root", "tests", pool.master)
+    pool.tasks.create("task")
+    assert ask("POST", "host", {"host": host["uuid"]}) == {"boot_time": "0."}
+    assert ask("POST", "host", {"host": host["uuid"], "crash": True})["boot_time"] != "0."
+    state = ask("GET", "state")
+    assert [one["power_state"] for one in state["vms"] if one["uuid"] == vm] == ["Halted"]
+    assert (state["sessions"], state["tasks"]) == (0, [])
+    assert ask("GET", "trace")["power"][-1]["power_state"] == "Halted"
+    ask("POST", "host", {"host": "nobody", "crash": True}, status=400)

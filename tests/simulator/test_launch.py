@@ -56,7 +56,7 @@ def test_a_pool_says_what_is_in_it(site: Site) -> None:
     """One line of JSON for the whole site, by which clients find everything."""
     told = msgspec.json.decode(site.ready_line())["pools"][0]
     assert told["url"] == site.pools[0].url
-    assert told["nbd"] is None
+    assert told["nbd"] == f"{site.pools[0].hosts[0].address}:10809"
     assert (told["username"], told["password"], told["release"]) == ("root", "password", "8.3")
     assert [(vm["name_label"], vm["power_state"]) for vm in told["vms"]] == [("small", "Running")]
     assert [sr["name_label"] for sr in told["srs"]] == ["Local storage", "Second storage", "ISO library"]

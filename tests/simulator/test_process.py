@@ -224,3 +224,58 @@ def test_an_hour_of_writing_passes_in_a_moment(pool: Pool) -> None:
     rate = (client.sim(f"guest?vm={pool.vms[0].uuid}")["bytes"] - first) / (time.monotonic() - begun)
     print(f"asked for 200 MiB/s: {rate / MIB:.0f} MiB/s")
     assert rate > 20 * MIB
+
+
+def test_a_kill_leaves_logs_of_changes_and_the_vbds_of_nbd(pool: Pool) -> None:
+    """The guest's writes are listed all the same. A VBD that was left has to be unplugged and destroyed before the disk can go."""
+    client = Client(pool)
+    disk = client.disk()
+    client.call("VDI.enable_cbt", disk)
+    first = client.call("VDI.snapshot", disk)
+    network = next(ref for ref, row in client.call("network.get_all_records").items() if row["PIFs"])
+    client.call("network.add_purpose", network, "insecure_nbd")
+    (info,) = client.call("VDI.get_nbd_info", first)
+    assert f"{info['address']}:{info['port']}" == pool.ready.nbd
+    with open_nbd(info):
+        client.sim("guest", {"vm": pool.vms[0].uuid, "write": 8 * MIB})
+        pool.restart()
+    client = Client(pool)
+    client.call("VM.hard_shutdown", client.vm)
+    assert sum(map(int.bit_count, base64.b64decode(client.call("VDI.list_changed_blocks", first, disk)))) > 50
+    (left,) = client.sim("state")["dom0_vbds"]
+    assert (left["vdi"], left["mode"], left["currently_attached"]) == (client.call("VDI.get_uuid", first), "RO", True)
+    vbd = client.call("VBD.get_by_uuid", left["uuid"])
+    client.call("VBD.unplug", vbd)
+    client.call("VBD.destroy", vbd)
+    client.call("VDI.destroy", first)
+
+
+def test_a_crash_of_the_host_breaks_its_connections(pool: Pool) -> None:
+    """Of transfers both ways, and of calls; the next ones need another session."""
+    client = Client(pool)
+    network = next(ref for ref, row in client.call("network.get_all_records").items() if row["PIFs"])
+    client.call("network.add_purpose", network, "insecure_nbd")
+    vdi = client.new_disk()
+    (info,) = client.call("VDI.get_nbd_info", vdi)
+    with open_nbd(info) as nbd, client.begin("PUT /import_raw_vdi", vdi=client.new_disk(), chunked="1") as upload:
+        client.sim("host", {"host": pool.hosts[0].uuid, "crash": True})
+        for connection in (nbd, upload):
+            _drain(connection)
+    until(lambda: len(client.sim("trace")["transfers"]) == 2)
+    again = Client(pool)
+    assert again.session != client.session
+    assert again.call("VM.get_power_state", again.vm) == "Halted"
+    assert again.sim("state")["dom0_vbds"] == []
+    again.call("VM.start", again.vm, False, False)
+
+
+def open_nbd(info: dict[str, Any]) -> socket.socket:
+    """A connection that has the disk open."""
+    connection = socket.create_connection((info["address"], int(info["port"])), timeout=30)
+    name = info["exportname"].encode()
+    connection.sendall(struct.pack(">IQII", 1, 0x49484156454F5054, 1, len(name)) + name)
+    left = 18 + 134  # the greeting, and what describes the export
+    while left and (data := connection.recv(left)):
+        left -= len(data)
+    assert left == 0
+    return connection

@@ -38,6 +38,20 @@ def delays(text: str) -> dict[str, float]:
 @click.option("--https/--http", default=False, help="With a self-signed certificate, or plain.  [default: http]")
 @click.option("--bandwidth", type=size, default="0", help="Of all transfers of a pool, bytes a second, as 100M.")
 @click.option(
+    "--latency",
+    type=click.FloatRange(min=0),
+    default=0,
+    metavar="MS",
+    help="Round trip, in milliseconds, that is added to all transfers.",
+)
+@click.option(
+    "--nbd",
+    type=click.Choice(["none", "nbd", "insecure_nbd"]),
+    default="none",
+    show_default=True,
+    help="Purpose of the pools' network: disks over NBD, with TLS or without.",
+)
+@click.option(
     "--delays",
     type=delays,
     default="",
@@ -83,6 +97,8 @@ def site_config(
     seed: int,
     https: bool,
     bandwidth: int,
+    latency: float,
+    nbd: str,
     delays: dict[str, float],
     release: str,
     sr_size: int,
@@ -99,6 +115,8 @@ def site_config(
             https=https,
             seed=seed + number,
             bandwidth=bandwidth,
+            latency_seconds=latency / 1000,
+            nbd_purpose="" if nbd == "none" else nbd,
             delays=delays,
         )
         for number in range(pools)

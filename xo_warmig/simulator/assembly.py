@@ -21,6 +21,7 @@ from xo_warmig.simulator.storage import ChainStore, Collector, Space
 from xo_warmig.simulator.tasks import Tasks
 from xo_warmig.simulator.trace import Trace
 from xo_warmig.simulator.trace_file import TraceFile
+from xo_warmig.simulator.tracking import Tracking
 
 LOGIN_FAILED_SECONDS = 0.1
 """How long a wrong password takes unless the configuration says otherwise; a real pool takes 5 s."""
@@ -33,10 +34,10 @@ def open_pool(config: PoolConfig, directory: Path) -> SimPool:
     pool = _compose(config, directory)
     if journal.exists:
         journal.replay(pool.db)
-        follow_power(pool.db, pool.trace)
+        _follow(pool)
         _resume(pool)
     else:
-        follow_power(pool.db, pool.trace)
+        _follow(pool)
         # What a pool is made of follows from its seed; what happens in it later does not.
         pool.db.randomness = random.Random(f"{config.seed}/{config.name}")
         world.build(dataclasses.replace(pool, delays=Delays()))
@@ -77,6 +78,7 @@ def _compose(config: PoolConfig, directory: Path) -> SimPool:
         events=Events(db, sessions),
         storage=storage,
         space=space,
+        tracking=Tracking(db, storage.logs),
         collector=Collector(db, storage, space, delay_seconds=config.gc_delay_seconds),
         guests=Guests(db, storage, delays, directory),
         delays=delays,
@@ -86,6 +88,12 @@ def _compose(config: PoolConfig, directory: Path) -> SimPool:
     )
     pool.events.stopping = pool.stopping
     return pool
+
+
+def _follow(pool: SimPool) -> None:
+    """What is noted of every change from now on."""
+    follow_power(pool.db, pool.trace)
+    pool.tracking.follow()
 
 
 def _resume(pool: SimPool) -> None:

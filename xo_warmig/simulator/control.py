@@ -14,6 +14,7 @@
 ``POST image``              ``{"vdi": uuid, "path": file of this machine}``: the disk as a sparse raw file
 ``POST collect``            ``{}``: garbage collection, now
 ``POST space``              ``{"sr": uuid, "used": bytes}``: so much of the SR is taken by something that is no disk
+``POST host``               ``{"host": uuid, "crash": true}``: it loses its power and is up again at once
 ==========================  ==================================================================================================
 """
 
@@ -25,6 +26,7 @@ import msgspec
 
 from xo_warmig.errors import InvalidRequest, WarmigError
 from xo_warmig.simulator.calls.vm_power import guest_halted
+from xo_warmig.simulator.crash import crash_host
 from xo_warmig.simulator.failure import XapiFailure
 from xo_warmig.simulator.faults import FaultOrder
 from xo_warmig.simulator.state import hashes, state
@@ -62,8 +64,17 @@ class SpaceOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     used: int
 
 
+class HostOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What happens to a host."""
+
+    host: str
+    crash: bool = False
+
+
 def serve(request: "HttpRequest") -> None:
     """Answer with JSON: 200 and a value, or 400, 404 and ``{"error"}``."""
+    for listener in request.pool.listeners:
+        listener.connections.discard(request.connection)  # which is no part of what a crash breaks
     handler = _HANDLERS.get((request.method, request.path.removeprefix("/_sim").strip("/")))
     if handler is None:
         _reply(request, 404, {"error": f"no {request.method} {request.path}"})
@@ -140,6 +151,14 @@ def _space(pool: "SimPool", args: dict[str, str], body: bytes) -> Any:
     return {"free": pool.space.free_bytes(sr)}
 
 
+def _host(pool: "SimPool", args: dict[str, str], body: bytes) -> Any:
+    order = msgspec.json.decode(body, type=HostOrder)
+    host = pool.db.by_uuid("host", order.host)
+    if order.crash:
+        crash_host(pool, host)
+    return {"boot_time": pool.db.row("host", host)["other_config"]["boot_time"]}
+
+
 _HANDLERS: dict[tuple[str, str], Callable[["SimPool", dict[str, str], bytes], Any]] = {
     ("GET", "state"): _state,
     ("GET", "trace"): _trace,
@@ -151,6 +170,7 @@ _HANDLERS: dict[tuple[str, str], Callable[["SimPool", dict[str, str], bytes], An
     ("POST", "image"): _image,
     ("POST", "collect"): _collect,
     ("POST", "space"): _space,
+    ("POST", "host"): _host,
 }
 
 

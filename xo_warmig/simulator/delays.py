@@ -19,6 +19,9 @@ NAMES = (
     "resize",
     "plug",
     "scan",
+    "cbt",
+    "changed_blocks",
+    "data_destroy",
     "login_failed",
 )
 
@@ -38,6 +41,9 @@ REAL = {
     "resize": 0.2,
     "plug": 0.4,
     "scan": 0.3,
+    "cbt": 0.4,
+    "changed_blocks": 0.15,
+    "data_destroy": 0.18,
     "login_failed": 5.0,
 }
 

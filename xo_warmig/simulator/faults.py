@@ -29,10 +29,12 @@ class FaultKind(StrEnum):
 
 
 class FaultOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One fault. ``match``: a glob for the call (``VDI.snapshot``, ``VM.*``), ``export_raw_vdi`` or ``import_raw_vdi``, or a VDI's uuid.
+    """One fault. ``match``: a glob for the call (``VDI.snapshot``, ``VM.*``), ``export_raw_vdi``, ``import_raw_vdi`` or ``nbd_read``, or
+    a VDI's uuid; or ``cbt.snapshot`` and ``cbt.resize``, the steps with a disk's log of changes that turn tracking off when they fail.
 
-    ``at``: for a transfer the byte of its body, for a call its how-manieth matching call (from 1; 0 the same as 1). ``times``: how often
-    it strikes. ``seconds`` is for ``delay``; ``error`` (code and parameters) for ``fail``.
+    ``at``: for a transfer the byte of its body (over NBD the data of all replies on a connection), for a call its how-manieth matching
+    call (from 1; 0 the same as 1). ``times``: how often it strikes. ``seconds`` is for ``delay``; ``error`` (code and parameters) for
+    ``fail``. On an NBD connection a failure is a cut, and at 0 it comes before the export is described.
 
     ``drop_bytes`` is for ``cut`` and imports: of what the pool has received, so many last bytes never reach the disk. With them an
     ``at`` of 0 waits for the client to cut the connection; any other ``at`` cuts there, or where the client does so before.

@@ -40,7 +40,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     url: str
-    nbd: str | None
+    nbd: str
     username: str
     password: str
     release: str

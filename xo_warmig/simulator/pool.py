@@ -3,6 +3,7 @@
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from xo_warmig.simulator.bandwidth import Bandwidth
 from xo_warmig.simulator.database import Database
@@ -16,6 +17,10 @@ from xo_warmig.simulator.site import PoolConfig
 from xo_warmig.simulator.storage import ChainStore, Collector, Space
 from xo_warmig.simulator.tasks import Tasks
 from xo_warmig.simulator.trace import Trace
+from xo_warmig.simulator.tracking import Tracking
+
+if TYPE_CHECKING:
+    from xo_warmig.simulator.listener import Listener
 
 
 @dataclass(kw_only=True)
@@ -30,6 +35,7 @@ class SimPool:
     events: Events
     storage: ChainStore
     space: Space
+    tracking: Tracking
     collector: Collector
     guests: Guests
     delays: Delays
@@ -39,6 +45,9 @@ class SimPool:
     journal: Journal | None = None
     # VBDs of control domains whose devices a transfer has open: they cannot be detached.
     open_vbds: set[str] = field(default_factory=set)
+    # What listens for clients, and the ports of hosts that serve NBD.
+    listeners: "list[Listener]" = field(default_factory=list)
+    nbd_ports: dict[str, int] = field(default_factory=dict)
     stopping: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -57,6 +66,11 @@ class SimPool:
     def dom0(self, host_ref: str) -> str:
         """The control domain of a host."""
         return str(self.db.row("host", host_ref)["control_domain"])
+
+    def round_trip(self) -> None:
+        """Let the time pass that a message to a client and the answer to it take."""
+        if self.config.latency_seconds:
+            self.stopping.wait(self.config.latency_seconds)
 
     def host_url(self, host_ref: str) -> str:
         """Where a host answers: scheme, address and port. Real hosts are on 80 and 443; those of a simulated pool share a port."""

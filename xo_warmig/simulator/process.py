@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from xo_warmig.simulator.assembly import close_pool, open_pool
+from xo_warmig.simulator.nbd import NbdServer
 from xo_warmig.simulator.pool import SimPool
 from xo_warmig.simulator.server import PoolServer
 from xo_warmig.simulator.site import PoolConfig
@@ -31,14 +32,16 @@ def main(directory: Path) -> None:
         signal.signal(number, _setter(told))
     config = msgspec.json.decode((directory / CONFIG_FILE).read_bytes(), type=PoolConfig)
     pool = open_pool(config, directory)
-    server = PoolServer(pool)
-    server.start()
+    servers: list[PoolServer | NbdServer] = [PoolServer(pool), NbdServer(pool)]
+    for server in servers:
+        server.start()
     sys.stdout.write(msgspec.json.encode(describe(pool)).decode() + "\n")
     sys.stdout.flush()
     threading.Thread(target=_await_end_of_input, args=(told,), name="parent", daemon=True).start()
     told.wait()
     close_pool(pool)
-    server.stop()
+    for server in servers:
+        server.stop()
 
 
 def describe(pool: SimPool) -> dict[str, Any]:
@@ -51,7 +54,7 @@ def describe(pool: SimPool) -> dict[str, Any]:
     return {
         "name": config.name,
         "url": config.url,
-        "nbd": None,
+        "nbd": f"{db.row('host', pool.master)['address']}:{pool.nbd_ports[pool.master]}",
         "username": config.username,
         "password": config.password,
         "release": config.release,

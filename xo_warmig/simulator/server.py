@@ -3,27 +3,24 @@
 Every POST that nothing more specific takes is XML-RPC, as with xapi's own routing by longest prefix.
 """
 
-import logging
 import socket
-import socketserver
 import ssl
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedReader
-from typing import Any, cast
+from socketserver import BaseRequestHandler
+from typing import cast
 
 from xo_warmig.simulator import control, pages, tls, transfer
 from xo_warmig.simulator.database import NULL
 from xo_warmig.simulator.dispatcher import TaskFields
+from xo_warmig.simulator.listener import Listener
 from xo_warmig.simulator.pool import SimPool
 from xo_warmig.simulator.request import BadHead, Connection, Head, HeadTooLarge, HeadTooSlow, HttpRequest, read_head
 from xo_warmig.simulator.rpc import answer_json, answer_old_json, answer_xml
 
 __all__ = ["HttpRequest", "PoolServer"]
-
-log = logging.getLogger(__name__)
 
 METHODS = frozenset({"GET", "POST", "PUT", "CONNECT", "OPTIONS"})
 MAX_BODY_BYTES = 300 << 10
@@ -53,51 +50,26 @@ class PoolServer:
 
     def start(self) -> None:
         for listener in self._listeners:
-            threading.Thread(target=listener.serve_forever, args=(0.05,), name="listener", daemon=True).start()
+            listener.start("listener")
 
     def stop(self) -> None:
         """Stops accepting and breaks the connections that are open."""
         for listener in self._listeners:
-            listener.shutdown()
-            listener.server_close()
-            listener.drop_connections()
+            listener.stop()
 
 
-class _Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
+class _Listener(Listener):
     """The server of one host's address."""
 
-    daemon_threads = True
-    block_on_close = False
-    allow_reuse_address = True
-    request_queue_size = 256
-
     def __init__(self, pool: SimPool, host: str) -> None:
-        address = pool.db.row("host", host)["address"]
-        self.pool, self.host = pool, host
         self.context: ssl.SSLContext | None = None
         if pool.config.https:
+            address = pool.db.row("host", host)["address"]
             self.context = tls.server_context(tls.certificate_file(pool.directory, address))
-        self.connections: set[socket.socket] = set()
-        super().__init__((address, pool.config.port), _Exchange)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self.connections.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        self.connections.discard(request)
-        self.close_request(request)
-
-    def drop_connections(self) -> None:
-        for connection in list(self.connections):
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        log.exception("a connection from %s failed", client_address)
+        super().__init__(pool, host, pool.config.port, _Exchange)
 
 
-class _Exchange(socketserver.BaseRequestHandler):
+class _Exchange(BaseRequestHandler):
     """The requests of one connection."""
 
     server: _Listener

@@ -75,7 +75,9 @@ class PoolConfig(msgspec.Struct, frozen=True, kw_only=True):
     """A pool. ``addresses`` (one a host) and ``port`` are filled in by the launcher.
 
     ``delays`` are seconds by name, added to the calls that real pools take long for. ``bandwidth`` is bytes a second of all disk
-    transfers together, 0 for no limit.
+    transfers together, 0 for no limit; ``latency_seconds`` is the round trip that is added to each of them. ``nbd_purpose`` is that of
+    the network that all hosts are on: ``nbd`` (with TLS), ``insecure_nbd`` (without), or none. ``restrictions`` of the licence replace
+    those of the default, which restricts nothing: ``{"restrict_cbt": "true"}``.
     """
 
     name: str
@@ -93,6 +95,9 @@ class PoolConfig(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 0
     seed: int = 1
     bandwidth: int = 0
+    latency_seconds: float = 0.0
+    nbd_purpose: str = ""
+    restrictions: dict[str, str] = msgspec.field(default_factory=dict)
     delays: dict[str, float] = msgspec.field(default_factory=dict)
     gc_delay_seconds: float = 5.0
     session_timeout_seconds: float = 86400.0

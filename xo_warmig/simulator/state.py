@@ -109,6 +109,8 @@ def _vdi(pool: "SimPool", vdi: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "uuid": uuid,
         "name_label": vdi["name_label"],
+        "type": vdi["type"],
+        "cbt_enabled": vdi["cbt_enabled"],
         "sr": _uuid(pool, "SR", vdi["SR"]),
         "virtual_size": vdi["virtual_size"],
         "physical_utilisation": vdi["physical_utilisation"],

@@ -28,6 +28,12 @@ def load_certificate(path: Path) -> x509.Certificate:
     return x509.load_pem_x509_certificate(path.read_bytes())
 
 
+def certificate_text(path: Path) -> str:
+    """The certificate alone, as PEM."""
+    text = path.read_text()
+    return text[text.index("-----BEGIN CERTIFICATE-----") :]
+
+
 def server_context(path: Path) -> ssl.SSLContext:
     """The server side, with the certificate of one host."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

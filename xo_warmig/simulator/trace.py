@@ -32,10 +32,10 @@ class TransferEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A disk transfer. ``vdi`` and ``base`` are uuids, ``bytes`` those of the body that passed, ``written`` those put on the disk."""
 
     number: int
-    name: str  # export_raw_vdi or import_raw_vdi
+    name: str  # export_raw_vdi, import_raw_vdi or nbd_read, which is a connection
     vdi: str
     base: str | None
-    format: str  # raw, vhd, or sparse
+    format: str  # raw, vhd, sparse, or nbd
     host: str
     task: str
     started: float

@@ -10,7 +10,7 @@ from xo_warmig.simulator.calls import operations
 from xo_warmig.simulator.clock import now, stamp
 from xo_warmig.simulator.database import NULL
 from xo_warmig.simulator.pool import SimPool
-from xo_warmig.simulator.site import GIB
+from xo_warmig.simulator.site import GIB, PoolConfig
 from xo_warmig.simulator.world_vms import build_vm
 
 DOM0_BYTES = 2 * GIB
@@ -23,6 +23,7 @@ _FILE_FEATURES = [
     "VDI_ACTIVATE",
     "VDI_ATTACH",
     "VDI_CLONE",
+    "VDI_CONFIG_CBT",
     "VDI_CREATE",
     "VDI_DEACTIVATE",
     "VDI_DELETE",
@@ -53,7 +54,7 @@ def build(pool: SimPool) -> None:
     """Fills an empty pool with everything that its configuration asks for."""
     db, config = pool.db, pool.config
     master = f"OpaqueRef:{db.new_uuid()}"
-    db.create("pool", name_label=config.name, master=master, **_pool_fields(config.cpu_vendor))
+    db.create("pool", name_label=config.name, master=master, **_pool_fields(config))
     hosts = [_host(pool, position, master if position == 0 else "") for position in range(config.hosts)]
     pool.tasks.host = master
     _drivers(pool)
@@ -68,10 +69,10 @@ def build(pool: SimPool) -> None:
     operations.refresh_all(db)
 
 
-def _pool_fields(vendor: str) -> dict[str, Any]:
-    words = host_facts.features(vendor)
+def _pool_fields(config: PoolConfig) -> dict[str, Any]:
+    vendor, words = config.cpu_vendor, host_facts.features(config.cpu_vendor)
     return {
-        "restrictions": host_facts.RESTRICTIONS,
+        "restrictions": host_facts.RESTRICTIONS | config.restrictions,
         "ha_cluster_stack": "xhad",
         "cpu_info": {
             "vendor": vendor,
@@ -119,7 +120,7 @@ def _host(pool: SimPool, position: int, ref: str) -> str:
         cpu_info=host_facts.cpu_info(config.cpu_vendor),
         sched_policy="credit",
         supported_bootloaders=["pygrub", "eliloader"],
-        license_params=host_facts.RESTRICTIONS,
+        license_params=host_facts.RESTRICTIONS | config.restrictions,
         edition="xcp-ng",
         editions=["xcp-ng"],
         chipset_info={"iommu": "true"},
@@ -239,7 +240,12 @@ def _networks(pool: SimPool, hosts: list[str]) -> None:
     """The network of eth0, which has the same name on every pool, and the one inside each host."""
     db = pool.db
     network = db.create(
-        "network", name_label="Pool-wide network associated with eth0", bridge="xenbr0", MTU=1500, managed=True
+        "network",
+        name_label="Pool-wide network associated with eth0",
+        bridge="xenbr0",
+        MTU=1500,
+        managed=True,
+        purpose=[pool.config.nbd_purpose] if pool.config.nbd_purpose else [],
     )
     for position, host in enumerate(hosts):
         metrics = db.create(

@@ -169,12 +169,6 @@ def test_copies_refuse_targets_that_do_not_fit(make: Any, client: Any, refused: 
     assert refused(client, "VDI.copy", used, make.sr) == ["VDI_IN_USE", used, "copy"]
 
 
-def test_there_is_no_nbd_yet(make: Any, client: Any) -> None:
-    """Whatever a network is for."""
-    client("network.add_purpose", make.network, "nbd")
-    assert client("VDI.get_nbd_info", make.vdi()) == []
-
-
 def test_disks_of_one_sr_are_made_one_after_the_other(new_pool: Any, make_on: Any) -> None:
     """Calls that come together all succeed; none sees the other's half."""
     make = make_on(new_pool("slow", delays={"create": 0.02}))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from xo_warmig.simulator.delays import Delays
@@ -332,3 +333,32 @@ def test_a_corrupt_byte_of_a_body_is_written(client: Any) -> None:
     assert client.record(task)["status"] == "success"
     read = client.read()[BLOCK : 2 * BLOCK]
     assert (read[1000], read[:1000], read[1001:]) == (ord("x") ^ 0xFF, b"x" * 1000, b"x" * (BLOCK - 1001))
+
+
+def test_latency_is_a_round_trip_at_each_end(client: Any) -> None:
+    """Before the answer's head, and before the end of an import is confirmed; the body is not slowed."""
+    client.pool.config = msgspec.structs.replace(client.pool.config, latency_seconds=0.1)
+    begun = time.monotonic()
+    client.put(sparse(*((n * BLOCK, b"x" * BLOCK) for n in range(8))), chunked="1")
+    assert 0.2 <= time.monotonic() - begun < 1
+    begun = time.monotonic()
+    assert len(client.get(format="raw").body) == 8 * BLOCK
+    assert 0.1 <= time.monotonic() - begun < 1
+
+
+def test_every_import_marks_what_it_writes(client: Any) -> None:
+    """On a tracked disk: the blocks of 64 KiB, and of a VHD those whose sectors its bitmap has. The log is closed afterwards."""
+    logs, uuid = client.pool.storage.logs, client.uuid
+    logs.begin(uuid, 8 * BLOCK, attached=False)
+    logs.split(uuid, "first", attached=False)
+    client.put(sparse((65536 * 3 + 512, b"x" * 512), (BLOCK, b"y" * (65536 + 512))), chunked="1")
+    assert logs.changed("first", uuid)[:8] == bytes([0b00010000, 0, 0, 0, 0b11000000, 0, 0, 0])
+    logs.split(uuid, "second", attached=False)
+    body = b"r" * 65536
+    client.put(body, length(body))
+    stream = client.get(format="vhd", base=client.disk()).body
+    assert logs.changed("second", uuid)[:4] == b"\x80\0\0\0"
+    logs.split(uuid, "third", attached=False)
+    client.put(stream, length(stream), format="vhd")
+    assert logs.changed("third", uuid)[:12] == b"\xff" * 8 + bytes(4)
+    assert logs.is_consistent(uuid)

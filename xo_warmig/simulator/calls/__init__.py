@@ -16,7 +16,9 @@ from xo_warmig.simulator.calls import (
     sr,
     vbd,
     vdi,
+    vdi_cbt,
     vdi_copy,
+    vdi_nbd,
     vif,
     vm,
     vm_clone,
@@ -30,10 +32,10 @@ from xo_warmig.simulator.calls import (
 )
 
 _MODULES: tuple[ModuleType, ...] = (
-    *(bios, host, network, pbd, pool, sr, vbd, vdi, vdi_copy, vif, vm, vm_clone),
+    *(bios, host, network, pbd, pool, sr, vbd, vdi, vdi_cbt, vdi_copy, vdi_nbd, vif, vm, vm_clone),
     *(vm_memory, vm_migrate, vm_power, vm_settings, vm_snapshot, vm_suspend, vtpm),
 )
-_HIDDEN = {**vdi.HIDDEN, **vm_settings.HIDDEN, **vtpm.HIDDEN}
+_HIDDEN = {**vdi.HIDDEN, **vdi_cbt.HIDDEN, **vm_settings.HIDDEN, **vtpm.HIDDEN}
 
 HIDDEN: dict[str, tuple[list[str], str]] = {name: (params, result) for name, (params, result, _) in _HIDDEN.items()}
 """Parameter types (the session left out) and result type of calls that are not in the datamodel."""

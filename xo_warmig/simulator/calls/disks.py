@@ -5,6 +5,7 @@ The checks of VDI calls are theirs; these are the common steps, also of VM.snaps
 
 from typing import TYPE_CHECKING, Any
 
+from xo_warmig.simulator import tracking
 from xo_warmig.simulator.calls.operations import Hold, doing, refresh, refresh_around
 from xo_warmig.simulator.clock import now
 from xo_warmig.simulator.database import NULL
@@ -61,11 +62,11 @@ def snapshot(call: "Call", vdi: str) -> str:
         row = call.pool.db.row("VDI", vdi)
         other_config = {"content_id": call.pool.db.new_uuid()} | row["other_config"]
         fields = {"is_a_snapshot": True, "snapshot_of": vdi, "snapshot_time": now(), "other_config": other_config}
-        return _split(call, vdi, cbt_enabled=row["cbt_enabled"], read_only=row["read_only"], **fields)
+        return _split(call, vdi, tracked=True, cbt_enabled=row["cbt_enabled"], read_only=row["read_only"], **fields)
 
 
 def clone(call: "Call", vdi: str) -> str:
-    """A writable disk with the same content that shares its blocks."""
+    """A writable disk with the same content that shares its blocks. Whether this one is tracked or not, that one is not."""
     row = call.pool.db.row("VDI", vdi)
     with doing(call, Hold("SR", row["SR"], "vdi_clone"), Hold("VDI", vdi, "clone")):
         call.pool.delays.wait("clone")
@@ -81,6 +82,7 @@ def destroy(call: "Call", vdi: str) -> None:
         uuid = db.row("VDI", vdi)["uuid"]
         if call.pool.storage.exists(uuid):
             call.pool.storage.destroy(uuid)
+        call.pool.storage.logs.destroy(uuid)
         forget(db, vdi)
         call.pool.space.refresh(sr)
     call.pool.collector.kick()
@@ -95,15 +97,33 @@ def forget(db: "Database", vdi: str) -> None:
         db.delete("VDI", vdi)
 
 
-def _split(call: "Call", vdi: str, **fields: Any) -> str:
-    """Give the image of a disk a sibling, with a hidden parent for what both have. Gives the sibling's record."""
+def resize(call: "Call", vdi: str, size_bytes: int) -> None:
+    """Grow the image, and the log of changes where there is one."""
+    pool, uuid = call.pool, call.pool.db.row("VDI", vdi)["uuid"]
+    with pool.storage.pen(uuid):
+        pool.storage.resize(uuid, size_bytes)
+        pool.storage.logs.resize(uuid, size_bytes)
+    _keep_tracking(call, vdi, "cbt.resize", tracking.RESIZE_FAILED)
+
+
+def _split(call: "Call", vdi: str, *, tracked: bool = False, **fields: Any) -> str:
+    """Give the image of a disk a sibling, with a hidden parent for what both have, and the log of changes if it is to be tracked.
+
+    Gives the sibling's record.
+    """
     pool, db = call.pool, call.pool.db
     row = db.row("VDI", vdi)
     uuid, sibling = row["uuid"], db.new_uuid()
     if pool.storage.depth(uuid) >= MOST_DEPTH:
         raise XapiFailure("SR_BACKEND_FAILURE_109", "", "The snapshot chain is too long", "")
     former = pool.storage.parent(uuid)
-    base = pool.storage.snapshot(uuid, sibling, db.new_uuid())
+    with pool.storage.pen(uuid):
+        base = pool.storage.snapshot(uuid, sibling, db.new_uuid())
+        if tracked:
+            with db.lock:  # so that nobody takes or releases the disk at this moment
+                pool.storage.logs.split(uuid, sibling, attached=tracking.is_attached(db.row("VDI", vdi)))
+    if tracked:
+        _keep_tracking(call, vdi, "cbt.snapshot", tracking.SNAPSHOT_FAILED)
     with db.lock:
         if base is not None:
             _base_copy(pool, vdi, base, former)
@@ -114,6 +134,17 @@ def _split(call: "Call", vdi: str, **fields: Any) -> str:
         ref = record(pool, row["SR"], sibling, **(kept | {"sm_config": chained} | fields))
         refresh_around(db, "VDI", vdi)
     return ref
+
+
+def _keep_tracking(call: "Call", vdi: str, step: str, alert: tuple[str, str]) -> None:
+    """The log of a disk that has one has been changed; a fault in that turns tracking off, and nothing else."""
+    pool = call.pool
+    if not pool.storage.logs.exists(pool.db.row("VDI", vdi)["uuid"]):
+        return
+    try:
+        pool.faults.on_call(step, [vdi])
+    except XapiFailure:
+        tracking.turn_off(pool.db, pool.storage.logs, vdi, alert)
 
 
 def _base_copy(pool: "SimPool", vdi: str, base: str, former: str | None) -> None:

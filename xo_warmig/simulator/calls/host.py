@@ -3,6 +3,7 @@
 import time
 from typing import TYPE_CHECKING
 
+from xo_warmig.simulator import tls
 from xo_warmig.simulator.calls import placement
 from xo_warmig.simulator.clock import now, stamp
 from xo_warmig.simulator.failure import XapiFailure
@@ -88,6 +89,12 @@ def get_management_interface(call: "Call", host: str) -> str:
     return pifs[0]
 
 
+def get_server_certificate(call: "Call", host: str) -> str:
+    """As PEM."""
+    address = call.pool.db.row("host", host)["address"]
+    return tls.certificate_text(tls.certificate_file(call.pool.directory, address))
+
+
 def call_plugin(call: "Call", host: str, plugin: str, fn: str, args: dict[str, str]) -> str:
     """This host has no plugins."""
     call.pool.db.row("host", host)
@@ -110,6 +117,7 @@ CALLS = {
     "host.get_vms_which_prevent_evacuation": get_vms_which_prevent_evacuation,
     "host.assert_can_evacuate": assert_can_evacuate,
     "host.get_management_interface": get_management_interface,
+    "host.get_server_certificate": get_server_certificate,
     "host.call_plugin": call_plugin,
     "host.has_extension": has_extension,
 }

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from xo_warmig.simulator.calls import vdi_cbt
 from xo_warmig.simulator.calls.operations import Hold, doing, refresh, refresh_around
 from xo_warmig.simulator.calls.sm import assert_known_driver, assert_plugged, supported_types
 from xo_warmig.simulator.failure import XapiFailure
@@ -18,6 +19,7 @@ def scan(call: "Call", sr: str) -> None:
         assert_plugged(call.pool.db, sr)
         call.pool.delays.wait("scan")
         call.pool.space.rescan(sr)
+        vdi_cbt.rescan(call.pool, sr)
     call.pool.collector.kick()
 
 

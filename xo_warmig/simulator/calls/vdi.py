@@ -56,7 +56,7 @@ def resize(call: "Call", vdi: str, size: int) -> None:
         if wanted < row["virtual_size"]:
             raise disks.invalid_size("shrinking not allowed")
         pool.delays.wait("resize")
-        pool.storage.resize(row["uuid"], wanted)
+        disks.resize(call, vdi, wanted)
         physical = pool.storage.physical_bytes(row["uuid"])
         db.set("VDI", vdi, virtual_size=wanted, physical_utilisation=physical)
         pool.space.refresh(sr)
@@ -124,14 +124,8 @@ def introduce(
         is_a_snapshot=is_a_snapshot,
         snapshot_time=snapshot_time,
         snapshot_of=snapshot_of,
+        cbt_enabled=pool.storage.logs.exists(image),
     )
-
-
-def get_nbd_info(call: "Call", vdi: str) -> list[dict[str, Any]]:
-    """Where the disk can be read by NBD: nowhere, as this pool serves none."""
-    if call.pool.db.row("VDI", vdi)["type"] == "cbt_metadata":
-        raise XapiFailure("VDI_INCOMPATIBLE_TYPE", vdi, "cbt_metadata")
-    return []
 
 
 def set_on_boot(call: "Call", vdi: str, value: str) -> None:
@@ -172,7 +166,6 @@ CALLS = {
     "VDI.update": update,
     "VDI.forget": forget,
     "VDI.introduce": introduce,
-    "VDI.get_nbd_info": get_nbd_info,
     "VDI.set_on_boot": set_on_boot,
     "VDI.set_read_only": set_read_only,
     "VDI.set_sharable": set_sharable,

@@ -12,6 +12,7 @@ from pathlib import Path
 from xo_warmig.errors import InvalidRequest, NoSuchObject
 from xo_warmig.simulator.storage import images, index
 from xo_warmig.simulator.storage.blocks import BLOCK, MOST_BLOCKS, BlockFile, growth_bytes, image_bytes
+from xo_warmig.simulator.storage.change_logs import ChangeLogs
 from xo_warmig.simulator.storage.disk import Disk
 from xo_warmig.simulator.storage.index import Image
 from xo_warmig.simulator.storage.merging import Step, merge, next_step
@@ -36,6 +37,7 @@ class ChainStore:
         self._index_path = directory / "index.json"
         self.images = index.load(self._index_path)
         self.files = {uuid: BlockFile(directory / image.file) for uuid, image in self.images.items()}
+        self.logs = ChangeLogs(directory / "changes")
         self._pens: dict[str, threading.RLock] = {}
         self._sweep()
 
@@ -99,7 +101,7 @@ class ChainStore:
             raise InvalidRequest(f"image {uuid} exists", evidence={"id": uuid})
         with self.lock:
             self._add(uuid, Image(file=_new_name(), size_bytes=_rounded(virtual_size_bytes)))
-            self._save()
+            self.save()
 
     def destroy(self, uuid: str) -> None:
         """Remove a leaf at once. An image with children is hidden instead, and left to the collector."""
@@ -109,7 +111,7 @@ class ChainStore:
                 image.hidden = True
             else:
                 self.drop(uuid)
-            self._save()
+            self.save()
 
     def resize(self, uuid: str, virtual_size_bytes: int) -> None:
         """Grow. Raises InvalidRequest when it would shrink."""
@@ -118,7 +120,7 @@ class ChainStore:
             if size < image.size_bytes:
                 raise InvalidRequest("shrinking not allowed", evidence={"id": uuid, "size": image.size_bytes})
             image.size_bytes = size
-            self._save()
+            self.save()
 
     def snapshot(self, uuid: str, snapshot_uuid: str, base_uuid: str) -> str | None:
         """Let what ``uuid`` has so far become ``base_uuid``, hidden, with two empty children: ``uuid`` and ``snapshot_uuid``.
@@ -130,13 +132,13 @@ class ChainStore:
             image, size = self.image(uuid), self.image(uuid).size_bytes
             if not self.files[uuid].blocks:
                 self._add(snapshot_uuid, Image(file=_new_name(), size_bytes=size, parent=image.parent))
-                self._save()
+                self.save()
                 return None
             self.images[base_uuid], self.files[base_uuid] = image, self.files[uuid]
             image.hidden = True
             for child in (uuid, snapshot_uuid):
                 self._add(child, Image(file=_new_name(), size_bytes=size, parent=base_uuid))
-            self._save()
+            self.save()
             return base_uuid
 
     def open(self, uuid: str, *, writable: bool = False) -> Disk:
@@ -170,12 +172,12 @@ class ChainStore:
             merge(self, step)
         return step
 
-    # -- for the modules of this package
-
     def pen(self, uuid: str) -> threading.RLock:
         """The lock that a writer of the image holds."""
         with self.lock:
             return self._pens.setdefault(uuid, threading.RLock())
+
+    # -- for the modules of this package
 
     def holder(self, uuid: str, block: int) -> BlockFile | None:
         """The file that has the block, seen from ``uuid``; None when it reads as zeros."""
@@ -197,9 +199,6 @@ class ChainStore:
 
     def save(self) -> None:
         """Write the index; the caller holds the lock."""
-        self._save()
-
-    def _save(self) -> None:
         index.save(self._index_path, self.images)
 
     def _add(self, uuid: str, image: Image) -> None:

@@ -107,6 +107,7 @@ class Disk:
         own = self._store.files.get(self.uuid)
         if own is None:
             raise OSError(errno.EIO, f"no image {self.uuid}")
+        self._store.logs.mark(self.uuid, block, begin, len(data))  # before the bytes: a change is never missed
         if block in own.blocks:
             own.write(block, begin, data)
             return

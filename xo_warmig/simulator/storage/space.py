@@ -51,9 +51,9 @@ class Space:
         measured = self._measure(sr_ref)
         with self._lock:
             self._used[sr_ref] = measured
-        vdis = self._vdis(sr_ref).values()
+        disks = [vdi for vdi in self._vdis(sr_ref).values() if vdi["managed"] and vdi["type"] != "cbt_metadata"]
         self._db.set("SR", sr_ref, physical_utilisation=self.used_bytes(sr_ref))
-        self._db.set("SR", sr_ref, virtual_allocation=sum(int(vdi["virtual_size"]) for vdi in vdis if vdi["managed"]))
+        self._db.set("SR", sr_ref, virtual_allocation=sum(int(disk["virtual_size"]) for disk in disks))
 
     def rescan(self, sr_ref: str) -> None:
         """As a scan does: correct the sizes of every VDI, then the SR."""

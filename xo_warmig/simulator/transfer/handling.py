@@ -47,6 +47,7 @@ class Transfer:
     def answer(self, head: bytes) -> None:
         """Send the head of the answer: from now on failures are told in its body."""
         self.answered = True
+        self.pool.round_trip()
         self.request.connection.sendall(head)
 
     def uuid(self, vdi_ref: str) -> str:

@@ -39,6 +39,7 @@ def serve_import(request: "HttpRequest") -> None:
             _import(transfer, vdi)
         finally:
             transfer.pool.space.refresh(sr)
+        transfer.pool.round_trip()
         transfer.pool.tasks.succeed(transfer.task, f"<value>{vdi}</value>")
 
 

@@ -69,6 +69,14 @@ class Outlet:
     def sent_bytes(self) -> int:
         return self._flow.passed
 
+    def announce(self, data: bytes, *, more: bool = False) -> None:
+        """Send what is no part of the body: it is not counted, not slowed, and no fault strikes in it."""
+        self._connection.sendall(data, self._more if more else 0)
+
+    def strike(self) -> None:
+        """Let the faults strike that are due before the next byte."""
+        self._flow.strike()
+
     def send(self, data: bytes | memoryview, *, more: bool = False) -> None:
         """Send all of it; ``more``: something follows at once."""
         view = memoryview(data)

@@ -1,0 +1,34 @@
+"""A host that loses its power and is up again at once: what ran on it is gone, and nothing was released, written back or told."""
+
+import time
+from typing import TYPE_CHECKING
+
+from xo_warmig.simulator.calls import boot
+
+if TYPE_CHECKING:
+    from xo_warmig.simulator.pool import SimPool
+
+
+def crash_host(pool: "SimPool", host: str) -> None:
+    """Guests are cut off and their VMs halted, disks are free, connections break; logs of changed blocks lack what was fresh in them.
+
+    With the master go all sessions and tasks. Calls that are under way are not stopped.
+    """
+    db = pool.db
+    vms = [vm for vm in db.field("host", host, "resident_VMs") if not db.row("VM", vm)["is_control_domain"]]
+    for listener in pool.listeners:
+        if listener.host == host:
+            listener.drop_connections()
+    for vm in vms:
+        pool.guests.kill(vm)
+    with db.lock:
+        pool.tracking.crash(host)
+        for vm in vms:
+            boot.halt(pool, vm)
+        boot.unplug_devices(db, pool.dom0(host))
+        now = f"{time.time():.0f}."
+        db.update_map("host", host, "other_config", boot_time=now, agent_start_time=now)
+    if host == pool.master:
+        pool.sessions.evict()
+        for task in db.refs("task"):
+            pool.tasks.remove(task)
