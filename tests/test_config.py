@@ -151,6 +151,15 @@ def test_a_pool_has_a_rate_by_hour(tmp_path: Path) -> None:
     assert rates["192.0.2.7"].table.default == 50 << 20
 
 
+def test_the_readme_s_table_of_rates_is_one(tmp_path: Path) -> None:
+    """What people copy."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    (table,) = [block for block in readme.split("```") if block.startswith("\n[pools.")]
+    (rate,) = load(written(tmp_path, table), {}).pool_rates.values()
+    assert rate.table.at(3 * 60) is None
+    assert rate.table.at(9 * 60) == 20 << 20
+
+
 @pytest.mark.parametrize(
     ("table", "key"),
     [
