@@ -130,3 +130,56 @@ def test_a_database_other_than_an_sqlite_file_is_refused(url: str) -> None:
 def test_an_sqlite_file_may_be_named() -> None:
     """Three slashes, then the path."""
     assert load(given={"database_url": "sqlite:////var/lib/x.sqlite"}, environment={}).database_url
+
+
+POOLS = """
+[pools."intel pool".rate]
+default = "100MiB"
+hours = { "08-18" = "20MiB", "22-06" = "unlimited" }
+
+[pools."192.0.2.7".rate]
+default = 52428800
+throttle_final_pass = true
+"""
+
+
+def test_a_pool_has_a_rate_by_hour(tmp_path: Path) -> None:
+    """Under its uuid, its name or a host; the final pass is exempt unless the table says otherwise."""
+    rates = load(written(tmp_path, POOLS), {}).pool_rates
+    assert str(rates["intel pool"].table) == "08:00-18:00 20.0 MiB/s, 22:00-06:00 unlimited, else 100.0 MiB/s"
+    assert [each.throttle_final_pass for each in rates.values()] == [False, True]
+    assert rates["192.0.2.7"].table.default == 50 << 20
+
+
+def test_the_readme_s_table_of_rates_is_one(tmp_path: Path) -> None:
+    """What people copy."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    (table,) = [block for block in readme.split("```") if block.startswith("\n[pools.")]
+    (rate,) = load(written(tmp_path, table), {}).pool_rates.values()
+    assert rate.table.at(3 * 60) is None
+    assert rate.table.at(9 * 60) == 20 << 20
+
+
+@pytest.mark.parametrize(
+    ("table", "key"),
+    [
+        ('[pools.a.rate]\ndefault = "fast"', "pools.a.rate.default"),
+        ('[pools.a.rate]\nhours = { "08-18" = "20MiB", "17-19" = 1048576 }', "pools.a.rate.hours.17-19"),
+        ('[pools.a.rate]\nhour = { "08-18" = "20MiB" }', "pools.a"),
+        ("[pools.a.rate]\ndefault = 1.5", "pools.a"),
+        ("[pools.a]", "pools.a"),
+        ('[pools]\na = "20MiB"', "pools.a"),
+        ('pools = "a"', "pools"),
+    ],
+)
+def test_a_bad_table_of_rates_is_refused(tmp_path: Path, table: str, key: str) -> None:
+    """With the place in the file."""
+    file = written(tmp_path, table)
+    error = refused(file)
+    assert error.evidence == {"file": str(file), "key": key}
+    assert key in error.message
+
+
+def test_rates_are_for_the_file() -> None:
+    """A table does not fit into a variable."""
+    assert refused(environment={"XO_WARMIG_POOLS": "intel=20MiB"}).evidence["key"] == "pools"

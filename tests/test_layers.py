@@ -9,8 +9,8 @@ PACKAGE = Path(__file__).parent.parent / "xo_warmig"
 # area -> the areas that it may import, beside itself.
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
-    "config": {"errors"},
-    "model": {"errors", "config"},
+    "model": {"errors"},
+    "config": {"errors", "model"},
     "formats": {"errors", "config", "model"},
     "disks": {"errors", "config", "model", "formats"},
     "replication": {"errors", "config", "model", "formats", "disks"},

@@ -29,6 +29,7 @@ from xo_warmig.api.vault import open_vault
 from xo_warmig.config import Config
 from xo_warmig.engine.durable import DurableDriver
 from xo_warmig.engine.engine import Engine
+from xo_warmig.engine.pacing import Pacing
 from xo_warmig.engine.store.database import Database, file_of, url_in
 from xo_warmig.engine.store.durable import DatabaseStore
 from xo_warmig.errors import InvalidRequest, WarmigError
@@ -87,7 +88,8 @@ async def running(config: Config) -> AsyncIterator[Server]:
         stack.push_async_callback(directory.close)
         # The next lines are also the proof that the pools of xapi fit what engine and API ask for: the type checker reads them.
         driver = DurableDriver(database.file.with_name(TURNS_FILE))
-        engine = Engine(directory, store=DatabaseStore(database), driver=driver)
+        pacing = Pacing(config.pool_rates)
+        engine = Engine(directory, store=DatabaseStore(database), driver=driver, pacing=pacing)
         stack.push_async_callback(engine.close)
         servers = ServerBook(ServerStore(database, vault), directory)
         server = Server(

@@ -15,6 +15,7 @@ from typing import Annotated, Any, NoReturn
 import msgspec
 
 from xo_warmig.errors import InvalidRequest
+from xo_warmig.model.rates import PoolRate, WrittenRates, read_rates
 
 PREFIX = "XO_WARMIG_"
 # Read by the command line as a client, or to find the file; not keys of the server's configuration.
@@ -24,6 +25,12 @@ OTHER_VARIABLES = frozenset(f"{PREFIX}{name}" for name in ("URL", "TOKEN", "CA",
 def default_state_dir() -> Path:
     """``$XDG_STATE_HOME/xo-warmig``, by default under ``~/.local/state``."""
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "xo-warmig"
+
+
+class PoolConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is said of one pool: ``[pools.NAME.rate]``, where NAME is its uuid, its name, or a host that it is reached through."""
+
+    rate: WrittenRates
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,6 +47,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     allowed_origins: list[str] = []  # origins of pages, beside the server's own, that may open the websocket
     trusted_proxies: list[str] = []  # addresses whose X-Forwarded-* headers are believed
     max_connections_per_address: Annotated[int, msgspec.Meta(ge=1)] = 200
+    pools: dict[str, PoolConfig] = {}
+
+    @property
+    def pool_rates(self) -> dict[str, PoolRate]:
+        """By what the configuration calls the pools."""
+        return {name: read_rates(pool.rate) for name, pool in self.pools.items()}
 
     @property
     def uses_tls(self) -> bool:
@@ -123,10 +136,26 @@ def _convert(value: Any, key: str, where: str, *, strict: bool) -> Any:
     if key not in _FIELDS:
         known = ", ".join(_FIELDS)
         _refuse(where, key, f"there is no key {key!r}", f"Remove it, or use one of: {known}.")
+    if key == "pools" and isinstance(value, dict):
+        return {name: _pool(table, f"pools.{name}", where) for name, table in value.items()}
+    return _as(_FIELDS[key].type, value, key, where, strict=strict)
+
+
+def _as(wanted: Any, value: Any, key: str, where: str, *, strict: bool) -> Any:
     try:
-        return msgspec.convert(value, _FIELDS[key].type, strict=strict, dec_hook=_path)
+        return msgspec.convert(value, wanted, strict=strict, dec_hook=_path)
     except msgspec.ValidationError as error:
         _refuse(where, key, f"{key}: {error}", f"Correct the value of {key}.")
+
+
+def _pool(table: Any, key: str, where: str) -> PoolConfig:
+    pool: PoolConfig = _as(PoolConfig, table, key, where, strict=True)
+    try:
+        read_rates(pool.rate)
+    except InvalidRequest as error:
+        key = f"{key}.rate.{error.evidence['key']}"
+        _refuse(where, key, f"{key}: {error.message}", error.remedy)
+    return pool
 
 
 def _path(wanted: type, value: Any) -> Any:

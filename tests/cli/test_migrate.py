@@ -26,6 +26,8 @@ DEFAULTS = {
     "mapVifsNetworks": {},
     "shutdown": {"timeout": 1200, "force": "ifNoTools"},
     "onFailure": "keep",
+    "maxRate": None,
+    "throttleFinalPass": False,
 }
 
 
@@ -47,7 +49,8 @@ def test_every_option_has_its_parameter(canned: Any, run: Any) -> None:
     canned.answers["warmMigration.start"] = "m-1"
     options = f"""--no-start --delete-source --cutover 2026-05-01T23:30+02:00 --commit 60
         --target-downtime 0.2 --max-passes 4 --min-pass-interval 9 --map-vdi {VM}={SR}
-        --map-vif {SR}={VM} --shutdown-timeout 60 --force-shutdown never --on-failure drop""".split()
+        --map-vif {SR}={VM} --shutdown-timeout 60 --force-shutdown never --on-failure drop
+        --max-rate 50MiB/s --throttle-final-pass""".split()
     assert json.loads(run("migrate", VM, SR, *options, "--detach", "--json").stdout) == {"id": "m-1"}
     assert asked(canned) == {
         "vm": VM,
@@ -63,6 +66,8 @@ def test_every_option_has_its_parameter(canned: Any, run: Any) -> None:
         "mapVifsNetworks": {SR: VM},
         "shutdown": {"timeout": 60, "force": "never"},
         "onFailure": "drop",
+        "maxRate": 50 << 20,
+        "throttleFinalPass": True,
     }
 
 
@@ -144,6 +149,14 @@ def test_no_time(run: Any, options: tuple[str, str]) -> None:
     result = run("migrate", VM, SR, *options)
     assert result.exit_code == 2
     assert options[0] in result.stderr
+
+
+@pytest.mark.parametrize("text", ["fast", "0", "63K", "50 MB per second"])
+def test_no_rate(run: Any, text: str) -> None:
+    """Nor one that would take for ever."""
+    result = run("migrate", VM, SR, "--max-rate", text)
+    assert result.exit_code == 2
+    assert "--max-rate" in result.stderr
 
 
 def test_it_goes_on_when_the_server_restarts(canned: Any, run: Any, report: Any) -> None:

@@ -60,6 +60,22 @@ def plan() -> dict[str, Any]:
             finding("AN_ERROR", "error"),
         ],
         "firstPassBytes": 2 * GIB,
+        "limits": [
+            {
+                "of": "migration",
+                "name": "",
+                "bytesPerSecond": 50 << 20,
+                "table": {"default": 50 << 20, "hours": []},
+                "finalPass": False,
+            },
+            {
+                "of": "sourcePool",
+                "name": "intel [2]",
+                "bytesPerSecond": None,
+                "table": {"default": None, "hours": [{"begin": 480, "end": 1080, "bytesPerSecond": 20 << 20}]},
+                "finalPass": True,
+            },
+        ],
     }
 
 
@@ -85,6 +101,10 @@ def test_a_plan_as_tables(canned: Any, run: Any, plan: dict[str, Any]) -> None:
         "LAN",
         "none",
         "no network of that name",
+        "50.0 MiB/s for this migration, but not in the downtime",
+        "unlimited for all copies from or to pool intel [2] at this hour",
+        "(08:00-18:00 20.0 MiB/s, else unlimited)",
+        "in the downtime too",
         "✗ AN_ERROR: AN_ERROR [bold]",
         "! A_WARNING",
         "→ Do [this].",

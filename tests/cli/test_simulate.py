@@ -5,28 +5,11 @@ from click.testing import CliRunner
 
 from xo_warmig.cli import main
 from xo_warmig.cli.simulate import site_config
-from xo_warmig.cli.sizes import parse_size
 from xo_warmig.cli.vm_spec import parse_vm
 from xo_warmig.simulator.site import DiskConfig, GuestConfig
 
 MIB = 1 << 20
 GIB = 1 << 30
-
-
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [("0", 0), ("512", 512), ("64K", 64 << 10), ("100m", 100 * MIB), ("1.5G", 3 * GIB // 2), ("2GiB", 2 * GIB)],
-)
-def test_sizes(text: str, size: int) -> None:
-    """Units are powers of 1024."""
-    assert parse_size(text) == size
-
-
-@pytest.mark.parametrize("text", ["", "-1", "1X", "G", "1 0"])
-def test_no_sizes(text: str) -> None:
-    """Anything else is refused."""
-    with pytest.raises(ValueError, match="is no size"):
-        parse_size(text)
 
 
 def test_a_vm_in_a_line() -> None:

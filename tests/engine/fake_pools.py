@@ -119,6 +119,10 @@ class FakePool:
     def name(self) -> str:
         return self._name
 
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset((self.uuid, self.name, f"{self.name}.example"))
+
     def known(self, vm: str) -> FakeVm:
         if vm not in self.vms:
             raise NoSuchObject(f"no VM {vm}", evidence={"id": vm, "type": "VM"})

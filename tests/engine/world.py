@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.engine.fake_pools import BLOCK, FakePool, FakeVdi, FakeVm
+from tests.engine.throttled_ends import end_of, pass_through
 from xo_warmig.disks.copy import CopyResult, Sinks
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
@@ -193,15 +194,18 @@ class World:
     ) -> CopyResult:
         """Stands in for ``copy_vhd``: block by block, in virtual time."""
         begin = asyncio.get_running_loop().time()
+        stream, source = source, end_of(source)
         assert order.differencing is (source.base is not None)
         skip_zeros = order.skip_zeros
         self.copies.append((source.vdi.uuid, len(source.blocks), skip_zeros))
-        sink: Any = await sinks.first(bitmap_of([index for index, _ in source.blocks]))
+        sent_to = await sinks.first(bitmap_of([index for index, _ in source.blocks]))
+        sink = end_of(sent_to)
         try:
             async with self.call("copy", "begin"):
                 pass
             meter.total_bytes = len(source.blocks) * BLOCK
             for index, value in source.blocks:
+                await pass_through(stream, BLOCK)
                 await asyncio.sleep(BLOCK / self.throughput)
                 for end in (source, sink):
                     if end.dead or end.pool.name in self.down:
@@ -210,6 +214,7 @@ class World:
                         )
                 meter.read(BLOCK)
                 if value or not skip_zeros:
+                    await pass_through(sent_to, BLOCK)
                     sink.write(index, value)
                     meter.wrote(BLOCK)
             async with self.call("copy", "end"):

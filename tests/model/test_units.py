@@ -1,8 +1,8 @@
-"""Sizes and times for people."""
+"""Sizes and times as people write them."""
 
 import pytest
 
-from xo_warmig.model.units import GIB, KIB, MIB, TIB, format_bytes, format_seconds
+from xo_warmig.model.units import GIB, KIB, MIB, TIB, format_bytes, format_seconds, parse_size
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,19 @@ def test_bytes_are_written_in_the_largest_unit_that_fits(count: float, text: str
 def test_seconds_are_written_in_the_two_largest_units(seconds: float, text: str) -> None:
     """With a tenth below a minute."""
     assert format_seconds(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("0", 0), ("512", 512), ("64K", 64 * KIB), ("100m", 100 * MIB), ("1.5G", 3 * GIB // 2), ("2GiB", 2 * GIB)],
+)
+def test_sizes(text: str, size: int) -> None:
+    """Units are powers of 1024."""
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1X", "G", "1 0"])
+def test_no_sizes(text: str) -> None:
+    """Anything else is refused."""
+    with pytest.raises(ValueError, match="is no size"):
+        parse_size(text)

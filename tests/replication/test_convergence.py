@@ -10,8 +10,11 @@ from xo_warmig.replication.convergence import (
     Costs,
     CutOver,
     PassAgain,
+    Speed,
     decide,
     explain,
+    final_throughput,
+    is_upper_bound,
     predict_downtime,
     throughput_of,
 )
@@ -30,6 +33,7 @@ def a_pass(
     snapshot: float = 0.0,
     predicted: float | None = None,
     started: float = 0.0,
+    throttled: bool = False,
 ) -> PassReport:
     """A complete pass."""
     return PassReport(
@@ -46,6 +50,7 @@ def a_pass(
         dirty_bytes_per_second=None if dirty_mib is None else dirty_mib * MIB,
         predicted_downtime_seconds=predicted,
         disks=[],
+        throttled=throttled,
     )
 
 
@@ -158,3 +163,45 @@ def test_decisions_are_told_with_figures(reason: str) -> None:
     assert "10.0 s" in told
     assert "12.3 s" in explain(PassAgain("not_yet", 12.34, 0.0), BUDGET)
     assert "unknown" in explain(PassAgain("not_yet", None, 0.0), BUDGET)
+
+
+HELD = a_pass(rate_mib=5.0, throttled=True)
+HELD_FULL = a_pass(PassKind.FULL, mib=10_000.0, rate_mib=5.0, dirty_mib=None, throttled=True)
+LITTLE = a_pass(mib=1.0, rate_mib=3.0)
+
+
+@pytest.mark.parametrize(
+    ("passes", "speed", "mib", "bound"),
+    [
+        # Nothing was held back: as the newest pass that tells.
+        ([FULL, a_pass(rate_mib=80.0)], Speed(), 80.0, False),
+        ([FULL, a_pass(rate_mib=80.0)], Speed(seen=200.0 * MIB), 80.0, False),
+        # A pass that ran freely tells more than those that were held back later, unless they were faster still.
+        ([FULL, HELD, HELD], Speed(), 100.0, False),
+        ([a_pass(rate_mib=3.0), HELD], Speed(), 5.0, False),
+        # One that moved little tells nothing of it.
+        ([HELD_FULL, LITTLE], Speed(), 5.0, True),
+        # All were held back: an earlier migration tells, or else it is at least as fast as they were.
+        ([HELD_FULL, HELD], Speed(seen=200.0 * MIB), 200.0, False),
+        ([HELD_FULL, HELD], Speed(seen=2.0 * MIB), 5.0, False),
+        ([HELD_FULL, HELD], Speed(), 5.0, True),
+        # The final pass has limits too.
+        ([FULL, HELD], Speed(most=5.0 * MIB, most_final=5.0 * MIB), 5.0, False),
+        ([FULL, a_pass(rate_mib=80.0)], Speed(most_final=20.0 * MIB, seen=90.0 * MIB), 20.0, False),
+        ([HELD_FULL, HELD], Speed(most_final=20.0 * MIB), 5.0, False),
+        ([], Speed(), 0.0, False),
+    ],
+)
+def test_what_the_final_pass_may_use(passes: list[PassReport], speed: Speed, mib: float, bound: bool) -> None:
+    """It is exempt from the limits that earlier ones were held back by; where only those are known, they are the least it makes."""
+    assert final_throughput(passes, speed) == mib * MIB
+    assert is_upper_bound(passes, speed) is bound
+
+
+def test_a_limit_on_early_passes_is_none_on_the_downtime() -> None:
+    """100 MiB are to be sent: at 5 MiB/s as the deltas were, or at 100 MiB/s as the full copy was before the day began."""
+    night, day = [FULL, HELD], [HELD_FULL, HELD]
+    assert predict_downtime(night, COSTS, pending_seconds=8.0) == pytest.approx(3.0 + 1.0 + 1.0)
+    assert predict_downtime(day, COSTS, pending_seconds=8.0) == pytest.approx(3.0 + 1.0 + 20.0)
+    learned = Speed(most=5.0 * MIB, seen=50.0 * MIB)
+    assert predict_downtime(day, COSTS, pending_seconds=8.0, speed=learned) == pytest.approx(3.0 + 1.0 + 2.0)

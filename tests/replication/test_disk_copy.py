@@ -1,6 +1,7 @@
 """One disk's copy over breaks of every kind: whatever breaks where, the target is as the source, and little is sent twice."""
 
 import asyncio
+import time
 from typing import Any
 
 import msgspec
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 from tests.disks.memory import vhd
 from tests.replication.memory_pools import BLOCKS, DELTA, DISK, SIZE, SMALL, STREAM, Break, MemoryPools
+from xo_warmig.disks.pace import Limit
+from xo_warmig.disks.throttle import Throttle
 from xo_warmig.errors import FormatError, PoolError, PoolUnreachable, SafetyError, TransferError, WarmigError
 from xo_warmig.formats.vhd import BLOCK_BYTES
 from xo_warmig.model.passes import DiskPassReport, Mark, Verdict
@@ -336,3 +339,17 @@ async def test_without_a_book_nothing_is_gone_on_with() -> None:
     report = await pools.copy()
     assert report.verdict is Verdict.FAILED
     assert pools.opened == ["source", "target"]
+
+
+async def test_a_copy_that_is_held_to_a_limit_goes_on_after_breaks_as_any_other() -> None:
+    """In pieces as small as a slow limit wants them, and it tells that it was held back."""
+    pools = MemoryPools([Break("target", 9 * MIB), Break("source", 17 * MIB)])
+    throttle = Throttle([Limit(lambda: 50 * MIB)], piece_bytes=64 * 1024)
+    begin = time.monotonic()
+    report = await pools.copy(throttle=throttle)
+    assert report.verdict is Verdict.COMPLETE, report.error
+    assert bytes(pools.disk) == DISK
+    assert sent_twice(pools) <= 2 * (SMALL.resend_bytes + PIECE)
+    # What is skipped to come back to where it broke passes under the limit too.
+    assert time.monotonic() - begin >= 0.9 * len(BLOCKS) * BLOCK_BYTES / (50 * MIB)
+    assert 0.3 < report.held_back_seconds < report.transfer_seconds * 1.5

@@ -99,6 +99,19 @@ def test_a_slow_pass_begins_earlier() -> None:
     assert lead_seconds([FULL], now=NOW) == 5.0
 
 
+def test_the_last_pass_before_a_time_is_held_to_the_limit_of_the_hour() -> None:
+    """Only the final one is exempt: what a free pass made at night is nothing to count on."""
+    free = [FULL, a_pass(started=900.0), a_pass(started=990.0)]
+    assert lead_seconds(free, now=NOW + 40) == pytest.approx((1.0 + 5.0) * 1.25, rel=0.05)
+    assert lead_seconds(free, now=NOW + 40, most_bytes_per_second=10 << 20) == pytest.approx(
+        (1.0 + 50.0) * 1.25, rel=0.05
+    )
+    due = Wish(hold=False, time=NOW + 56)
+    assert decide_with(free, BUDGET, due, 4.0, now=NOW) == Hold(4.0, 51.0, for_time=True)
+    held = decide_with(free, BUDGET, due, 4.0, now=NOW + 30, most_bytes_per_second=10 << 20)
+    assert held == PassAgain("holding", 4.0, 0.0)
+
+
 def test_wishes_are_read() -> None:
     """With their offset from UTC."""
     assert parse_wish("hold") == Wish(hold=True)

@@ -144,6 +144,24 @@ async def test_disks_that_were_run_apart_are_judged_together() -> None:
     assert report.dirty_bytes_per_second == 30.0
 
 
+@pytest.mark.parametrize(("held_back", "throttled"), [([0.0, 0.0], False), ([0.0, 0.4], False), ([0.2, 3.0], True)])
+async def test_a_pass_is_throttled_when_a_disk_waited_for_limits(held_back: list[float], throttled: bool) -> None:
+    """For more than a tenth of its transfer: what it made then says little of what can be made."""
+    disks = [
+        DiskPassReport(
+            disk=f"disk-{n}",
+            verdict=Verdict.COMPLETE,
+            read_bytes=100,
+            written_bytes=100,
+            seconds=6.0,
+            transfer_seconds=5.0,
+            held_back_seconds=seconds,
+        )
+        for n, seconds in enumerate(held_back)
+    ]
+    assert judge(the_plan(), disks, Begun(1234.0, 10.0, 5.0), 11.0, 17.0).throttled is throttled
+
+
 async def test_a_vm_without_disks_has_a_complete_pass() -> None:
     """There is nothing that could be missing."""
     report = (await run(Pools(), the_plan(0))).report

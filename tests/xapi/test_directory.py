@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -108,6 +109,12 @@ async def test_objects_are_found_wherever_they_are(site: Site, directory: Direct
     with pytest.raises(NoSuchObject) as caught:
         await directory.pool_of_sr("nowhere")
     assert caught.value.evidence == {"id": "nowhere", "type": "SR"}
+
+
+async def test_a_pool_knows_what_it_may_be_called(site: Site, directory: Directory) -> None:
+    """Its uuid, its name, and where it was reached: the configuration speaks of it by any of them."""
+    pool = await directory.pool_of_vm(site.pools[0].vms[0].uuid)
+    assert pool.names >= {pool.uuid, "pool-0", urlsplit(site.pools[0].url).hostname}
 
 
 async def test_connected_pools_are_named_and_silent_ones_too(

@@ -16,10 +16,16 @@ from xo_warmig.cli.request import as_request, request_parameters
 from xo_warmig.cli.tables import plain_table
 from xo_warmig.cli.terminal import output, print_json
 from xo_warmig.client import Client
-from xo_warmig.model.findings import Finding, PlannedDisk, PlannedVif, PlanReport, Severity
+from xo_warmig.model.findings import Finding, LimitOf, PlannedDisk, PlannedLimit, PlannedVif, PlanReport, Severity
+from xo_warmig.model.rates import describe
 from xo_warmig.model.units import format_bytes
 
 _WAYS = {"vhd": "full", "vhdDelta": "delta"}
+_LIMITS = {
+    LimitOf.MIGRATION: "this migration",
+    LimitOf.SOURCE: "all copies from or to pool",
+    LimitOf.TARGET: "all copies from or to pool",
+}
 _MARKS = {Severity.ERROR: ("✗", "red"), Severity.WARNING: ("!", "yellow"), Severity.INFO: ("·", "dim")}
 
 
@@ -53,6 +59,8 @@ def planned(report: PlanReport) -> RenderableType:
         shown += [Text(f"disk {disk.device}: {disk.reason}", style="dim") for disk in disks if disk.reason]
     if report.vifs:
         shown += ["", _vifs(report.vifs)]
+    if report.limits:
+        shown += ["", *map(_limit, report.limits)]
     order = list(Severity)
     shown.append("")
     findings = Table.grid(padding=(0, 1))
@@ -98,6 +106,14 @@ def _vifs(vifs: Sequence[PlannedVif]) -> Table:
         network = Text("none", style="red") if vif.network is None else Text(vif.network_name or vif.network)
         table.add_row(escape(vif.device), vif.mac, network, escape(vif.reason))
     return table
+
+
+def _limit(one: PlannedLimit) -> Text:
+    text = Text.assemble((describe(one.bytes_per_second), "bold"), f" for {_LIMITS[one.of]} {one.name}".rstrip())
+    if one.table.hours:
+        text.append(f" at this hour ({one.table})")
+    text.append(", in the downtime too" if one.final_pass else ", but not in the downtime", style="dim")
+    return text
 
 
 def _finding(one: Finding) -> tuple[Text, Text]:

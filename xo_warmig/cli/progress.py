@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
-from xo_warmig.cli.tables import rate, seconds
+from xo_warmig.cli.tables import pass_rate, rate, seconds
 from xo_warmig.cli.waiting import commands, taken_up_again, waits
 from xo_warmig.model.passes import PassKind, PassReport, Verdict
 from xo_warmig.model.phases import Phase, Stage, can_cancel, is_end
@@ -152,7 +152,7 @@ def _pass_line(one: PassReport) -> str:
     complete = one.verdict is Verdict.COMPLETE
     mark = "[green]✓[/]" if complete else "[red]✗[/]"
     line = f"{mark} Pass {one.number} [bold]{one.kind}[/]  {format_bytes(one.bytes)} in {seconds(one.seconds)}"
-    line += f"  ({rate(one.throughput_bytes_per_second)})"
+    line += f"  ({pass_rate(one)})"
     if one.dirty_bytes_per_second is not None:
         line += f"  guest wrote {format_bytes(one.dirty_bytes_per_second)}/s"
     if one.predicted_downtime_seconds is not None:

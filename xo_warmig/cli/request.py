@@ -8,6 +8,8 @@ from uuid import UUID
 
 import click
 
+from xo_warmig.cli.sizes import size
+from xo_warmig.model.rates import LEAST_RATE, describe
 from xo_warmig.model.requests import ForceShutdown, OnFailure, WarmMigrationRequest
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -51,6 +53,14 @@ def commit(text: str) -> str | int:
     if not text.isdecimal():
         raise click.BadParameter(f"{text!r} is neither auto nor manual nor a number of seconds")
     return int(text)
+
+
+def rate(text: str) -> int:
+    """The type of the option that says how fast a migration may go."""
+    bytes_per_second = size(text.removesuffix("/s"))
+    if bytes_per_second < LEAST_RATE:
+        raise click.BadParameter(f"{text!r} is too slow; give at least {describe(LEAST_RATE)}")
+    return bytes_per_second
 
 
 _PARAMETERS = (
@@ -122,6 +132,17 @@ _PARAMETERS = (
         show_default=True,
         help="What becomes of copied data when it fails or is cancelled.",
     ),
+    click.option(
+        "--max-rate",
+        type=rate,
+        metavar="SIZE",
+        help="Copy no more than this a second, as 50M, all disks together; the server may have limits of its own.",
+    ),
+    click.option(
+        "--throttle-final-pass",
+        is_flag=True,
+        help="Keep to the limits in the downtime too, which makes it longer.",
+    ),
 )
 
 
@@ -148,4 +169,6 @@ def as_request(**asked: Any) -> dict[str, Any]:
         "mapVifsNetworks": dict(asked["map_vif"]),
         "shutdown": {"timeout": asked["shutdown_timeout"], "force": asked["force_shutdown"]},
         "onFailure": asked["on_failure"],
+        "maxRate": asked["max_rate"],
+        "throttleFinalPass": asked["throttle_final_pass"],
     }

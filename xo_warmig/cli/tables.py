@@ -29,6 +29,11 @@ def rate(bytes_per_second: float | None) -> str:
     return f"{format_bytes(bytes_per_second)}/s" if bytes_per_second else "-"
 
 
+def pass_rate(one: PassReport) -> str:
+    """A pass's throughput, and whether that is what a limit let it have."""
+    return rate(one.throughput_bytes_per_second) + (", limited" if one.throttled else "")
+
+
 def seconds(value: float | None) -> str:
     """A time, or nothing where there is none."""
     return "-" if value is None else format_seconds(value)
@@ -84,7 +89,7 @@ def passes_table(passes: Sequence[PassReport], *, width: int = NARROW) -> Table:
         ("Written", lambda one: format_bytes(one.written_bytes)),
         ("Time", lambda one: seconds(one.seconds)),
         ("of it fixed", lambda one: seconds(one.fixed_seconds)),
-        ("Rate", lambda one: rate(one.throughput_bytes_per_second)),
+        ("Rate", pass_rate),
         ("Guest wrote", lambda one: rate(one.dirty_bytes_per_second)),
         ("Predicted downtime", lambda one: seconds(one.predicted_downtime_seconds)),
     ]
@@ -140,9 +145,18 @@ def _facts(report: MigrationReport) -> list[tuple[str, RenderableType]]:
         ("Target VM", report.target_vm or "-"),
         ("Phase", phase_text(report.phase)),
         *_standing_facts(report),
+        *_limit_facts(report),
         ("Progress", f"{report.progress:.0%}"),
         ("Took", seconds(took)),
     ]
+
+
+def _limit_facts(report: MigrationReport) -> list[tuple[str, RenderableType]]:
+    """The migration's own limit, if it has one."""
+    asked = report.request
+    if asked.max_rate is None:
+        return []
+    return [("Limit", rate(asked.max_rate) + ("" if asked.throttle_final_pass else ", but not in the downtime"))]
 
 
 def _standing_facts(report: MigrationReport) -> list[tuple[str, RenderableType]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from xo_warmig.cli.sizes import parse_size
+from xo_warmig.model.units import parse_size
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, VmConfig
 
 

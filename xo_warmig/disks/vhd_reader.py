@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from xo_warmig.disks.blocks import blocks_of, whole_disk
-from xo_warmig.disks.budget import BUFFER_BYTES, ZEROS, Share
+from xo_warmig.disks.budget import ZEROS, Share
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
 from xo_warmig.disks.pipe import Channel, Piece, placed
@@ -82,7 +82,7 @@ class VhdReading:
         bitmap = bytearray(place.bitmap_length)
         self._take.fill(memoryview(bitmap))
         at = block.offset
-        for extent in split(sector_extents(bitmap, block.offset, block.length), BUFFER_BYTES):
+        for extent in split(sector_extents(bitmap, block.offset, block.length), self._order.piece_bytes):
             self._put_zeros(at, extent.offset)
             at = extent.end
             start = max(extent.offset, self._order.start_offset)
@@ -108,7 +108,7 @@ class VhdReading:
         """What the stream has no bytes for from ``start`` to ``end`` of the disk, where it is to be sent."""
         start = max(start, self._order.start_offset)
         if self._order.zero_unallocated and start < end:
-            for extent in split([Extent(start, end - start)], BUFFER_BYTES):
+            for extent in split([Extent(start, end - start)], self._order.piece_bytes):
                 parts = placed([Extent(0, extent.length)], extent.offset)
                 self._channel.put(Piece(ZEROS, parts, self._reached(extent)))
                 self._meter.made_up(extent.length)

@@ -17,6 +17,7 @@ class _Absent:
         self._pools = pools
         self.uuid = uuid
         self.name = name
+        self.names = frozenset((uuid, name))
 
     def __getattr__(self, method: str) -> Callable[..., Awaitable[Any]]:
         async def once_found(*arguments: object, **named: object) -> Any:

@@ -26,6 +26,7 @@ class Book:
 
 async def copy_one(work: Work, plan: PassPlan, disk: DiskPassPlan, meter: Meter) -> DiskPassReport:
     """Copy one disk; how it ended is a value. Raises CancelledError with both ends closed and the disks free."""
+    in_downtime = plan.kind is PassKind.FINAL and work.state.source_was_running
     copying = DiskCopy(
         disk,
         work.ways,
@@ -37,6 +38,7 @@ async def copy_one(work: Work, plan: PassPlan, disk: DiskPassPlan, meter: Meter)
         pending=work.store.pending(work.id, disk.disk),
         final=plan.kind is PassKind.FINAL,
         limits=work.settings.copy_limits,
+        throttle=work.pacing.throttle(work.way, in_downtime=in_downtime),
     )
     report = await copying.run()
     return report if copying.error is None else msgspec.structs.replace(report, error=to_fact(copying.error))

@@ -8,7 +8,16 @@ from xo_warmig.model.events import Decided, Decision
 from xo_warmig.model.passes import PassKind, PassReport, Verdict
 from xo_warmig.model.phases import Phase, WaitingFor
 from xo_warmig.model.units import format_seconds
-from xo_warmig.replication.convergence import Budget, Costs, CutOver, PassAgain, explain, predict_downtime
+from xo_warmig.replication.convergence import (
+    Budget,
+    Costs,
+    CutOver,
+    PassAgain,
+    Speed,
+    explain,
+    is_upper_bound,
+    predict_downtime,
+)
 from xo_warmig.replication.holding import Hold, Wish, decide_with, parse_wish
 
 
@@ -20,7 +29,13 @@ def complete_passes(work: Work) -> list[PassReport]:
 def predicted_now(work: Work) -> float | None:
     """The downtime if the cutover began now."""
     costs = Costs(work.shutdown_seconds, work.start_seconds)
-    return predict_downtime(complete_passes(work), costs, pending_seconds=pending_seconds(work))
+    return predict_downtime(complete_passes(work), costs, pending_seconds=pending_seconds(work), speed=speed_of(work))
+
+
+def speed_of(work: Work) -> Speed:
+    """What limits leave to passes at this time of day, and what earlier migrations made without them."""
+    most, most_final = (work.pacing.most(work.way, in_downtime=final) for final in (False, True))
+    return Speed(most, most_final, work.seen_throughput)
 
 
 def pending_seconds(work: Work) -> float:
@@ -32,7 +47,14 @@ def pending_seconds(work: Work) -> float:
 
 def decision_now(work: Work) -> CutOver | PassAgain | Hold:
     """What convergence and the caller's wish say at this moment."""
-    return decide_with(complete_passes(work), budget_of(work), wish_of(work), predicted_now(work), now=work.clock.now())
+    return decide_with(
+        complete_passes(work),
+        budget_of(work),
+        wish_of(work),
+        predicted_now(work),
+        now=work.clock.now(),
+        most_bytes_per_second=speed_of(work).most,
+    )
 
 
 def budget_of(work: Work) -> Budget:
@@ -98,12 +120,18 @@ async def conclude(work: Work, decision: CutOver | PassAgain) -> None:
         budget = budget_of(work)
         await work.journal.warn(
             "DOWNTIME_ABOVE_TARGET",
-            f"cutting over although {explain(decision, budget)}",
+            f"cutting over although {explain(decision, budget)}{_at_most(work)}",
             reason=decision.reason,
             predicted_downtime_seconds=decision.predicted_downtime_seconds,
             target_downtime_seconds=budget.target_downtime_seconds,
             remedy="raise targetDowntime, or migrate when the VM writes less",
         )
+
+
+def _at_most(work: Work) -> str:
+    if not is_upper_bound(complete_passes(work), speed_of(work)):
+        return ""
+    return "; it may be shorter, as limits held back all passes so far and do not hold back the last one"
 
 
 def _fact(work: Work, decision: CutOver | PassAgain | Hold) -> Decided:

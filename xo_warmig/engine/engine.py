@@ -16,6 +16,7 @@ from xo_warmig.engine.joins import answers_again, demand_same
 from xo_warmig.engine.journal import Guard, Journal
 from xo_warmig.engine.keeping import drop_expired
 from xo_warmig.engine.late_halt import watch_late_halt
+from xo_warmig.engine.pacing import Pacing, Way
 from xo_warmig.engine.planning import plan_report
 from xo_warmig.engine.settings import Settings
 from xo_warmig.engine.state import MigrationState
@@ -73,6 +74,7 @@ class Engine:
         clock: Clock | None = None,
         copy: Copy = copy_vhd,
         settings: Settings | None = None,
+        pacing: Pacing | None = None,
     ) -> None:
         self._around = Surroundings(
             pools,
@@ -80,6 +82,7 @@ class Engine:
             copy,
             clock if clock is not None else SystemClock(),
             settings if settings is not None else Settings(),
+            pacing if pacing is not None else Pacing(),
         )
         self._driver: Driver = driver if driver is not None else PlainDriver()
         self._feed = Feed()
@@ -144,7 +147,9 @@ class Engine:
         Raises:
             NoSuchObject: the VM or the SR is not known. PoolUnreachable: a pool does not answer.
         """
-        return plan_report(request, await self._survey(request), self._states_earlier(request.vm))
+        seen = await self._survey(request)
+        limits = self._around.pacing.planned(Way("", request, seen.source, seen.target))
+        return plan_report(request, seen, self._states_earlier(request.vm), limits)
 
     async def outcome(self, migration: str) -> str:
         """The target's uuid once it was seen to boot, or, when it is not to be started, once all is done.

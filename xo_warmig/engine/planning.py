@@ -4,7 +4,7 @@ from xo_warmig.engine.adoption import why_not_reusable
 from xo_warmig.engine.state import MigrationState
 from xo_warmig.engine.survey import Survey
 from xo_warmig.errors import WarmigError
-from xo_warmig.model.findings import Finding, PlannedDisk, PlannedVif, PlanReport, Severity
+from xo_warmig.model.findings import Finding, PlannedDisk, PlannedLimit, PlannedVif, PlanReport, Severity
 from xo_warmig.model.plans import KeptDisk
 from xo_warmig.model.reports import Warning_
 from xo_warmig.model.requests import WarmMigrationRequest
@@ -12,8 +12,10 @@ from xo_warmig.model.vm import Disk, Vif
 from xo_warmig.replication.networks import choose_networks
 
 
-def plan_report(request: WarmMigrationRequest, seen: Survey, earlier: list[MigrationState]) -> PlanReport:
-    """Everything about the way of one VM: where each disk and interface goes, how, and what was found."""
+def plan_report(
+    request: WarmMigrationRequest, seen: Survey, earlier: list[MigrationState], limits: list[PlannedLimit]
+) -> PlanReport:
+    """Everything about the way of one VM: where each disk and interface goes, how, how fast it may, and what was found."""
     vm, around, flight = seen.vm, seen.around, seen.preflight
     disks = [_disk(disk, request, seen, earlier) for disk in vm.disks]
     chosen, _ = choose_networks(vm, around.networks, request.map_vifs_networks)
@@ -36,6 +38,7 @@ def plan_report(request: WarmMigrationRequest, seen: Survey, earlier: list[Migra
         vifs=[_vif(vif, request, seen, chosen.get(vif.uuid)) for vif in vm.vifs],
         findings=findings,
         first_pass_bytes=None if None in sizes else sum(size or 0 for size in sizes),
+        limits=limits,
     )
 
 

@@ -13,6 +13,8 @@ from xo_warmig.replication.preflight import Preflight, Surroundings, preflight
 class Survey(NamedTuple):
     """What was read, and what the preflight says of it."""
 
+    source: Pool
+    target: Pool
     vm: Vm
     around: Surroundings
     preflight: Preflight
@@ -45,7 +47,7 @@ async def survey(
         ours=ended,
         now=now,
     )
-    return Survey(vm, around, preflight(request, vm, around))
+    return Survey(source, target, vm, around, preflight(request, vm, around))
 
 
 async def _target_srs(request: WarmMigrationRequest, target: TargetPool, pools: Pools) -> dict[str, StorageRepository]:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from xo_warmig.engine.journal import Journal
+from xo_warmig.engine.pacing import Pacing, Way
 from xo_warmig.engine.settings import Settings
 from xo_warmig.engine.state import MigrationState
 from xo_warmig.engine.stopwatch import Stopwatch
@@ -25,12 +26,15 @@ Result = TypeVar("Result")
 class Surroundings:
     """What all migrations of a server share."""
 
-    def __init__(self, pools: Pools, store: Store, copy: Copy, clock: Clock, settings: Settings) -> None:
+    def __init__(
+        self, pools: Pools, store: Store, copy: Copy, clock: Clock, settings: Settings, pacing: Pacing
+    ) -> None:
         self.pools = pools
         self.store = store
         self.copy = copy
         self.clock = clock
         self.settings = settings
+        self.pacing = pacing
 
     async def until_news(self, news: asyncio.Event) -> None:
         """While a pool is away: until one is connected (``news``), but not longer than it is to be asked again."""
@@ -58,10 +62,12 @@ class Work:
         self.copy = around.copy
         self.clock = around.clock
         self.settings = around.settings
+        self.pacing = around.pacing
         self.earlier = earlier
         # How long shutdowns and starts are expected to take.
         self.shutdown_seconds = around.settings.shutdown_seconds
         self.start_seconds = around.settings.start_seconds
+        self.seen_throughput: float | None = None  # what final passes of earlier migrations between these pools made
         self.ended: Callable[[], frozenset[str]] = frozenset  # ids of this server's migrations that are at their end
         self.watch = Stopwatch(around.clock)
         self.held: dict[str, Import] = {}
@@ -98,6 +104,10 @@ class Work:
     @property
     def ways(self) -> Ways:
         return Ways(self.source, self.target, self.copy, self.clock)
+
+    @property
+    def way(self) -> Way:
+        return Way(self.id, self.state.request, self.source, self.target)
 
     async def interruptible(self, body: Coroutine[Any, Any, Result]) -> Result:
         """Await ``body``; ``interrupt`` makes it raise CancelledError here, with all that it held let go of."""

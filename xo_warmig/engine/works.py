@@ -3,6 +3,7 @@
 import asyncio
 import statistics
 from collections.abc import Iterable
+from typing import TypeVar
 
 from xo_warmig.engine.absence import absent_pool
 from xo_warmig.engine.deciding import predicted_now
@@ -10,8 +11,13 @@ from xo_warmig.engine.journal import Journal
 from xo_warmig.engine.takeover import take_up
 from xo_warmig.engine.work import Surroundings, Work
 from xo_warmig.errors import PoolUnreachable, WarmigError
+from xo_warmig.model.passes import PassKind, Verdict
 from xo_warmig.model.phases import WaitingFor
+from xo_warmig.model.plans import MigrationPlan
+from xo_warmig.replication.convergence import SIGNIFICANT_BYTES
 from xo_warmig.replication.ports import AnyPool
+
+Otherwise = TypeVar("Otherwise")
 
 
 class Works:
@@ -60,6 +66,7 @@ class Works:
         target = await self._pool(journal, plan.target_pool, plan.target_pool_name, dispensable=True)
         work = Work(journal, source, target, self._around, self.earlier(plan.vm.uuid, than=migration))
         work.shutdown_seconds, work.start_seconds = self._learned()
+        work.seen_throughput = self._seen_throughput(plan)
         work.ended = self.ended
         journal.predict = lambda: predicted_now(work)
         try:
@@ -111,7 +118,19 @@ class Works:
             _median((seconds for name, seconds in parts if name == "start"), settings.start_seconds),
         )
 
+    def _seen_throughput(self, plan: MigrationPlan) -> float | None:
+        """What final passes between the same pools made that no limit held back, where they moved enough to tell."""
+        seen = (
+            each.throughput_bytes_per_second
+            for state in (journal.state for journal in self._journals.values())
+            if (state.plan.source_pool, state.plan.target_pool) == (plan.source_pool, plan.target_pool)
+            for each in state.passes
+            if each.kind is PassKind.FINAL and each.verdict is Verdict.COMPLETE and not each.throttled
+            if each.bytes >= SIGNIFICANT_BYTES
+        )
+        return _median(seen, None)
 
-def _median(values: Iterable[float], otherwise: float) -> float:
+
+def _median(values: Iterable[float], otherwise: Otherwise) -> float | Otherwise:
     known = list(values)
     return statistics.median(known) if known else otherwise

@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from xo_warmig.model.rates import RateTable
+
 
 class Severity(StrEnum):
     """An error stops the migration, a warning does not, an info is good to know."""
@@ -55,6 +57,27 @@ class PlannedVif(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     reason: str
 
 
+class LimitOf(StrEnum):
+    """Whose limit it is."""
+
+    MIGRATION = "migration"
+    SOURCE = "sourcePool"
+    TARGET = "targetPool"
+
+
+class PlannedLimit(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How fast copies may go: ``bytes_per_second`` now (None: as fast as they can), ``table`` over the day.
+
+    ``name`` of the pool, empty for the migration's own; ``final_pass``: it holds in the downtime too.
+    """
+
+    of: LimitOf
+    name: str
+    bytes_per_second: int | None
+    table: RateTable
+    final_pass: bool
+
+
 class PlanReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What ``warmMigration.plan`` answers. ``possible`` is False when a finding is an error."""
 
@@ -70,6 +93,7 @@ class PlanReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     vifs: list[PlannedVif]
     findings: list[Finding]
     first_pass_bytes: int | None
+    limits: list[PlannedLimit] = []
 
 
 class OurObject(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -82,6 +82,7 @@ class DiskPassReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     left out are in the first only, zeros for what the source does not store in the second only, and what was sent again counts again).
     ``seconds`` from opening to the confirmed end; of these ``open_seconds`` until both ends were open (the last time, if there were
     several), ``transfer_seconds`` from the first to the last byte of data, ``confirm_seconds`` from there to the confirmed end.
+    ``held_back_seconds`` of the transfer it waited because of a limit.
     """
 
     disk: str
@@ -94,10 +95,14 @@ class DiskPassReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     open_seconds: float = 0.0
     confirm_seconds: float = 0.0
     notes: list[CopyNote] = []
+    held_back_seconds: float = 0.0
 
 
 class PassReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What came of a pass. ``fixed_seconds`` is the part of ``seconds`` that moved no data (snapshots, attaching, tasks)."""
+    """What came of a pass. ``fixed_seconds`` is the part of ``seconds`` that moved no data (snapshots, attaching, tasks).
+
+    ``throttled``: a limit held it back, so that without one it would have been faster, nobody knows how much.
+    """
 
     number: int
     kind: PassKind
@@ -112,6 +117,7 @@ class PassReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     predicted_downtime_seconds: float | None
     disks: list[DiskPassReport]
     snapshot_seconds: float = 0.0  # of fixed_seconds: before the copy began, which a final pass has not
+    throttled: bool = False
 
     def __str__(self) -> str:
         moved = f"{format_bytes(self.bytes)} in {format_seconds(self.seconds)}"

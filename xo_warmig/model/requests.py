@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from xo_warmig.model.rates import LEAST_RATE
+
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
 
@@ -51,3 +53,5 @@ class WarmMigrationRequest(msgspec.Struct, frozen=True, kw_only=True, rename="ca
     )
     commit: Literal["auto", "manual"] | Annotated[int, msgspec.Meta(ge=0)] = "auto"  # a number: seconds after the boot
     on_failure: OnFailure = OnFailure.KEEP
+    max_rate: Annotated[int, msgspec.Meta(ge=LEAST_RATE)] | None = None  # bytes per second, of all disks together
+    throttle_final_pass: bool = False  # limits, this one and the pools', hold in the downtime too

@@ -1,9 +1,26 @@
-"""Sizes and times, and how they are written for people."""
+"""Sizes and times, and how people write them."""
+
+import re
 
 KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
 TIB = 1024 * GIB
+
+_UNITS = {"": 1, "K": KIB, "M": MIB, "G": GIB, "T": TIB}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGT]?)(?:iB|B)?", re.IGNORECASE)
+
+
+def parse_size(text: str) -> int:
+    """``100M`` as 104857600 bytes; units are powers of 1024.
+
+    Raises:
+        ValueError: no size.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no size; write it as 64K, 100M or 1.5G")
+    return round(float(match[1]) * _UNITS[match[2].upper()])
 
 
 def format_bytes(count: float) -> str:

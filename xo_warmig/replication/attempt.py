@@ -9,6 +9,7 @@ from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
 from xo_warmig.disks.read_back import Comparison
 from xo_warmig.disks.streams import ByteSink
+from xo_warmig.disks.throttle import Throttle
 from xo_warmig.errors import WarmigError
 from xo_warmig.formats.vhd import BLOCK_BYTES
 from xo_warmig.model.passes import DiskPassPlan
@@ -38,6 +39,7 @@ class Attempt:
         *,
         meter: Meter,
         limits: CopyLimits,
+        throttle: Throttle,
         held: Import | None,
     ) -> None:
         self._plan = plan
@@ -45,6 +47,7 @@ class Attempt:
         self._ledger = ledger
         self._meter = meter
         self._limits = limits
+        self._throttle = throttle
         self._ends = Ends() if held is None else Ends(held)
         self._writer = held
         self.resume = ledger.resume()
@@ -77,7 +80,7 @@ class Attempt:
         if self.resume.pieces:
             await self._see_on_target(blocks)
             await self._ledger.go_on_from(self.resume)
-        return (self._writer or await self._open_import()).stream
+        return self._throttle.sink((self._writer or await self._open_import()).stream)
 
     async def next(self) -> ByteSink:
         """A slice is sent: see it confirmed, and open the target for the next one."""
@@ -86,7 +89,7 @@ class Attempt:
             self._ends.done(self._writer)
             self._writer = None
         await self._ledger.confirm()
-        return (await self._open_import()).stream
+        return self._throttle.sink((await self._open_import()).stream)
 
     async def _open(self) -> Export:
         """The source's end; beside it the target's, unless that is to be read back first."""
@@ -114,8 +117,10 @@ class Attempt:
             start_offset=self.resume.offset,
             slice_bytes=self._limits.slice_bytes if resumes else None,
             slice_seconds=self._limits.slice_seconds if resumes else None,
+            piece_bytes=self._throttle.piece_bytes,
         )
-        copying = self._ways.copy(reader.stream, self, order, sent=self._ledger.sent, meter=self._meter)
+        source = self._throttle.source(reader.stream)
+        copying = self._ways.copy(source, self, order, sent=self._ledger.sent, meter=self._meter)
         if not resumes:
             return await copying
         return await beside(copying, self._ledger.keep_storing(self._ways.clock, self._limits.mark_seconds))
@@ -135,7 +140,7 @@ class Attempt:
             back = await self._on_target(opening)
             try:
                 seen = await self._ways.compare(
-                    back.stream,
+                    self._throttle.back(back.stream),
                     self.resume.pieces,
                     virtual_size_bytes=self._plan.virtual_size_bytes,
                     most_bytes=int(saved_bytes * self._limits.most_read_back),

@@ -25,6 +25,21 @@ class Budget(NamedTuple):
     min_pass_interval_seconds: float
 
 
+class Speed(NamedTuple):
+    """What is known of how fast a pass may be beside what passes measured, in bytes per second, each None where there is no such thing.
+
+    ``most``: what a pass may use now; ``most_final``: what the final one may, which is exempt from limits unless told otherwise.
+    ``seen``: what final passes of earlier migrations between the same pools made, those that no limit held back.
+    """
+
+    most: float | None = None
+    most_final: float | None = None
+    seen: float | None = None
+
+
+NOTHING_KNOWN = Speed()
+
+
 class Costs(NamedTuple):
     """What a cutover costs beside its transfer, in seconds."""
 
@@ -48,7 +63,9 @@ class PassAgain(NamedTuple):
     wait_seconds: float
 
 
-def predict_downtime(passes: Sequence[PassReport], costs: Costs, *, pending_seconds: float) -> float | None:
+def predict_downtime(
+    passes: Sequence[PassReport], costs: Costs, *, pending_seconds: float, speed: Speed = NOTHING_KNOWN
+) -> float | None:
     """Seconds without a running VM if the cutover began now; None before any pass gave a dirty rate.
 
     Args:
@@ -59,7 +76,7 @@ def predict_downtime(passes: Sequence[PassReport], costs: Costs, *, pending_seco
         return None
     # The guest writes until it is down.
     pending_bytes = written_within(passes, pending_seconds + costs.shutdown_seconds)
-    throughput = throughput_of(passes)
+    throughput = final_throughput(passes, speed)
     transfer_seconds = pending_bytes / throughput if throughput > 0 else 0.0
     # The least fixed cost seen of a delta, but for its snapshots: the final pass takes none.
     fixed_seconds = min(each.fixed_seconds - each.snapshot_seconds for each in deltas)
@@ -73,6 +90,28 @@ def throughput_of(passes: Sequence[PassReport]) -> float:
             return each.throughput_bytes_per_second
     largest = max(passes, key=lambda each: each.bytes, default=None)
     return 0.0 if largest is None else largest.throughput_bytes_per_second
+
+
+def final_throughput(passes: Sequence[PassReport], speed: Speed) -> float:
+    """What the final pass will make, as far as anything tells.
+
+    A pass that a limit held back says only what can be made at least, where the final one is exempt from that limit. What can be made
+    is known of passes that nothing held back, or of earlier migrations; where it is not, the prediction is an upper bound.
+    """
+    throughput = throughput_of(passes)
+    if any(each.throttled for each in passes):
+        free = [each for each in passes if not each.throttled and each.bytes >= SIGNIFICANT_BYTES]
+        throughput = max(throughput, throughput_of(free) or speed.seen or 0.0)
+    return throughput if speed.most_final is None else min(throughput, speed.most_final)
+
+
+def is_upper_bound(passes: Sequence[PassReport], speed: Speed) -> bool:
+    """Whether the final pass may be faster than all that its prediction rests on."""
+    if speed.most_final is not None or speed.seen is not None or not passes:
+        return False
+    return all(each.throttled or each.bytes < SIGNIFICANT_BYTES for each in passes) and any(
+        each.throttled for each in passes
+    )
 
 
 def decide(

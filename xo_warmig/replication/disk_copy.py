@@ -10,6 +10,7 @@ from collections import deque
 
 from xo_warmig.disks.copy import CopyResult
 from xo_warmig.disks.meter import Meter
+from xo_warmig.disks.throttle import Throttle
 from xo_warmig.errors import TransferError, WarmigError
 from xo_warmig.model.passes import CopyNote, DiskPassPlan, DiskPassReport, Mark, Verdict
 from xo_warmig.model.units import MIB, format_bytes, format_seconds
@@ -44,8 +45,11 @@ class DiskCopy:
         pending: bytes | None = None,
         final: bool = False,
         limits: CopyLimits | None = None,
+        throttle: Throttle | None = None,
     ) -> None:
-        """See ``copy_disk``. Without a book a copy is not resumed: nobody would know of it after a crash (R18)."""
+        """See ``copy_disk``; ``throttle`` says how fast it may go. Without a book a copy is not resumed: nobody would know of it after
+        a crash (R18).
+        """
         self.report: DiskPassReport | None = None
         self.error: WarmigError | None = None
         self._plan = plan
@@ -54,6 +58,7 @@ class DiskCopy:
         self._meter = meter
         self._held = held
         self._limits = limits or CopyLimits()
+        self._throttle = throttle or Throttle()
         resumes = book is not None and not final
         self._ledger = Ledger(plan, book, mark, pending, resumes=resumes, limits=self._limits)
         self._patience = Patience(self._limits)
@@ -75,7 +80,15 @@ class DiskCopy:
     async def _to_the_end(self) -> tuple[CopyResult | None, Attempt | None]:
         while not self._ledger.complete:
             held, self._held = self._held, None
-            attempt = Attempt(self._plan, self._ways, self._ledger, meter=self._meter, limits=self._limits, held=held)
+            attempt = Attempt(
+                self._plan,
+                self._ways,
+                self._ledger,
+                meter=self._meter,
+                limits=self._limits,
+                throttle=self._throttle,
+                held=held,
+            )
             if attempt.resume.offset:
                 self._note("COPY_RESUMED", f"goes on at {format_bytes(attempt.resume.offset)} of the disk")
             try:
@@ -151,6 +164,7 @@ class DiskCopy:
             open_seconds=0.0 if attempt is None else attempt.opened - begin,
             confirm_seconds=0.0 if attempt is None else end - attempt.copied,
             notes=list(self._notes),
+            held_back_seconds=self._throttle.held_back_seconds,
         )
         return self.report
 

@@ -5,6 +5,7 @@ same, and the last pass begins early enough to be over by then. After the word, 
 at once when the downtime is within the budget, else after the passes that still gain.
 """
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -71,9 +72,19 @@ def _bad(text: str, why: str) -> InvalidRequest:
 
 
 def decide_with(
-    passes: Sequence[PassReport], budget: Budget, wish: Wish, predicted: float | None, *, now: float
+    passes: Sequence[PassReport],
+    budget: Budget,
+    wish: Wish,
+    predicted: float | None,
+    *,
+    now: float,
+    most_bytes_per_second: float | None = None,
 ) -> CutOver | PassAgain | Hold:
-    """What follows the last of ``passes``, all complete and none final, given when the caller wants the cutover."""
+    """What follows the last of ``passes``, all complete and none final, given when the caller wants the cutover.
+
+    Args:
+        most_bytes_per_second: what a pass may use now.
+    """
     if wish.is_due(now):
         return decide(passes, _counted(budget, passes, wish), predicted, now=now)
     # No pass is refused for being one too many while a person makes it wait.
@@ -87,7 +98,7 @@ def decide_with(
     interval = budget.min_pass_interval_seconds or HOLD_INTERVAL_SECONDS
     waits = [passes[-1].started + interval - now]
     if wish.time is not None:
-        lead = lead_seconds(passes, now=now)
+        lead = lead_seconds(passes, now=now, most_bytes_per_second=most_bytes_per_second)
         last_begins = wish.time - lead
         # The last pass begins then; the one before it must not be in its way.
         waits = [last_begins - now] if passes[-1].started + interval > last_begins - lead else waits
@@ -109,11 +120,11 @@ def _counted(budget: Budget, passes: Sequence[PassReport], wish: Wish) -> Budget
     return budget
 
 
-def lead_seconds(passes: Sequence[PassReport], *, now: float) -> float:
-    """How long a pass that begins now is expected to take, with some margin."""
+def lead_seconds(passes: Sequence[PassReport], *, now: float, most_bytes_per_second: float | None = None) -> float:
+    """How long a pass that begins now is expected to take, with some margin. It is no final one, so limits hold for it."""
     known = measured(passes)
     if not known:
         return _LEAST_LEAD_SECONDS
-    throughput = throughput_of(passes)
+    throughput = min(throughput_of(passes), most_bytes_per_second or math.inf)
     moved = written_within(passes, max(0.0, now - passes[-1].started)) / throughput if throughput > 0 else 0.0
     return max(_LEAST_LEAD_SECONDS, (known[-1].fixed_seconds + moved) * _MARGIN)

@@ -58,6 +58,11 @@ class Pool(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def names(self) -> frozenset[str]:
+        """All that a configuration may call it: its uuid, its name, and the hosts that it is reached through."""
+        ...
+
     async def read_vm(self, vm: str) -> Vm:
         """Raises NoSuchObject."""
         ...

@@ -23,6 +23,9 @@ __all__ = ["Begun", "Copy", "PassRun", "Ways", "close_all", "judge", "parts_of",
 
 log = logging.getLogger("xo_warmig.replication")
 
+# A disk that waited for limits for less than this part of its transfer would not have been faster without them to speak of.
+_NOTICED = 0.1
+
 
 class Begun(NamedTuple):
     """When a pass began, its snapshots included, and how long its delta grew (None: unknown, or no delta)."""
@@ -138,6 +141,7 @@ def judge(plan: PassPlan, reports: list[DiskPassReport], begun: Begun, began_cop
         dirty_bytes_per_second=read_bytes / growing if growing else None,
         predicted_downtime_seconds=None,
         disks=disks,
+        throttled=any(disk.held_back_seconds > _NOTICED * disk.transfer_seconds for disk in disks),
     )
 
 

@@ -85,6 +85,11 @@ class Connection:
         return f"{self.server_id}/{self.process}"
 
     @property
+    def hosts(self) -> frozenset[str]:
+        """Names and addresses: the configured one, and those of the pool's members."""
+        return frozenset((self._configured.host, self.address.host, *self._members))
+
+    @property
     def fingerprint(self) -> str | None:
         """That of the pinned certificate of the address that was configured."""
         return self.trust.pinned(self._configured.host, self._configured.port)

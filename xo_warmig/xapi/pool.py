@@ -49,6 +49,10 @@ class Pool:
     def name(self) -> str:
         return self._origin.name
 
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset((self._origin.pool, self._origin.name, self._connection.pool_name)) | self._connection.hosts
+
     async def read_vm(self, vm: str) -> Vm:
         return await reading.read_vm(self._calls, self._origin, vm)
 
