@@ -14,7 +14,6 @@ from collections.abc import Callable, Coroutine
 from bench.curl import CurlSide, exact_length, pipe
 from bench.result import Goal, Result, figure, tell
 from bench.site import connected, two_pools
-from xo_warmig.disks.copy import copy_vhd
 from xo_warmig.disks.meter import Meter
 from xo_warmig.model.passes import DiskPassPlan, PassKind, PassPlan, Verdict
 from xo_warmig.model.units import GIB, MIB
@@ -53,7 +52,7 @@ async def our_pass(ends: Ends, vdi: str) -> None:
         skip_zeros=True,
     )
     plan = PassPlan(number=1, kind=PassKind.FULL, disks=[disk])
-    ways = Ways(ends.source, ends.target, copy_vhd, SystemClock())
+    ways = Ways(ends.source, ends.target, SystemClock())
     begun = Begun(time.time(), time.monotonic(), None)
     run = await run_pass(plan, ways, begun=begun, meters={ends.snapshot: Meter()})
     if run.report.verdict is not Verdict.COMPLETE:

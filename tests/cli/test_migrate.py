@@ -26,6 +26,7 @@ DEFAULTS = {
     "mapVifsNetworks": {},
     "shutdown": {"timeout": 1200, "force": "ifNoTools"},
     "onFailure": "keep",
+    "transport": "auto",
     "maxRate": None,
     "throttleFinalPass": False,
 }
@@ -49,7 +50,7 @@ def test_every_option_has_its_parameter(canned: Any, run: Any) -> None:
     canned.answers["warmMigration.start"] = "m-1"
     options = f"""--no-start --delete-source --cutover 2026-05-01T23:30+02:00 --commit 60
         --target-downtime 0.2 --max-passes 4 --min-pass-interval 9 --map-vdi {VM}={SR}
-        --map-vif {SR}={VM} --shutdown-timeout 60 --force-shutdown never --on-failure drop
+        --map-vif {SR}={VM} --shutdown-timeout 60 --force-shutdown never --on-failure drop --transport vhd
         --max-rate 50MiB/s --throttle-final-pass""".split()
     assert json.loads(run("migrate", VM, SR, *options, "--detach", "--json").stdout) == {"id": "m-1"}
     assert asked(canned) == {
@@ -66,6 +67,7 @@ def test_every_option_has_its_parameter(canned: Any, run: Any) -> None:
         "mapVifsNetworks": {SR: VM},
         "shutdown": {"timeout": 60, "force": "never"},
         "onFailure": "drop",
+        "transport": "vhd",
         "maxRate": 50 << 20,
         "throttleFinalPass": True,
     }

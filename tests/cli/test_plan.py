@@ -28,6 +28,7 @@ def plan() -> dict[str, Any]:
         "targetSr": SR,
         "targetSrName": "fast [1]",
         "way": "vhd",
+        "wayReason": "no NBD",
         "reused": False,
         "firstPassBytes": 2 * GIB,
         "reason": "no earlier copy",

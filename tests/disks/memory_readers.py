@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from xo_warmig.disks.loads import Extents
-from xo_warmig.disks.reads import Read, ReadQueue
+from xo_warmig.disks.reads import Read, ReadSource
 from xo_warmig.errors import TransferError
 from xo_warmig.model.extents import Extent
 
@@ -37,7 +37,7 @@ class MemoryReader:
         self._breaks_at, self._hangs_at = breaks_at, hangs_at
         self._slow = slow
 
-    def serve(self, reads: ReadQueue, depth: int) -> None:
+    def serve(self, reads: ReadSource, depth: int) -> None:
         open_reads: deque[Read] = deque()
         while True:
             while len(open_reads) < depth and (read := reads.take(wait=not open_reads)) is not None:

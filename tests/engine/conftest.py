@@ -22,7 +22,10 @@ class Scene:
     def __init__(self) -> None:
         self.world = World()
         self.engine = Engine(
-            FakePools(self.world), clock=VirtualClock(), copy=self.world.copy, settings=Settings(halting_seconds=30.0)
+            FakePools(self.world),
+            clock=VirtualClock(),
+            streams=self.world.streams,
+            settings=Settings(halting_seconds=30.0),
         )
         self.request = REQUEST
 

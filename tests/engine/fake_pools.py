@@ -4,10 +4,14 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from xo_warmig.errors import ForbiddenOperation, NoSuchObject, PoolError, PoolUnreachable, TransferError
+from xo_warmig.formats.cbt import from_extents
+from xo_warmig.model.extents import Extent
 from xo_warmig.model.findings import OurObject
 from xo_warmig.model.requests import ShutdownPolicy
-from xo_warmig.model.vm import Attachment, Disk, Network, PowerState, StorageRepository, Vif, Vm, VolatileState
+from xo_warmig.model.vm import Attachment, Disk, Life, Network, PowerState, StorageRepository, Vif, Vm, VolatileState
 from xo_warmig.replication.ports import AnyPool
 from xo_warmig.replication.preflight import DOOR
 
@@ -27,6 +31,7 @@ class FakeVdi:
         self.cloned_from: str | None = None
         self.tag: str | None = None
         self.taken = 0
+        self.tracked = False
 
     def content(self) -> dict[int, int]:
         return {index: value for index, (value, _) in self.blocks.items() if value}
@@ -53,7 +58,7 @@ class FakeVm:
 
 
 class FakeEnd:
-    """An open transfer: both stream and connection."""
+    """An open transfer: both stream and connection, or the only one of several."""
 
     def __init__(self, pool: "FakePool", vdi: FakeVdi, side: str, base: FakeVdi | None = None) -> None:
         self.pool, self.vdi, self.side, self.base = pool, vdi, side, base
@@ -72,6 +77,10 @@ class FakeEnd:
     @property
     def stream(self) -> Any:
         return self
+
+    @property
+    def readers(self) -> Any:
+        return [self]
 
     def close(self) -> None:
         self.dead = True
@@ -104,6 +113,9 @@ class FakePool:
         self.vdis: dict[str, FakeVdi] = {}
         self.ends: list[FakeEnd] = []
         self.foreign: list[Attachment] = []
+        self.serves_blocks = False  # over NBD
+        self.refuses_tracking = False
+        self.life = Life(host="host-1", host_booted="0.", vm_started="1")
         self.srs = {
             f"sr-{name}": StorageRepository(
                 uuid=f"sr-{name}", name_label=f"disks of {name}", type="ext", content_type="user",
@@ -227,6 +239,7 @@ class FakePool:
             if any(each.vdi in record.vdis and each.plugged for each in self.foreign):
                 raise self.world.refusal("SR_BACKEND_FAILURE_46")
             record.power, record.started = PowerState.RUNNING, True
+            self.life = msgspec.structs.replace(self.life, vm_started=str(next(self.world.moment)))
 
     async def destroy_disk(self, vdi: str) -> None:
         async with self.world.call(self._name, "destroy_disk"):
@@ -242,6 +255,7 @@ class FakePool:
             snapshot = FakeVdi(f"snap-{next(self.world.ids)}", self.vdis[vdi].size, self.vdis[vdi].sr)
             snapshot.blocks = dict(self.vdis[vdi].blocks)
             snapshot.snapshot_of, snapshot.tag, snapshot.taken = vdi, tag, next(self.world.moment)
+            snapshot.tracked = self.vdis[vdi].tracked
             self.vdis[snapshot.uuid] = snapshot
             return snapshot.uuid
         raise AssertionError
@@ -255,6 +269,59 @@ class FakePool:
             self._settle(vdi)
             end = FakeEnd(self, self.vdis[vdi], "source", None if base is None else self.vdis[base])
         return end.taken_over()
+
+    async def against_blocks(self, vdi: str) -> str:
+        async with self.world.call(self._name, "against_blocks"):
+            return "" if self.serves_blocks else "no network serves it"
+        raise AssertionError
+
+    async def is_tracked(self, vdi: str) -> bool:
+        async with self.world.call(self._name, "is_tracked"):
+            return self.vdis[vdi].tracked
+        raise AssertionError
+
+    async def track(self, vdi: str) -> None:
+        async with self.world.call(self._name, "track"):
+            if self.refuses_tracking:
+                raise self.world.refusal("LICENCE_RESTRICTION")
+            self.vdis[vdi].tracked = True
+
+    async def untrack(self, vdi: str) -> None:
+        async with self.world.call(self._name, "untrack"):
+            if vdi in self.vdis:
+                self.vdis[vdi].tracked = False
+
+    async def changed_blocks(self, base: str, vdi: str, *, size_bytes: int) -> bytes:
+        async with self.world.call(self._name, "changed_blocks"):
+            known = [self.vdis.get(base), self.vdis[vdi]]
+            if not all(each is not None and each.tracked for each in known):
+                raise self.world.refusal("SR_BACKEND_FAILURE_460")
+            if any(end.vdi.uuid == vdi for end in self.ends):
+                raise self.world.refusal("VDI_IN_USE")
+            since = self.vdis[base].taken
+            changed = [index for index, (_, when) in sorted(self.vdis[vdi].blocks.items()) if when > since]
+            return from_extents((Extent(index * BLOCK, 1) for index in changed), size_bytes)
+        raise AssertionError
+
+    async def open_blocks(self, vdi: str, *, connections: int) -> Any:
+        async with self.world.call(self._name, "open_blocks"):
+            if not self.serves_blocks:
+                raise TransferError("nobody serves it", code="NBD_NOT_SERVED")
+            if vdi in self.world.vm.vdis and self.world.vm.power is not PowerState.HALTED:
+                self.world.violations.append("R3: the disk of a VM that is not halted is read")
+            self._settle(vdi)
+            end = FakeEnd(self, self.vdis[vdi], "source")
+        return end.taken_over()
+
+    async def life_of(self, vm: str) -> Life:
+        async with self.world.call(self._name, "life_of"):
+            return self.life
+        raise AssertionError
+
+    async def host_lives(self, life: Life) -> bool:
+        async with self.world.call(self._name, "host_lives"):
+            return life == self.life
+        raise AssertionError
 
     async def shut_down(self, vm: str, policy: ShutdownPolicy) -> bool:
         async with self.world.call(self._name, "shut_down"):

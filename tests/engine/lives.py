@@ -34,7 +34,7 @@ class Lives:
         self.number += 1
         self.pools = MortalPools(self)
         return Engine(
-            self.pools, store=MortalStore(self), clock=VirtualClock(), copy=self.world.copy, settings=SETTINGS
+            self.pools, store=MortalStore(self), clock=VirtualClock(), streams=self.world.streams, settings=SETTINGS
         )  # fmt: skip
 
     def die(self) -> None:

@@ -24,7 +24,7 @@ def an_engine(world: World, store: MemoryStore, directory: Path) -> Engine:
         store=store,
         driver=DurableDriver(directory / "turns.sqlite"),
         clock=SystemClock(),
-        copy=world.copy,
+        streams=world.streams,
     )
 
 

@@ -41,6 +41,15 @@ def is_halted(world: World) -> None:
     world.vm.power = PowerState.HALTED
 
 
+def serves_blocks(world: World) -> None:
+    world.source.serves_blocks = True
+
+
+def serves_blocks_and_fails_late(world: World) -> None:
+    serves_blocks(world)
+    fails_late(world)
+
+
 def cancel_at(seconds: float, *, drop: bool | None) -> Word:
     async def say(lives: Lives, migration: str) -> None:
         await asyncio.sleep(seconds)
@@ -89,6 +98,11 @@ COURSES = {
         "RollbackAsked", {"commit": "manual", "on_failure": OnFailure.DROP}, word=roll_back, ends=Phase.FAILED
     ),
     "halted all along": Course("preparing", world=is_halted),
+    "by blocks": Course("preparing", world=serves_blocks),
+    "by blocks, fails late, kept": Course("finalising", world=serves_blocks_and_fails_late, ends=Phase.FAILED),
+    "by blocks, cancelled, dropped": Course(
+        "CancelAsked", world=serves_blocks, word=cancel_at(1.3, drop=True), ends=Phase.CANCELLED
+    ),
 }
 
 
@@ -193,6 +207,7 @@ def see_moved(world: World, state: Any, contents: list[dict[int, int]]) -> None:
     assert world.disks_of(world.target, target) == contents
     assert set(world.target.vdis) == set(target.vdis)
     assert world.our_snapshots() == []
+    assert not any(vdi.tracked for vdi in world.source.vdis.values())
     if state.request.delete_source_vm:
         assert (world.source.vms, world.source.vdis) == ({}, {})
     else:
@@ -202,9 +217,12 @@ def see_moved(world: World, state: Any, contents: list[dict[int, int]]) -> None:
 def see_given_back(world: World, state: Any) -> None:
     """The source runs as it was found; of the copy there is what is kept, or nothing."""
     world.assert_as_found()
+    tracked = {uuid for uuid in world.vm.vdis if world.source.vdis[uuid].tracked}
     if state.drops_copy:
         world.assert_nothing_left()
+        assert tracked == set()
         return
+    assert tracked == {each.disk for each in state.kept if each.tracked}
     assert state.kept
     assert {vdi.uuid for vdi in world.our_snapshots()} == {each.target.base for each in state.kept} - {None}
     assert set(world.target.vdis) == {each.target.vdi for each in state.kept}

@@ -201,7 +201,7 @@ def test_a_pool_s_limit_is_looked_up_by_what_the_pool_is_called(play: Any) -> No
         table = RateTable(default=RATE)
         pacing = Pacing({"target.example": PoolRate(table=table)})
         await scene.engine.close()
-        scene.engine = Engine(FakePools(scene.world), clock=VirtualClock(), copy=scene.world.copy, pacing=pacing)
+        scene.engine = Engine(FakePools(scene.world), clock=VirtualClock(), streams=scene.world.streams, pacing=pacing)
         await scene.engine.open()
         (limit,) = (await scene.engine.plan(scene.request)).limits
         assert (limit.of, limit.name, limit.bytes_per_second, limit.table) == (LimitOf.TARGET, "target", RATE, table)

@@ -9,11 +9,13 @@ from typing import Any
 from tests.engine.fake_pools import BLOCK, FakePool, FakeVdi, FakeVm
 from tests.engine.throttled_ends import end_of, pass_through
 from xo_warmig.disks.copy import CopyResult, Sinks
+from xo_warmig.disks.loads import Extents
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
 from xo_warmig.disks.sent import SentLog
 from xo_warmig.errors import PoolError, PoolUnreachable, TransferError
 from xo_warmig.model.vm import Attachment, PowerState
+from xo_warmig.replication.ways import Streams
 
 DISK_BYTES = 64 * BLOCK
 _READS = (
@@ -25,6 +27,11 @@ _READS = (
     "is_booted",
     "assert_",
     "our_objects",
+    "against_blocks",
+    "is_tracked",
+    "changed_blocks",
+    "life_of",
+    "host_lives",
 )
 
 
@@ -193,18 +200,52 @@ class World:
         meter: Meter,
     ) -> CopyResult:
         """Stands in for ``copy_vhd``: block by block, in virtual time."""
+        end = end_of(source)
+        assert order.differencing is (end.base is not None)
+        return await self._move(source, end.blocks, sinks, order, meter)
+
+    async def copy_extents(
+        self, readers: Any, extents: Extents, sinks: Sinks, order: CopyOrder, *, sent: SentLog, meter: Meter
+    ) -> CopyResult:
+        """Stands in for ``disks.copy.copy_extents``."""
+        indexes = sorted(
+            {index for extent in extents() for index in range(extent.offset // BLOCK, -(-extent.end // BLOCK))}
+        )
+        assert bool(readers) == bool(indexes), "a connection is there if it is used"
+        stored = end_of(readers[0]).vdi.blocks if readers else {}
+        return await self._move(
+            readers[0] if readers else None,
+            [(index, stored.get(index, (0, 0))[0]) for index in indexes],
+            sinks,
+            order,
+            meter,
+        )
+
+    async def read_table(self, source: Any, size_bytes: int) -> bytes:
+        """Stands in for ``disks.table.read_table``."""
+        if source.dead or source.pool.name in self.down:
+            raise TransferError("the source broke", evidence={"side": "source"})
+        source.close()
+        return bitmap_of([index for index, _ in source.blocks])
+
+    @property
+    def streams(self) -> Streams:
+        return Streams(self.copy, self.copy_extents, self.read_table)
+
+    async def _move(
+        self, stream: Any, blocks: list[tuple[int, int]], sinks: Sinks, order: CopyOrder, meter: Meter
+    ) -> CopyResult:
         begin = asyncio.get_running_loop().time()
-        stream, source = source, end_of(source)
-        assert order.differencing is (source.base is not None)
+        source = end_of(stream)
         skip_zeros = order.skip_zeros
-        self.copies.append((source.vdi.uuid, len(source.blocks), skip_zeros))
-        sent_to = await sinks.first(bitmap_of([index for index, _ in source.blocks]))
+        self.copies.append((source.vdi.uuid if source is not None else "", len(blocks), skip_zeros))
+        sent_to = await sinks.first(bitmap_of([index for index, _ in blocks]))
         sink = end_of(sent_to)
         try:
             async with self.call("copy", "begin"):
                 pass
-            meter.total_bytes = len(source.blocks) * BLOCK
-            for index, value in source.blocks:
+            meter.total_bytes = len(blocks) * BLOCK
+            for index, value in blocks:
                 await pass_through(stream, BLOCK)
                 await asyncio.sleep(BLOCK / self.throughput)
                 for end in (source, sink):
@@ -220,7 +261,8 @@ class World:
             async with self.call("copy", "end"):
                 pass
         except BaseException:
-            source.close()
+            if source is not None:
+                source.close()
             sink.close()
             raise
         return CopyResult(meter.done_bytes, meter.written_bytes, asyncio.get_running_loop().time() - begin)

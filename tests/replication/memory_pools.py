@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from tests.disks.memory import PARENT, MemorySource, vhd
 from xo_warmig.disks.blocks import missing_blocks
-from xo_warmig.disks.copy import copy_vhd
 from xo_warmig.disks.meter import Meter
 from xo_warmig.errors import TransferError, WarmigError
 from xo_warmig.formats.sparse import parse_chunk_header
@@ -245,7 +244,7 @@ class MemoryPools:
         )
         pools: Any = self
         fields: dict[str, Any] = {"number": 1, "meter": Meter(), "book": self.book, "limits": SMALL} | changes
-        return DiskCopy(plan, Ways(pools, pools, copy_vhd, self.clock), **fields)
+        return DiskCopy(plan, Ways(pools, pools, self.clock), **fields)
 
     async def copy(self, **changes: Any) -> DiskPassReport:
         """Run it, and see that nothing is left open."""

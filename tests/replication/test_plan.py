@@ -3,9 +3,10 @@
 import msgspec
 import pytest
 
-from xo_warmig.model.passes import PassKind
+from xo_warmig.model.passes import PassKind, Way
 from xo_warmig.model.plans import TargetDisk
 from xo_warmig.model.vm import Disk
+from xo_warmig.replication.choosing import Chosen
 from xo_warmig.replication.plan import kind_of, plan_pass
 
 DISK = Disk(
@@ -31,7 +32,13 @@ def test_r20_zeros_are_skipped_only_on_disks_that_still_read_as_zero(
 ) -> None:
     """Never written to by us, on an SR whose new disks read as zeros, and not in a delta; any other full pass writes all of the disk."""
     plan = plan_pass(
-        number=1, kind=kind, disks=[DISK], read={"disk-0": "snap-1"}, targets={"disk-0": target}, zeroed_srs=zeroed
+        number=1,
+        kind=kind,
+        disks=[DISK],
+        read={"disk-0": "snap-1"},
+        targets={"disk-0": target},
+        zeroed_srs=zeroed,
+        chosen={"disk-0": Chosen(Way.VHD, "")},
     )
     assert plan.disks[0].skip_zeros is skip
     assert plan.disks[0].zero_unallocated is (target.base is None and not skip)
@@ -47,9 +54,11 @@ def test_a_plan_says_what_is_read_from_where_to_where() -> None:
         read={"disk-0": "snap-2"},
         targets={"disk-0": target},
         zeroed_srs=[],
+        chosen={"disk-0": Chosen(Way.CBT, "it is tracked")},
     )
     (disk,) = plan.disks
     assert (disk.disk, disk.read_vdi, disk.base, disk.target_vdi) == ("disk-0", "snap-2", "snap-1", "copy-0")
+    assert (disk.way, disk.reason, disk.connections) == (Way.CBT, "it is tracked", 4)
     assert disk.virtual_size_bytes == 4096
 
 

@@ -15,6 +15,7 @@ from xo_warmig.model.passes import DiskPassPlan, DiskPassReport, Mark, PassKind,
 from xo_warmig.replication.clock import SystemClock
 from xo_warmig.replication.limits import CopyLimits
 from xo_warmig.replication.run import Begun, PassRun, Ways, judge, parts_of, run_pass
+from xo_warmig.replication.ways import Streams
 
 
 class End:
@@ -93,7 +94,7 @@ async def run(pools: Any, plan: PassPlan, held: dict[str, Any] | None = None, in
     clock = SystemClock()
     begun = Begun(1234.0, clock.monotonic() - 2.0, interval)
     meters = {disk.disk: Meter() for disk in plan.disks}
-    return await run_pass(plan, Ways(pools, pools, pools.copy, clock), begun=begun, meters=meters, held=held)
+    return await run_pass(plan, Ways(pools, pools, clock, Streams(pools.copy)), begun=begun, meters=meters, held=held)
 
 
 async def test_a_complete_pass_is_measured() -> None:
@@ -295,7 +296,7 @@ async def test_with_a_book_a_disk_goes_on_after_a_break_and_the_others_do_not_no
     plan = the_plan()
     result = await run_pass(
         plan,
-        Ways(pools, pools, pools.copy, clock),  # type: ignore[arg-type]
+        Ways(pools, pools, clock, Streams(pools.copy)),  # type: ignore[arg-type]
         begun=Begun(1234.0, clock.monotonic(), None),
         meters={disk.disk: Meter() for disk in plan.disks},
         book=book,

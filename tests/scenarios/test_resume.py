@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from tests.pools import control
-from xo_warmig.disks.copy import copy_vhd
 from xo_warmig.disks.meter import Meter
 from xo_warmig.model.passes import DiskPassPlan, DiskPassReport, Mark, Verdict
 from xo_warmig.model.servers import ServerCredentials
@@ -68,7 +67,7 @@ class Pass:
         )
         source: Any = await self.directory.pool_of_vm(self.site.pools[0].vms[0].uuid)
         target: Any = await self.directory.pool_of_sr(self.target.srs[0].uuid)
-        ways = Ways(source, target, copy_vhd, SystemClock())
+        ways = Ways(source, target, SystemClock())
         fields: dict[str, Any] = {"number": 1, "meter": self.meter, "book": self.book, "limits": QUICK} | changes
         return await copy_disk(plan, ways, **fields)
 

@@ -20,7 +20,7 @@ from xo_warmig.model.findings import Finding, LimitOf, PlannedDisk, PlannedLimit
 from xo_warmig.model.rates import describe
 from xo_warmig.model.units import format_bytes
 
-_WAYS = {"vhd": "full", "vhdDelta": "delta"}
+_WAYS = {"vhd": "full", "vhdDelta": "delta", "nbd": "full, NBD", "cbt": "delta, NBD"}
 _LIMITS = {
     LimitOf.MIGRATION: "this migration",
     LimitOf.SOURCE: "all copies from or to pool",

@@ -10,7 +10,7 @@ import click
 
 from xo_warmig.cli.sizes import size
 from xo_warmig.model.rates import LEAST_RATE, describe
-from xo_warmig.model.requests import ForceShutdown, OnFailure, WarmMigrationRequest
+from xo_warmig.model.requests import ForceShutdown, OnFailure, Transport, WarmMigrationRequest
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -133,6 +133,13 @@ _PARAMETERS = (
         help="What becomes of copied data when it fails or is cancelled.",
     ),
     click.option(
+        "--transport",
+        type=click.Choice([str(one) for one in Transport]),
+        default=str(DEFAULTS.transport),
+        show_default=True,
+        help="How source disks may be read: the best way that the pool offers, or VHD exports only.",
+    ),
+    click.option(
         "--max-rate",
         type=rate,
         metavar="SIZE",
@@ -169,6 +176,7 @@ def as_request(**asked: Any) -> dict[str, Any]:
         "mapVifsNetworks": dict(asked["map_vif"]),
         "shutdown": {"timeout": asked["shutdown_timeout"], "force": asked["force_shutdown"]},
         "onFailure": asked["on_failure"],
+        "transport": asked["transport"],
         "maxRate": asked["max_rate"],
         "throttleFinalPass": asked["throttle_final_pass"],
     }

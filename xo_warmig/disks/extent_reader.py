@@ -90,8 +90,6 @@ class ExtentReading:
             reader.close()
 
     def _check_sizes(self) -> None:
-        if not self._readers:
-            raise ValueError("there is no connection to read over")
         for reader in self._readers:
             if reader.size_bytes != self._order.virtual_size_bytes:
                 raise TransferError(
@@ -108,6 +106,8 @@ class ExtentReading:
 
     def _survey(self, listed: Callable[[bytes], None]) -> Survey:
         found, order = survey(self._extents(), self._order), self._order
+        if found.total_bytes and not self._readers:
+            raise ValueError("there is no connection to read over")
         if order.zero_unallocated:
             below_zeros = order.start_offset - found.below_bytes
             self._meter.listed(order.virtual_size_bytes, order.start_offset, below_zeros)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
 from xo_warmig.disks.blocks import whole_disk
-from xo_warmig.disks.budget import BUFFER_BYTES
 from xo_warmig.disks.order import CopyOrder
 from xo_warmig.disks.pipe import Part
 from xo_warmig.formats.bitmaps import Run, with_bits_set
@@ -65,13 +64,13 @@ def survey(extents: Iterable[Extent], order: CopyOrder) -> Survey:
 
 def loads(extents: Iterable[Extent], order: CopyOrder) -> Iterator[Load]:
     """What is to be copied from the order's start on, in the order of the disk; the gaps as zeros where they are to be sent."""
-    packing = _Packing()
+    packing = _Packing(order.piece_bytes)
     for extent, stored in _in_order(extents, order):
         if stored:
             yield from packing.add(extent)
             continue
         yield from packing.rest()
-        for zeros in split([extent], BUFFER_BYTES):
+        for zeros in split([extent], order.piece_bytes):
             yield Load([Part(zeros.offset, 0, zeros.length)], stored=False)
     yield from packing.rest()
 
@@ -111,7 +110,8 @@ def _in_order(extents: Iterable[Extent], order: CopyOrder) -> Iterator[tuple[Ext
 class _Packing:
     """The load that is being put together."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
         self._parts: list[Part] = []
         self._filled = 0
 
@@ -120,11 +120,11 @@ class _Packing:
         for offset, length in split([extent], BLOCK_BYTES):
             left = length
             while left:
-                taken = min(left, BUFFER_BYTES - self._filled)
+                taken = min(left, self._most_bytes - self._filled)
                 self._parts.append(Part(offset + length - left, self._filled, taken))
                 self._filled += taken
                 left -= taken
-                if self._filled == BUFFER_BYTES:
+                if self._filled == self._most_bytes:
                     yield from self.rest()
 
     def rest(self) -> Iterator[Load]:

@@ -2,7 +2,7 @@
 
 import contextlib
 
-from xo_warmig.disks.reads import Read, ReadQueue
+from xo_warmig.disks.reads import Read, ReadSource
 from xo_warmig.disks.streams import ByteDuplex
 from xo_warmig.errors import TransferError, WarmigError
 from xo_warmig.formats.nbd import DISCONNECT, REPLY_BYTES, Reads
@@ -20,7 +20,7 @@ class NbdReader:
         self._header = memoryview(bytearray(REPLY_BYTES))
         self._closed = False
 
-    def serve(self, reads: ReadQueue, depth: int) -> None:
+    def serve(self, reads: ReadSource, depth: int) -> None:
         """See ``DiskReader``."""
         while self._ask(reads, depth):
             reads.done(self._receive())
@@ -33,7 +33,7 @@ class NbdReader:
         self._closed = True
         self._stream.close()
 
-    def _ask(self, reads: ReadQueue, depth: int) -> bool:
+    def _ask(self, reads: ReadSource, depth: int) -> bool:
         """Ask for what there is, waiting only where nothing is in flight; whether anything is then."""
         requests = []
         while self._in_flight < depth:

@@ -33,6 +33,18 @@ class Read(NamedTuple):
     filling: Filling
 
 
+class ReadSource(Protocol):
+    """Where a connection takes its reads from: ``ReadQueue``, or a stage before it."""
+
+    def take(self, *, wait: bool) -> Read | None:
+        """See ``ReadQueue``."""
+        ...
+
+    def done(self, read: Read) -> None:
+        """See ``ReadQueue``."""
+        ...
+
+
 class DiskReader(Protocol):
     """One connection to a disk. It is used by one thread."""
 
@@ -41,7 +53,7 @@ class DiskReader(Protocol):
         """Of the disk that it reads."""
         ...
 
-    def serve(self, reads: "ReadQueue", depth: int) -> None:
+    def serve(self, reads: ReadSource, depth: int) -> None:
         """Do reads until they end, with up to ``depth`` of them asked for at a time.
 
         Raises:

@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from xo_warmig.disks.budget import BUFFER_BYTES
 from xo_warmig.disks.pace import Limit, Pace
+from xo_warmig.disks.reads import DiskReader, Read, ReadSource
 from xo_warmig.disks.streams import ByteSink, ByteSource
 
 Buffers: TypeAlias = Sequence[bytes | bytearray | memoryview]
@@ -27,6 +28,13 @@ class Throttle:
     def source(self, stream: ByteSource) -> ByteSource:
         """The source's stream, held to the limits there are."""
         return ThrottledSource(stream, self._pace(self._reading, self._reads)) if self._reading else stream
+
+    def readers(self, streams: Sequence[DiskReader]) -> Sequence[DiskReader]:
+        """The source's, where it is read over several connections."""
+        if not self._reading or not streams:
+            return streams
+        pace = self._pace(self._reading, self._reads)
+        return [ThrottledReader(stream, pace) for stream in streams]
 
     def sink(self, stream: ByteSink) -> ByteSink:
         """The target's."""
@@ -72,6 +80,50 @@ class ThrottledSource:
             self.stream.close()
         finally:
             self._pace.stop()
+
+
+class ThrottledReader:
+    """Fits ``DiskReader``. All connections to a disk share one pace: what they read together is held to it."""
+
+    def __init__(self, stream: DiskReader, pace: Pace) -> None:
+        self.stream = stream
+        self._pace = pace
+
+    @property
+    def size_bytes(self) -> int:
+        """See ``DiskReader``."""
+        return self.stream.size_bytes
+
+    def serve(self, reads: ReadSource, depth: int) -> None:
+        """See ``DiskReader``."""
+        self.stream.serve(PacedReads(reads, self._pace), depth)
+
+    def close(self) -> None:
+        """See ``DiskReader``. When one connection has nothing more to read, so have the others, but for what is in flight."""
+        try:
+            self.stream.close()
+        finally:
+            self._pace.stop()
+
+
+class PacedReads:
+    """Fits ``ReadSource``: hands on a read when its bytes may pass."""
+
+    def __init__(self, reads: ReadSource, pace: Pace) -> None:
+        self._reads = reads
+        self._pace = pace
+
+    def take(self, *, wait: bool) -> Read | None:
+        """See ``ReadQueue``."""
+        read = self._reads.take(wait=wait)
+        left_bytes = read.extent.length if read is not None else 0
+        while left_bytes:
+            left_bytes -= self._pace.take(left_bytes)
+        return read
+
+    def done(self, read: Read) -> None:
+        """See ``ReadQueue``."""
+        self._reads.done(read)
 
 
 class ThrottledSink:

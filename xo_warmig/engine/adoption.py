@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from xo_warmig.engine.blocks import target_blocks
 from xo_warmig.engine.journal import Journal
-from xo_warmig.engine.leftovers import remove_left, remove_snapshot, remove_target_disk
+from xo_warmig.engine.leftovers import remove_left, remove_snapshot, remove_target_disk, stop_tracking
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import NoSuchObject, PoolError, PoolUnreachable, WarmigError
 from xo_warmig.model.events import CopyAdopted, CopyReleased, DoorReleased, TargetDiscarded
@@ -69,6 +69,7 @@ async def take_over(work: Work, journal: Journal) -> None:
         await work.store.put_pending(work.id, each.disk, work.store.pending(journal.id, each.disk))
     if good:
         await work.journal.record(CopyAdopted(earlier=journal.id, disks=good))
+    await untrack_kept(work, [each for each in kept if each not in good])
     await journal.record(CopyReleased(to=work.id))
     for each in kept:
         if each not in good:
@@ -153,6 +154,7 @@ async def leave_alone(work: Work, journal: Journal) -> None:
     """Somebody took the kept target into use: it is theirs now. Only our snapshots on the source go."""
     state = journal.state
     bases = [each.target.base for each in state.kept if each.target.base is not None]
+    await untrack_kept(work, state.kept)
     await journal.record(CopyReleased(to=None, in_use=True))
     for base in bases:
         await remove_snapshot(work, base)
@@ -180,6 +182,13 @@ async def remove_kept(work: Work, kept: KeptDisk) -> None:
         await remove_snapshot(work, kept.target.base)
 
 
+async def untrack_kept(work: Work, kept: list[KeptDisk]) -> None:
+    """Put back the tracking of source disks that an earlier attempt turned on. Before its record goes: nothing else tells of it."""
+    for each in kept:
+        if each.tracked:
+            await stop_tracking(work, each.disk)
+
+
 async def release_all(work: Work) -> None:
     """After success no kept copy is of use any more: those of other targets go too, as far as their pools answer."""
     for journal in work.earlier:
@@ -198,6 +207,7 @@ async def release(work: Work, journal: Journal) -> None:
         return
     await discard_shell(work, journal, target)
     kept = journal.state.kept
+    await untrack_kept(work, kept)
     await journal.record(CopyReleased(to=None))
     for each in kept:
         await remove_target_disk(work, target, each.target.vdi)

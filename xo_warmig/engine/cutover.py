@@ -16,6 +16,7 @@ from xo_warmig.engine.checks import (
     target_untouched,
 )
 from xo_warmig.engine.deciding import decide_what_follows, decision_now
+from xo_warmig.engine.offers import choose_final_ways, life_now, look_at_final_offers
 from xo_warmig.engine.passes import forget_pending
 from xo_warmig.engine.restoring import final_power, unblock_source
 from xo_warmig.engine.state import MigrationState
@@ -26,6 +27,7 @@ from xo_warmig.model.events import PassStarted, ShutdownAsked, SourceBlocking, S
 from xo_warmig.model.passes import PassKind
 from xo_warmig.model.phases import Phase
 from xo_warmig.model.vm import Vm
+from xo_warmig.replication.choosing import Chosen
 from xo_warmig.replication.convergence import CutOver
 from xo_warmig.replication.plan import plan_pass
 from xo_warmig.replication.resume import Patience
@@ -92,6 +94,7 @@ async def cut_over(work: Work) -> None:
     await forget_pending(work)  # a crash may have come between the last pass and this
     await work.patiently(lambda: look_ahead(work))
     await work.patiently(lambda: freeze_target(work))
+    await look_at_final_offers(work)
     await open_ahead(work)
     if isinstance(decision_now(work), CutOver):
         await stop_source(work)
@@ -129,11 +132,14 @@ async def stop_running_source(work: Work) -> None:
     """Ask for the shutdown once more where an earlier asking may have been lost; see it halted with nobody writing."""
     if work.state.shutdown_asked is None:
         await work.briefly(lambda: running_source(work))
+        life = await life_now(work)
         await work.journal.record(ShutdownAsked())
         work.watch.start()
     else:
+        life = None
         await final_power(work, seconds=work.state.request.shutdown.timeout)
     clean = await work.briefly(lambda: shut_down(work))
+    work.shut_down_in = life
     await work.briefly(lambda: halted_source(work))
     await work.journal.record(SourceHalted(clean=clean))
     work.watch.lap("shutdown")
@@ -174,6 +180,17 @@ async def begin_final(work: Work) -> None:
     """The last delta, from the halted disks themselves: never resumed, so begun anew after every break (R3, R22)."""
     await work.journal.enter(Phase.FINALISING)
     disks = work.state.plan.vm.disks
+    chosen: dict[str, Chosen] = {}
+
+    async def choose() -> None:
+        chosen.update(await choose_final_ways(work))
+
+    await together(
+        choose(),
+        work.briefly(lambda: halted_and_blocked(work)),
+        work.briefly(lambda: target_untouched(work)),
+    )
+    work.watch.lap("check")
     plan = plan_pass(
         number=len(work.state.passes) + 1,
         kind=PassKind.FINAL,
@@ -181,12 +198,8 @@ async def begin_final(work: Work) -> None:
         read={disk.vdi: disk.vdi for disk in disks},
         targets=work.state.target_disks,
         zeroed_srs=work.state.plan.zeroed_srs,
+        chosen=chosen,
     )
-    await together(
-        work.briefly(lambda: halted_and_blocked(work)),
-        work.briefly(lambda: target_untouched(work)),
-    )
-    work.watch.lap("check")
     await work.journal.record(PassStarted(plan=plan))
     await work.stop_carrying()
     work.carrying = asyncio.ensure_future(carry_state(work))

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple
 
-from xo_warmig.disks.copy import copy_vhd
 from xo_warmig.engine import steering
 from xo_warmig.engine.driver import Driver, PlainDriver
 from xo_warmig.engine.failures import from_fact
@@ -44,7 +43,7 @@ from xo_warmig.model.reports import MigrationReport
 from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.replication.clock import Clock, SystemClock
 from xo_warmig.replication.ports import Pools
-from xo_warmig.replication.run import Copy
+from xo_warmig.replication.run import Streams
 
 log = logging.getLogger("xo_warmig.engine")
 
@@ -72,14 +71,14 @@ class Engine:
         store: Store | None = None,
         driver: Driver | None = None,
         clock: Clock | None = None,
-        copy: Copy = copy_vhd,
+        streams: Streams | None = None,
         settings: Settings | None = None,
         pacing: Pacing | None = None,
     ) -> None:
         self._around = Surroundings(
             pools,
             store if store is not None else MemoryStore(),
-            copy,
+            streams if streams is not None else Streams(),
             clock if clock is not None else SystemClock(),
             settings if settings is not None else Settings(),
             pacing if pacing is not None else Pacing(),

@@ -10,6 +10,7 @@ from xo_warmig.engine.detaching import see_detached
 from xo_warmig.engine.door import release_door
 from xo_warmig.engine.failures import as_warmig
 from xo_warmig.engine.leftovers import leave, remove_own_left, remove_snapshot, tidy
+from xo_warmig.engine.tracking import untrack_disks
 from xo_warmig.engine.way_back import thaw_target
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import NoSuchObject, PoolError, PoolUnreachable, SafetyError, WarmigError
@@ -34,6 +35,7 @@ async def commit(work: Work) -> None:
     await see_detached(work, work.source, [*work.state.snapshots, *(disk.vdi for disk in work.state.plan.vm.disks)])
     for uuid in sorted(work.state.snapshots):
         await remove_snapshot(work, uuid)
+    await untrack_disks(work)
     await thaw_target(work)
     if work.state.request.delete_source_vm:
         await delete_source(work)

@@ -64,6 +64,8 @@ from xo_warmig.model.events import (
     TargetStarted,
     TargetThawed,
     TargetVmCreated,
+    TrackingBegun,
+    TrackingEnded,
     UndoFact,
     WaitingChanged,
     Warned,
@@ -184,9 +186,18 @@ def _copy(state: MigrationState, event: CopyFact) -> dict[str, Any]:
         case EffectFailed(effect=effect, subject=subject):
             return {"unsettled": _settled(state, effect, subject)}
         case CopyAdopted(disks=disks):
-            bases = {each.target.base: Snapshot(disk=each.disk, taken=None) for each in disks if each.target.base}
+            bases = {
+                each.target.base: Snapshot(disk=each.disk, taken=None, life=each.life)
+                for each in disks
+                if each.target.base
+            }
             targets = {each.disk: each.target for each in disks}
-            return {"target_disks": state.target_disks | targets, "snapshots": state.snapshots | bases}
+            tracking = [*state.tracking, *(each.disk for each in disks if each.tracked)]
+            return {
+                "target_disks": state.target_disks | targets,
+                "snapshots": state.snapshots | bases,
+                "tracking": tracking,
+            }
         case TargetVmCreated(vm=vm, blocked=blocked):
             settled = _settled(state, Effect.TARGET_VM, state.plan.vm.uuid)
             return {"target_vm": vm, "target_blocked": blocked, "unsettled": settled}
@@ -218,8 +229,12 @@ def _copy(state: MigrationState, event: CopyFact) -> dict[str, Any]:
 
 def _pass(state: MigrationState, event: PassFact, time: float) -> dict[str, Any]:
     match event:
-        case SnapshotTaken(disk=disk, snapshot=snapshot):
-            taken = state.snapshots | {snapshot: Snapshot(disk=disk, taken=time)}
+        case TrackingBegun(disk=disk):
+            return {"tracking": [*state.tracking, disk]}
+        case TrackingEnded(disk=disk):
+            return {"tracking": [each for each in state.tracking if each != disk]}
+        case SnapshotTaken(disk=disk, snapshot=snapshot, life=life):
+            taken = state.snapshots | {snapshot: Snapshot(disk=disk, taken=time, life=life)}
             return {"snapshots": taken, "unsettled": _settled(state, Effect.SNAPSHOT, disk)}
         case SnapshotDestroyed(snapshot=snapshot):
             return {"snapshots": {uuid: each for uuid, each in state.snapshots.items() if uuid != snapshot}}
@@ -312,7 +327,9 @@ def _undo(state: MigrationState, event: UndoFact) -> dict[str, Any]:
         case SourceRestored():
             return {"source_restored": True}
         case CopyKept(disks=disks, until=until):
-            return {"kept": disks, "kept_until": until}
+            kept = {each.disk for each in disks if each.tracked}
+            tracking = [disk for disk in state.tracking if disk not in kept]
+            return {"kept": disks, "kept_until": until, "tracking": tracking}
         case CopyReleased(to=to, in_use=in_use):
             gone: dict[str, Any] = {"kept": [], "kept_until": None}
             if in_use:

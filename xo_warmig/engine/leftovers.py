@@ -8,7 +8,14 @@ from xo_warmig.engine.detaching import still_held
 from xo_warmig.engine.journal import Journal
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import WarmigError
-from xo_warmig.model.events import LeftBehind, SnapshotDestroyed, TargetDiscarded, TargetDiskDestroyed, TargetThawed
+from xo_warmig.model.events import (
+    LeftBehind,
+    SnapshotDestroyed,
+    TargetDiscarded,
+    TargetDiskDestroyed,
+    TargetThawed,
+    TrackingEnded,
+)
 from xo_warmig.model.plans import Leftover
 from xo_warmig.replication.ports import Pool, TargetPool
 
@@ -48,6 +55,14 @@ async def remove_target_vm(work: Work) -> bool:
     if gone:
         await work.journal.record(TargetDiscarded())
     return gone
+
+
+async def stop_tracking(work: Work, disk: str) -> bool:
+    """Turn off the changed block tracking of a source disk that we turned on; False when it stays."""
+    done = await _removed(work, work.source, "tracking", disk, lambda: work.source.untrack(disk))
+    if disk in work.state.tracking:
+        await work.journal.record(TrackingEnded(disk=disk))
+    return done
 
 
 async def _removed(
@@ -101,6 +116,8 @@ async def _remove_again(work: Work, left: Leftover, target: TargetPool) -> bool:
     """False for what is on another pool, is not known well enough to be removed by a program, or is held still (R16)."""
     if left.kind == "snapshot" and left.pool == work.source.uuid:
         await work.source.destroy_disk(left.uuid)
+    elif left.kind == "tracking" and left.pool == work.source.uuid:
+        await work.source.untrack(left.uuid)
     elif left.kind == "vdi" and left.pool == target.uuid:
         if await still_held(work, target, [left.uuid]):
             return False  # to have it destroyed would wait for minutes

@@ -4,7 +4,9 @@ from xo_warmig.engine.checks import room_for_snapshots, running_source, target_u
 from xo_warmig.engine.copying import copy_one, judged
 from xo_warmig.engine.failures import from_fact
 from xo_warmig.engine.leftovers import remove_snapshot
+from xo_warmig.engine.offers import choose_ways, life_now
 from xo_warmig.engine.showing import begin_showing, end_showing
+from xo_warmig.engine.tracking import track_disks
 from xo_warmig.engine.way_back import thaw_target
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import PoolError, PoolUnreachable
@@ -20,7 +22,7 @@ from xo_warmig.model.events import (
 )
 from xo_warmig.model.passes import DiskPassPlan, DiskPassReport, PassKind, PassPlan, PassReport, Verdict
 from xo_warmig.model.phases import Phase
-from xo_warmig.model.vm import Disk, Vm
+from xo_warmig.model.vm import Disk, Life, Vm
 from xo_warmig.replication.plan import kind_of, plan_pass
 from xo_warmig.replication.retries import may_pass
 from xo_warmig.replication.tasks import together, unbroken
@@ -40,17 +42,21 @@ async def begin_pass(work: Work) -> None:
     vm = await work.patiently(lambda: running_source(work))
     await work.patiently(lambda: room_for_snapshots(work, vm))
     await void_lost_bases(work, vm)
+    await track_disks(work)
+    life = await life_now(work)
     number = len(work.state.passes) + 1
     disks = work.state.plan.vm.disks
-    snapshots = await together(*(unbroken(snapshot(work, disk, number)) for disk in disks))
+    snapshots = await together(*(unbroken(snapshot(work, disk, number, life)) for disk in disks))
     targets = work.state.target_disks
+    read = {disk.vdi: uuid for disk, uuid in zip(disks, snapshots, strict=True)}
     plan = plan_pass(
         number=number,
         kind=kind_of(targets) if targets else (PassKind.FULL if number == 1 else PassKind.DELTA),
         disks=disks,
-        read={disk.vdi: uuid for disk, uuid in zip(disks, snapshots, strict=True)},
+        read=read,
         targets=targets,
         zeroed_srs=work.state.plan.zeroed_srs,
+        chosen=await choose_ways(work, read),
     )
     await work.patiently(lambda: target_untouched(work))
     await work.journal.record(PassStarted(plan=plan, snapshot_seconds=work.clock.monotonic() - begin))
@@ -78,8 +84,8 @@ async def void_base(work: Work, disk: str, reason: str) -> None:
     await work.journal.warn("COPIED_ANEW", f"disk {disk} is copied whole again: {reason}", rule="R18", disk=disk)
 
 
-async def snapshot(work: Work, disk: Disk, number: int) -> str:
-    """Freeze one disk; found again by its tag."""
+async def snapshot(work: Work, disk: Disk, number: int, life: Life | None) -> str:
+    """Freeze one disk of the VM in this life; found again by its tag."""
     tag = f"{work.id}/{number}"
     await work.journal.record(EffectIntended(effect=Effect.SNAPSHOT, subject=disk.vdi, tag=tag))
     try:
@@ -89,7 +95,7 @@ async def snapshot(work: Work, disk: Disk, number: int) -> str:
         if not isinstance(refusal, PoolUnreachable):
             await work.journal.record(EffectFailed(effect=Effect.SNAPSHOT, subject=disk.vdi))
         raise
-    await work.journal.record(SnapshotTaken(disk=disk.vdi, snapshot=uuid, number=number))
+    await work.journal.record(SnapshotTaken(disk=disk.vdi, snapshot=uuid, number=number, life=life))
     return uuid
 
 

@@ -5,10 +5,12 @@ from xo_warmig.engine.state import MigrationState
 from xo_warmig.engine.survey import Survey
 from xo_warmig.errors import WarmigError
 from xo_warmig.model.findings import Finding, PlannedDisk, PlannedLimit, PlannedVif, PlanReport, Severity
+from xo_warmig.model.passes import Way
 from xo_warmig.model.plans import KeptDisk
 from xo_warmig.model.reports import Warning_
 from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.model.vm import Disk, Vif
+from xo_warmig.replication.choosing import Offer, choose_way
 from xo_warmig.replication.networks import choose_networks
 
 
@@ -48,6 +50,8 @@ def _disk(disk: Disk, request: WarmMigrationRequest, seen: Survey, earlier: list
     kept = _kept(disk, request, seen, earlier)
     against = "there is no earlier copy" if kept is None else why_not_reusable(kept, disk, sr)
     reused = against is None
+    offer = Offer(nbd=seen.against_blocks.get(disk.vdi, ""))
+    first = choose_way(full=not reused, transport=request.transport, offer=offer)
     return PlannedDisk(
         disk=disk.vdi,
         device=disk.device,
@@ -56,12 +60,17 @@ def _disk(disk: Disk, request: WarmMigrationRequest, seen: Survey, earlier: list
         source_sr=disk.sr,
         target_sr=sr,
         target_sr_name="" if target is None else target.name_label,
-        way="vhdDelta" if reused else "vhd",
+        way=_way(first.way, reused),
+        way_reason=first.reason,
         reused=reused,
         # What was written since an old base nobody can tell before the export's table is read.
         first_pass_bytes=None if reused else min(disk.virtual_size_bytes, disk.physical_bytes),
         reason="an earlier attempt's copy is gone on with" if reused else f"copied whole: {against}",
     )
+
+
+def _way(way: Way, reused: bool) -> str:
+    return "vhdDelta" if way is Way.VHD and reused else str(way)
 
 
 def _kept(disk: Disk, request: WarmMigrationRequest, seen: Survey, earlier: list[MigrationState]) -> KeptDisk | None:

@@ -8,14 +8,18 @@ from xo_warmig.model.phases import Phase, WaitingFor, is_end
 from xo_warmig.model.plans import KeptDisk, Leftover, MigrationPlan, TargetDisk
 from xo_warmig.model.reports import Downtime, Warning_
 from xo_warmig.model.requests import OnFailure, WarmMigrationRequest
-from xo_warmig.model.vm import PowerState
+from xo_warmig.model.vm import Life, PowerState
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """A snapshot of ours that stands on the source. ``taken`` in seconds since the epoch, None when an earlier attempt took it."""
+    """A snapshot of ours that stands on the source.
+
+    ``taken`` in seconds since the epoch and ``life``, that of the VM then; None when an earlier attempt took it.
+    """
 
     disk: str
     taken: float | None
+    life: Life | None = None
 
 
 class Frozen(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +55,7 @@ class MigrationState(msgspec.Struct, frozen=True, kw_only=True):
     warnings: list[Warning_] = []
     # What stands on the pools.
     unsettled: list[EffectIntended] = []  # intended, outcome not known
+    tracking: list[str] = []  # source disks whose changed block tracking is on because of us
     target_vm: str | None = None
     target_blocked: dict[str, str] = {}
     target_prepared: bool = False

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 from xo_warmig.engine.state import MigrationState
 from xo_warmig.errors import NoSuchObject
-from xo_warmig.model.requests import WarmMigrationRequest
+from xo_warmig.model.requests import Transport, WarmMigrationRequest
 from xo_warmig.model.vm import Network, StorageRepository, Vm
-from xo_warmig.replication.ports import Pool, Pools, TargetPool
+from xo_warmig.replication.ports import Pool, Pools, SourcePool, TargetPool
 from xo_warmig.replication.preflight import Preflight, Surroundings, preflight
 
 
@@ -18,6 +18,7 @@ class Survey(NamedTuple):
     vm: Vm
     around: Surroundings
     preflight: Preflight
+    against_blocks: dict[str, str]  # by disk: why its pool does not serve its blocks over NBD, "" where it does
 
 
 async def survey(
@@ -47,7 +48,15 @@ async def survey(
         ours=ended,
         now=now,
     )
-    return Survey(source, target, vm, around, preflight(request, vm, around))
+    return Survey(
+        source, target, vm, around, preflight(request, vm, around), await _against_blocks(request, source, vm)
+    )
+
+
+async def _against_blocks(request: WarmMigrationRequest, source: SourcePool, vm: Vm) -> dict[str, str]:
+    if request.transport is Transport.VHD:
+        return {}
+    return {disk.vdi: await source.against_blocks(disk.vdi) for disk in vm.disks}
 
 
 async def _target_srs(request: WarmMigrationRequest, target: TargetPool, pools: Pools) -> dict[str, StorageRepository]:

@@ -14,6 +14,7 @@ from xo_warmig.engine.leftovers import leave, remove_snapshot, remove_target_dis
 from xo_warmig.engine.prepare import make_disk, make_vm
 from xo_warmig.engine.restoring import restore_source
 from xo_warmig.engine.showing import end_showing
+from xo_warmig.engine.tracking import untrack_disks
 from xo_warmig.engine.way_back import drop_frozen, revert_target, take
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import Cancelled, NoSuchObject, PoolUnreachable, SafetyError, WarmigError
@@ -166,12 +167,19 @@ async def keep_copy(work: Work) -> None:
         await give_up_bases(work)
     sizes = {disk.vdi: disk.virtual_size_bytes for disk in work.state.plan.vm.disks}
     kept = [
-        KeptDisk(disk=disk, virtual_size_bytes=sizes[disk], target=_as_kept(work, disk, target))
+        KeptDisk(
+            disk=disk,
+            virtual_size_bytes=sizes[disk],
+            target=_as_kept(work, disk, target),
+            tracked=disk in work.state.tracking and target.base is not None,
+            life=known.life if (known := work.state.snapshots.get(target.base or "")) is not None else None,
+        )
         for disk, target in work.state.target_disks.items()
     ]
     if not work.state.kept:
         until = work.clock.now() + work.settings.retention_seconds
         await work.journal.record(CopyKept(disks=kept, until=until))
+    await untrack_disks(work)  # of disks that have no base
     bases = {each.target.base for each in kept}
     for uuid in sorted(work.state.snapshots.keys() - bases):
         await remove_snapshot(work, uuid)
@@ -211,3 +219,4 @@ async def drop_copy(work: Work) -> None:
             await leave(work, work.target, "vdi", disk.vdi, "its VM stays")
     for uuid in sorted(work.state.snapshots):
         await remove_snapshot(work, uuid)
+    await untrack_disks(work)

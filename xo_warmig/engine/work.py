@@ -13,10 +13,12 @@ from xo_warmig.engine.stopwatch import Stopwatch
 from xo_warmig.engine.store import Store
 from xo_warmig.errors import IncorrectState, PoolError, PoolUnreachable, WarmigError
 from xo_warmig.model.phases import WaitingFor
+from xo_warmig.model.vm import Life
+from xo_warmig.replication.choosing import Offer
 from xo_warmig.replication.clock import Clock
 from xo_warmig.replication.ports import Import, Pools, SourcePool, TargetPool
 from xo_warmig.replication.retries import is_outcome_lost, is_temporary
-from xo_warmig.replication.run import Copy, Ways, close_all
+from xo_warmig.replication.run import Streams, Ways, close_all
 
 log = logging.getLogger("xo_warmig.engine")
 
@@ -27,11 +29,11 @@ class Surroundings:
     """What all migrations of a server share."""
 
     def __init__(
-        self, pools: Pools, store: Store, copy: Copy, clock: Clock, settings: Settings, pacing: Pacing
+        self, pools: Pools, store: Store, streams: Streams, clock: Clock, settings: Settings, pacing: Pacing
     ) -> None:
         self.pools = pools
         self.store = store
-        self.copy = copy
+        self.streams = streams
         self.clock = clock
         self.settings = settings
         self.pacing = pacing
@@ -59,7 +61,7 @@ class Work:
         self.target = target
         self.pools = around.pools
         self.store = around.store
-        self.copy = around.copy
+        self.streams = around.streams
         self.clock = around.clock
         self.settings = around.settings
         self.pacing = around.pacing
@@ -77,6 +79,9 @@ class Work:
         self.ticking: asyncio.Task[None] | None = None
         self.trouble: WarmigError | None = None  # why it could not be taken up as it should
         self.start_asked_here = False
+        # The life in which this very process saw the source shut down as it had asked, and what reads its disks then (R21).
+        self.shut_down_in: Life | None = None
+        self.final_offers: dict[str, Offer] = {}  # by source disk
         self.closing = False
         self._interruptible: set[asyncio.Future[Any]] = set()
 
@@ -103,7 +108,7 @@ class Work:
 
     @property
     def ways(self) -> Ways:
-        return Ways(self.source, self.target, self.copy, self.clock)
+        return Ways(self.source, self.target, self.clock, self.streams)
 
     @property
     def way(self) -> Way:

@@ -63,6 +63,12 @@ def changed_extents(bitmap: bytes, size_bytes: int, *, gap_bytes: int = 0) -> It
     return join_near(clip(extents, size_bytes), gap_bytes)
 
 
+def with_extents(bitmap: bytes, extents: Iterable[Extent], size_bytes: int) -> bytes:
+    """The bitmap with every block set, too, that one of these touches."""
+    more = int.from_bytes(from_extents(extents, size_bytes), "big")
+    return (int.from_bytes(bitmap, "big") | more).to_bytes(bitmap_length(size_bytes), "big")
+
+
 def from_extents(extents: Iterable[Extent], size_bytes: int) -> bytes:
     """The bitmap in which every block that an extent touches is set."""
     return with_bits_set(bitmap_length(size_bytes), (_touched(extent) for extent in clip(extents, size_bytes)))

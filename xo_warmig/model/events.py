@@ -14,6 +14,7 @@ from xo_warmig.model.phases import Phase, WaitingFor
 from xo_warmig.model.plans import KeptDisk, Leftover, MigrationPlan
 from xo_warmig.model.reports import Downtime, Warning_
 from xo_warmig.model.requests import WarmMigrationRequest
+from xo_warmig.model.vm import Life
 
 
 def _tag(name: str) -> str:
@@ -111,6 +112,18 @@ class EffectIntended(_Fact, frozen=True, kw_only=True):
     tag: str
 
 
+class TrackingBegun(_Fact, frozen=True, kw_only=True):
+    """Changed block tracking of a source disk is off, and about to be turned on (R5)."""
+
+    disk: str
+
+
+class TrackingEnded(_Fact, frozen=True, kw_only=True):
+    """It is off again, or could not be turned on."""
+
+    disk: str
+
+
 class EffectFailed(_Fact, frozen=True, kw_only=True):
     """What was intended was refused, and nothing was made."""
 
@@ -145,11 +158,12 @@ class TargetPrepared(_Fact, frozen=True, kw_only=True):
 
 
 class SnapshotTaken(_Fact, frozen=True, kw_only=True):
-    """A disk of the source was frozen."""
+    """A disk of the source was frozen. ``life``: that of the VM just before, None where it could not be told."""
 
     disk: str
     snapshot: str
     number: int  # of the pass
+    life: Life | None = None
 
 
 class SnapshotDestroyed(_Fact, frozen=True, kw_only=True):
@@ -355,7 +369,7 @@ CopyFact = (
     | TargetThawed
     | BaseVoided
 )
-PassFact = SnapshotTaken | SnapshotDestroyed | PassStarted | DiskCopied | PassFinished
+PassFact = TrackingBegun | TrackingEnded | SnapshotTaken | SnapshotDestroyed | PassStarted | DiskCopied | PassFinished
 CutoverFact = (
     SourceBlocking
     | SourceUnblocked

@@ -30,7 +30,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class PlannedDisk(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A disk and its way. ``first_pass_bytes`` is an estimate from what is allocated, None where nothing tells.
 
-    ``reused``: an earlier attempt's copy serves, so that the first pass is a delta; ``reason`` says why the way is as it is.
+    ``reused``: an earlier attempt's copy serves, so that the first pass is a delta; ``reason`` says why it does, or does not.
+    ``way``: how the first pass reads it, because of ``way_reason``: "vhd", a full VHD export; "vhdDelta", one against a base; "nbd", what
+    the table of a full one lists, over NBD; "cbt", what was tracked as changed, over NBD.
     """
 
     disk: str
@@ -40,7 +42,8 @@ class PlannedDisk(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     source_sr: str
     target_sr: str
     target_sr_name: str
-    way: str  # "vhd": a full VHD export; "vhdDelta": a VHD export against a base
+    way: str
+    way_reason: str
     reused: bool
     first_pass_bytes: int | None
     reason: str

@@ -15,6 +15,18 @@ class PassKind(StrEnum):
     FINAL = "final"
 
 
+class Way(StrEnum):
+    """How a source disk is read.
+
+    ``vhd``: the stream of a VHD export. ``nbd``: the blocks that such an export's table lists, over NBD. ``cbt``: those that changed
+    block tracking lists, over NBD.
+    """
+
+    VHD = "vhd"
+    NBD = "nbd"
+    CBT = "cbt"
+
+
 class Verdict(StrEnum):
     """Only a complete pass may become a base or lead on (R4)."""
 
@@ -48,7 +60,7 @@ class DiskPassPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     ``read_vdi`` is what is exported (a snapshot, or in a final pass the disk itself), ``base`` the snapshot it is compared with
     (None: all that is allocated), ``skip_zeros`` whether zeros may be left out, ``zero_unallocated`` whether what the source does not
-    store is sent as zeros (R20).
+    store is sent as zeros (R20). ``way`` is how it is read, because of ``reason``, over up to so many ``connections`` by NBD.
     """
 
     disk: str  # uuid of the source VDI
@@ -58,6 +70,9 @@ class DiskPassPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     virtual_size_bytes: int
     skip_zeros: bool
     zero_unallocated: bool = False
+    way: Way = Way.VHD
+    reason: str = ""
+    connections: int = 1
 
 
 class PassPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -3,7 +3,7 @@
 import msgspec
 
 from xo_warmig.model.reports import Warning_
-from xo_warmig.model.vm import Vm
+from xo_warmig.model.vm import Life, Vm
 
 
 class MigrationPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -37,17 +37,22 @@ class TargetDisk(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class KeptDisk(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A disk that a failed or cancelled attempt left for the next one (R6), and what its base is bound to (R18)."""
+    """A disk that a failed or cancelled attempt left for the next one (R6), and what its base is bound to (R18).
+
+    ``tracked``: changed block tracking of the source disk is on because of us. ``life``: that of the VM when the base was taken.
+    """
 
     disk: str
     virtual_size_bytes: int
     target: TargetDisk
+    tracked: bool = False
+    life: Life | None = None
 
 
 class Leftover(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """An object of ours that could not be removed."""
 
     pool: str
-    kind: str  # vm, vdi or snapshot
+    kind: str  # vm, vdi, snapshot, or tracking (of the disk with this uuid)
     uuid: str
     why: str

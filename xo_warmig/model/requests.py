@@ -25,6 +25,13 @@ class OnFailure(StrEnum):
     DROP = "drop"
 
 
+class Transport(StrEnum):
+    """How source disks may be read: the best way that each pool offers, or VHD exports only."""
+
+    AUTO = "auto"
+    VHD = "vhd"
+
+
 class ShutdownPolicy(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """How the source is stopped. ``timeout`` is in seconds."""
 
@@ -53,5 +60,6 @@ class WarmMigrationRequest(msgspec.Struct, frozen=True, kw_only=True, rename="ca
     )
     commit: Literal["auto", "manual"] | Annotated[int, msgspec.Meta(ge=0)] = "auto"  # a number: seconds after the boot
     on_failure: OnFailure = OnFailure.KEEP
+    transport: Transport = Transport.AUTO
     max_rate: Annotated[int, msgspec.Meta(ge=LEAST_RATE)] | None = None  # bytes per second, of all disks together
     throttle_final_pass: bool = False  # limits, this one and the pools', hold in the downtime too

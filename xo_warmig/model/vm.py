@@ -137,3 +137,14 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
     is_control_domain: bool
     mode: str
     plugged: bool
+
+
+class Life(msgspec.Struct, frozen=True, kw_only=True):
+    """Since when a VM runs, on which host, and since when that one does; in the pool's own words, to be compared for equality only.
+
+    While it stays the same, no host crashed under the VM: what the pool wrote down of its disks can be believed (R21).
+    """
+
+    host: str  # uuid
+    host_booted: str
+    vm_started: str

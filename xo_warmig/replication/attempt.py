@@ -12,11 +12,12 @@ from xo_warmig.disks.streams import ByteSink
 from xo_warmig.disks.throttle import Throttle
 from xo_warmig.errors import WarmigError
 from xo_warmig.formats.vhd import BLOCK_BYTES
-from xo_warmig.model.passes import DiskPassPlan
+from xo_warmig.model.passes import DiskPassPlan, Way
 from xo_warmig.replication.ends import Ends, both, pair
 from xo_warmig.replication.ledger import Ledger
 from xo_warmig.replication.limits import CopyLimits
-from xo_warmig.replication.ports import Export, Import
+from xo_warmig.replication.ports import Import
+from xo_warmig.replication.reading import Source, open_source
 from xo_warmig.replication.retries import is_away
 from xo_warmig.replication.tasks import beside
 from xo_warmig.replication.ways import Ways
@@ -37,6 +38,7 @@ class Attempt:
         ways: Ways,
         ledger: Ledger,
         *,
+        way: Way,
         meter: Meter,
         limits: CopyLimits,
         throttle: Throttle,
@@ -45,6 +47,7 @@ class Attempt:
         self._plan = plan
         self._ways = ways
         self._ledger = ledger
+        self._way = way
         self._meter = meter
         self._limits = limits
         self._throttle = throttle
@@ -58,16 +61,16 @@ class Attempt:
     async def run(self) -> CopyResult:
         """Copy the rest of the disk, and see both ends confirmed.
 
-        Raises NotOnTarget, WarmigError, asyncio.CancelledError; all ends are closed then, and the disks seen free (R10).
+        Raises NotOnTarget, WayClosed, WarmigError, asyncio.CancelledError; all ends are closed then, and the disks seen free (R10).
         """
         try:
             if not self.resume.pieces:
                 await self._ledger.go_on_from(self.resume)
-            reader = await self._open()
+            source = await self._open()
             self.opened = self._ways.clock.monotonic()
-            result = await self._copy(reader)
+            result = await self._copy(source)
             self.copied = self._ways.clock.monotonic()
-            await self._finish(reader)
+            await self._finish(source)
         except BaseException:
             self.not_closed += await self._ends.close()
             raise
@@ -91,23 +94,23 @@ class Attempt:
         await self._ledger.confirm()
         return self._throttle.sink((await self._open_import()).stream)
 
-    async def _open(self) -> Export:
+    async def _open(self) -> Source:
         """The source's end; beside it the target's, unless that is to be read back first."""
         if self._writer is not None and self.resume.pieces:
             held, self._writer = self._writer, None
             self.not_closed += await self._ends.close(held)
-        opening = self._ends.open(self._ways.source.open_export(self._plan.read_vdi, base=self._plan.base))
+        opening = open_source(self._plan, self._way, self._ways, self._ends, pending=self._ledger.pending)
         if self._writer is not None or self.resume.pieces:
             return await opening
-        reader, _ = await pair(opening, self._open_import())
-        return reader
+        source, _ = await pair(opening, self._open_import())
+        return source
 
     async def _open_import(self) -> Import:
         opening = self._ends.open(self._ways.target.open_import(self._plan.target_vdi))
         self._writer = await self._on_target(opening)
         return self._writer
 
-    async def _copy(self, reader: Export) -> CopyResult:
+    async def _copy(self, source: Source) -> CopyResult:
         plan, resumes = self._plan, self._ledger.resumes
         order = CopyOrder(
             virtual_size_bytes=plan.virtual_size_bytes,
@@ -119,18 +122,30 @@ class Attempt:
             slice_seconds=self._limits.slice_seconds if resumes else None,
             piece_bytes=self._throttle.piece_bytes,
         )
-        source = self._throttle.source(reader.stream)
-        copying = self._ways.copy(source, self, order, sent=self._ledger.sent, meter=self._meter)
+        copying = self._copying(source, order)
         if not resumes:
             return await copying
         return await beside(copying, self._ledger.keep_storing(self._ways.clock, self._limits.mark_seconds))
 
-    async def _finish(self, reader: Export) -> None:
-        async def writer_too() -> None:
+    def _copying(self, source: Source, order: CopyOrder) -> Coroutine[Any, Any, CopyResult]:
+        sent, meter = self._ledger.sent, self._meter
+        if source.export is not None:
+            stream = self._throttle.source(source.export.stream)
+            return self._ways.streams.copy(stream, self, order, sent=sent, meter=meter)
+        readers = self._throttle.readers(source.blocks.readers if source.blocks is not None else [])
+        return self._ways.streams.copy_extents(readers, source.extents, self, order, sent=sent, meter=meter)
+
+    async def _finish(self, source: Source) -> None:
+        async def reader() -> None:
+            end = source.export or source.blocks
+            if end is not None:
+                await end.finish()
+
+        async def writer() -> None:
             if self._writer is not None:
                 await self._on_target(self._writer.finish())
 
-        await both(reader.finish(), writer_too())
+        await both(reader(), writer())
 
     async def _see_on_target(self, blocks: bytes) -> None:
         """Read the target back as far as the copy wants to go on from. Raises NotOnTarget."""
@@ -139,7 +154,7 @@ class Attempt:
         try:
             back = await self._on_target(opening)
             try:
-                seen = await self._ways.compare(
+                seen = await self._ways.streams.compare(
                     self._throttle.back(back.stream),
                     self.resume.pieces,
                     virtual_size_bytes=self._plan.virtual_size_bytes,

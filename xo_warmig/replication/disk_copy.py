@@ -12,12 +12,13 @@ from xo_warmig.disks.copy import CopyResult
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.throttle import Throttle
 from xo_warmig.errors import TransferError, WarmigError
-from xo_warmig.model.passes import CopyNote, DiskPassPlan, DiskPassReport, Mark, Verdict
+from xo_warmig.model.passes import CopyNote, DiskPassPlan, DiskPassReport, Mark, Verdict, Way
 from xo_warmig.model.units import MIB, format_bytes, format_seconds
 from xo_warmig.replication.attempt import Attempt, NotOnTarget
 from xo_warmig.replication.ledger import Ledger
 from xo_warmig.replication.limits import CopyLimits
 from xo_warmig.replication.ports import Import, PassBook
+from xo_warmig.replication.reading import WayClosed
 from xo_warmig.replication.resume import Patience
 from xo_warmig.replication.retries import may_pass
 from xo_warmig.replication.ways import Ways
@@ -54,6 +55,7 @@ class DiskCopy:
         self.error: WarmigError | None = None
         self._plan = plan
         self._ways = ways
+        self._way = plan.way
         self._name = f"pass {number}, disk {plan.disk}"
         self._meter = meter
         self._held = held
@@ -84,6 +86,7 @@ class DiskCopy:
                 self._plan,
                 self._ways,
                 self._ledger,
+                way=self._way,
                 meter=self._meter,
                 limits=self._limits,
                 throttle=self._throttle,
@@ -93,6 +96,10 @@ class DiskCopy:
                 self._note("COPY_RESUMED", f"goes on at {format_bytes(attempt.resume.offset)} of the disk")
             try:
                 return await attempt.run(), attempt
+            except WayClosed as why:
+                self._see_closed(attempt)
+                self._note("WAY_CHANGED", f"not read by {self._way}, but from a VHD export: {why}")
+                self._way = Way.VHD
             except NotOnTarget as why:
                 self._see_closed(attempt)
                 await self._start_at_confirmed(str(why))

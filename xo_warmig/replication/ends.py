@@ -7,19 +7,20 @@ from typing import Any, TypeVar
 
 from xo_warmig.disks.threads import settled
 from xo_warmig.errors import WarmigError
-from xo_warmig.replication.ports import Export, Import
+from xo_warmig.replication.ports import Blocks, Export, Import
 from xo_warmig.replication.tasks import unbroken
 
 log = logging.getLogger("xo_warmig.replication")
 
-End = TypeVar("End", Export, Import)
+Result = TypeVar("Result")
+End = TypeVar("End", Export, Blocks, Import)
 
 
 class Ends:
     """The ends that one disk's copy has open at a time."""
 
     def __init__(self, *held: Import) -> None:
-        self._open: list[Export | Import] = list(held)
+        self._open: list[Export | Blocks | Import] = list(held)
 
     async def open(self, opening: Coroutine[Any, Any, End]) -> End:
         """Open one more. Opening is not abandoned half-way: what did open in spite of a cancellation is among the open ends."""
@@ -31,18 +32,18 @@ class Ends:
 
         return await unbroken(keep())
 
-    def done(self, end: Export | Import) -> None:
+    def done(self, end: Export | Blocks | Import) -> None:
         """This one has finished."""
         self._open.remove(end)
 
-    async def close(self, *ends: Export | Import) -> list[WarmigError]:
+    async def close(self, *ends: Export | Blocks | Import) -> list[WarmigError]:
         """Abort these, or all when none is named; what kept any from being seen free."""
         going = list(ends) or self._open
         self._open = [end for end in self._open if end not in going]
         return await close_all(*going)
 
 
-async def close_all(*ends: Export | Import) -> list[WarmigError]:
+async def close_all(*ends: Export | Blocks | Import) -> list[WarmigError]:
     """Abort these and see their disks free, even under cancellation (R10); what kept any from being seen free."""
     errors: list[WarmigError] = []
 
@@ -59,7 +60,7 @@ async def close_all(*ends: Export | Import) -> list[WarmigError]:
     return errors
 
 
-async def pair(one: Coroutine[Any, Any, Export], other: Coroutine[Any, Any, Import]) -> tuple[Export, Import]:
+async def pair(one: Coroutine[Any, Any, Result], other: Coroutine[Any, Any, Import]) -> tuple[Result, Import]:
     """Both, side by side, each to its end; then the first failure, if any."""
     first, second = asyncio.ensure_future(one), asyncio.ensure_future(other)
     try:

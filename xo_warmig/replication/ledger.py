@@ -49,6 +49,11 @@ class Ledger:
         """What lies below is on the target: confirmed, or seen there."""
         return self._trusted
 
+    @property
+    def pending(self) -> bytes:
+        """The blocks that this pass must bring, as an earlier one may have written to them (R18)."""
+        return self._pending or b""
+
     def resume(self) -> Resume:
         """Where to go on, and what to compare before."""
         return resume_of(self.sent.mark(), self._trusted, resend_bytes=self._resend_bytes)

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from xo_warmig.model.passes import DiskPassPlan, PassKind, PassPlan
 from xo_warmig.model.plans import TargetDisk
 from xo_warmig.model.vm import Disk
+from xo_warmig.replication.choosing import Chosen, connections_for
 
 
 def plan_pass(
@@ -15,6 +18,7 @@ def plan_pass(
     read: Mapping[str, str],
     targets: Mapping[str, TargetDisk],
     zeroed_srs: Sequence[str],
+    chosen: Mapping[str, Chosen],
 ) -> PassPlan:
     """The plan of pass ``number``.
 
@@ -22,11 +26,20 @@ def plan_pass(
         read: what is exported for each source disk: its new snapshot, or in a final pass the disk itself.
         targets: where each goes, and the base that the target holds.
         zeroed_srs: the SRs whose new disks read as zeros.
+        chosen: how each source disk is read.
     """
     return PassPlan(
         number=number,
         kind=kind,
-        disks=[_plan_disk(disk, read[disk.vdi], targets[disk.vdi], zeroed_srs) for disk in disks],
+        disks=[
+            msgspec.structs.replace(
+                _plan_disk(disk, read[disk.vdi], targets[disk.vdi], zeroed_srs),
+                way=chosen[disk.vdi].way,
+                reason=chosen[disk.vdi].reason,
+                connections=connections_for(len(disks)),
+            )
+            for disk in disks
+        ],
     )
 
 

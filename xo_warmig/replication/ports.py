@@ -9,11 +9,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from xo_warmig.disks.reads import DiskReader
 from xo_warmig.disks.streams import ByteSink, ByteSource
 from xo_warmig.model.findings import OurObject
 from xo_warmig.model.passes import Mark
 from xo_warmig.model.requests import ShutdownPolicy
-from xo_warmig.model.vm import Attachment, Disk, Network, PowerState, StorageRepository, Vif, Vm, VolatileState
+from xo_warmig.model.vm import Attachment, Disk, Life, Network, PowerState, StorageRepository, Vif, Vm, VolatileState
 
 
 class Export(Protocol):
@@ -24,6 +25,21 @@ class Export(Protocol):
 
     async def finish(self) -> None:
         """After the last byte: the pool's task succeeded and its control domain has let go of the disk. Raises TransferError."""
+        ...
+
+    async def abort(self) -> None:
+        """Close at once and wait until the control domain has let go (R10). Never raises for a broken connection."""
+        ...
+
+
+class Blocks(Protocol):
+    """A disk open for reading by blocks, over NBD: a control domain holds it once for each connection."""
+
+    @property
+    def readers(self) -> Sequence[DiskReader]: ...
+
+    async def finish(self) -> None:
+        """After the last block: the connections are closed and the control domain has let go. Raises TransferError."""
         ...
 
     async def abort(self) -> None:
@@ -150,6 +166,41 @@ class SourcePool(Pool, Protocol):
         ...
 
     async def read_volatile_state(self, vm: str) -> VolatileState: ...
+
+    async def against_blocks(self, vdi: str) -> str:
+        """Why the pool does not serve the disk's blocks over NBD, in words; "" when it does."""
+        ...
+
+    async def is_tracked(self, vdi: str) -> bool:
+        """Whether the pool keeps track of the disk's changes (CBT); of a snapshot, whether it is part of such a log."""
+        ...
+
+    async def track(self, vdi: str) -> None:
+        """Have it keep track. Raises PoolError where licence, storage or disk do not allow it."""
+        ...
+
+    async def untrack(self, vdi: str) -> None:
+        """Have it stop. A disk that is gone is success."""
+        ...
+
+    async def changed_blocks(self, base: str, vdi: str, *, size_bytes: int) -> bytes:
+        """What was written to ``vdi``, which must not be attached, since its snapshot ``base``: see ``formats.cbt``.
+
+        Raises PoolError: no log leads from the one to the other. FormatError.
+        """
+        ...
+
+    async def open_blocks(self, vdi: str, *, connections: int) -> Blocks:
+        """Open up to so many NBD connections to a disk. Not repeatable. Raises TransferError, FormatError."""
+        ...
+
+    async def life_of(self, vm: str) -> Life:
+        """Since when a running VM and its host run."""
+        ...
+
+    async def host_lives(self, life: Life) -> bool:
+        """Whether the host is still up, and was all the time since."""
+        ...
 
     async def destroy_vm(self, vm: str, vdis: list[str]) -> None:
         """Destroy a halted VM and just these disks (R2). A VM that is gone already is success."""

@@ -17,9 +17,9 @@ from xo_warmig.replication.disk_copy import DiskCopy
 from xo_warmig.replication.ends import close_all
 from xo_warmig.replication.limits import CopyLimits
 from xo_warmig.replication.ports import Import, PassBook
-from xo_warmig.replication.ways import Copy, Ways
+from xo_warmig.replication.ways import Streams, Ways
 
-__all__ = ["Begun", "Copy", "PassRun", "Ways", "close_all", "judge", "parts_of", "run_pass", "verdict_of"]
+__all__ = ["Begun", "PassRun", "Streams", "Ways", "close_all", "judge", "parts_of", "run_pass", "verdict_of"]
 
 log = logging.getLogger("xo_warmig.replication")
 

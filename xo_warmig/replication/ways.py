@@ -1,14 +1,17 @@
-"""What a pass runs on: the two pools, the copy between their streams, and the clock."""
+"""What a pass runs on: the two pools, what works on their streams, and the clock."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from xo_warmig.disks.copy import CopyResult, Sinks
+from xo_warmig.disks.copy import CopyResult, Sinks, copy_extents, copy_vhd
+from xo_warmig.disks.loads import Extents
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
 from xo_warmig.disks.read_back import Comparison, compare_vhd
+from xo_warmig.disks.reads import DiskReader
 from xo_warmig.disks.sent import SentLog
 from xo_warmig.disks.streams import ByteSource
+from xo_warmig.disks.table import read_table
 from xo_warmig.model.passes import SentPiece
 from xo_warmig.replication.clock import Clock
 from xo_warmig.replication.ports import SourcePool, TargetPool
@@ -22,6 +25,21 @@ class Copy(Protocol):
     ) -> CopyResult: ...
 
 
+class CopyExtents(Protocol):
+    """``disks.copy.copy_extents``, or what stands in for it."""
+
+    async def __call__(
+        self,
+        readers: Sequence[DiskReader],
+        extents: Extents,
+        sinks: Sinks,
+        order: CopyOrder,
+        *,
+        sent: SentLog,
+        meter: Meter,
+    ) -> CopyResult: ...
+
+
 class Compare(Protocol):
     """``disks.read_back.compare_vhd``, or what stands in for it."""
 
@@ -30,11 +48,25 @@ class Compare(Protocol):
     ) -> Comparison: ...
 
 
+class ReadTable(Protocol):
+    """``disks.table.read_table``, or what stands in for it."""
+
+    async def __call__(self, source: ByteSource, size_bytes: int) -> bytes: ...
+
+
+class Streams(NamedTuple):
+    """What works on open streams."""
+
+    copy: Copy = copy_vhd
+    copy_extents: CopyExtents = copy_extents
+    read_table: ReadTable = read_table
+    compare: Compare = compare_vhd
+
+
 class Ways(NamedTuple):
     """What a pass runs on."""
 
     source: SourcePool
     target: TargetPool
-    copy: Copy
     clock: Clock
-    compare: Compare = compare_vhd
+    streams: Streams = Streams()

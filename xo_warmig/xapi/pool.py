@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from xo_warmig.model.findings import OurObject
 from xo_warmig.model.requests import ShutdownPolicy
-from xo_warmig.model.vm import Attachment, Disk, Network, PowerState, StorageRepository, Vif, Vm, VolatileState
+from xo_warmig.model.vm import Attachment, Disk, Life, Network, PowerState, StorageRepository, Vif, Vm, VolatileState
 from xo_warmig.xapi import (
     attachments,
     blocking,
@@ -15,12 +15,15 @@ from xo_warmig.xapi import (
     disposal,
     door,
     inventory,
+    lives,
     power,
     reading,
     snapshots,
     storage,
+    tracking,
     volatile_state,
 )
+from xo_warmig.xapi.blocks import BlockServers, OpenBlocks
 from xo_warmig.xapi.connection import Calls, Connection
 from xo_warmig.xapi.records import Origin
 from xo_warmig.xapi.streams import SocketSink, SocketSource
@@ -35,6 +38,7 @@ class Pool:
         self._calls: Calls = connection
         self._origin = origin
         self._transfers = Transfers(connection)
+        self._block_servers = BlockServers(connection)
 
     @property
     def calls(self) -> Calls:
@@ -103,6 +107,30 @@ class Pool:
 
     async def open_export(self, vdi: str, *, base: str | None) -> Transfer[SocketSource]:
         return await self._transfers.open_export(vdi, base=base)
+
+    async def against_blocks(self, vdi: str) -> str:
+        return await self._block_servers.against(vdi)
+
+    async def open_blocks(self, vdi: str, *, connections: int) -> OpenBlocks:
+        return await self._block_servers.open(vdi, connections=connections)
+
+    async def is_tracked(self, vdi: str) -> bool:
+        return await tracking.is_tracked(self._calls, vdi)
+
+    async def track(self, vdi: str) -> None:
+        await tracking.track(self._calls, vdi)
+
+    async def untrack(self, vdi: str) -> None:
+        await tracking.untrack(self._calls, vdi)
+
+    async def changed_blocks(self, base: str, vdi: str, *, size_bytes: int) -> bytes:
+        return await tracking.changed_blocks(self._calls, base, vdi, size_bytes=size_bytes)
+
+    async def life_of(self, vm: str) -> Life:
+        return await lives.life_of(self._calls, vm)
+
+    async def host_lives(self, life: Life) -> bool:
+        return await lives.host_lives(self._calls, life)
 
     async def shut_down(self, vm: str, policy: ShutdownPolicy) -> bool:
         return await power.shut_down(self._calls, vm, policy)

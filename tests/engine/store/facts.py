@@ -11,6 +11,7 @@ from xo_warmig.model.events import Planned, RecordedEvent
 from xo_warmig.model.plans import MigrationPlan
 from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.model.vm import Disk, PowerState, Vm
+from xo_warmig.replication.ways import Streams
 
 REQUEST = WarmMigrationRequest(vm="vm-1", sr="sr-target", start_destination_vm=True, delete_source_vm=False)
 
@@ -76,7 +77,7 @@ def played(*, fails: bool = False) -> list[RecordedEvent]:
             world.fail("source.shut_down", error=PoolError("no", code="SHUTDOWN_REFUSED"))
         copy: Any = world.copy
         pools: Any = FakePools(world)
-        engine = Engine(pools, clock=VirtualClock(), copy=copy)
+        engine = Engine(pools, clock=VirtualClock(), streams=Streams(copy=copy))
         await engine.open()
         migration = (await engine.start(REQUEST, user="admin")).id
         while engine.report(migration).finished is None:

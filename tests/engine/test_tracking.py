@@ -1,0 +1,249 @@
+"""Disks that are read by blocks: changed block tracking is turned on where it helps, believed where it may be, and put back."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.engine.conftest import Scene
+from xo_warmig.errors import TransferError, WarmigError
+from xo_warmig.model.events import PassStarted
+from xo_warmig.model.passes import Way
+from xo_warmig.model.phases import Phase
+from xo_warmig.model.requests import OnFailure, Transport
+
+
+def serving(scene: Scene) -> Any:
+    """Its source's pool serves blocks; the source."""
+    scene.world.source.serves_blocks = True
+    return scene.world.source
+
+
+def ways_of(scene: Scene, migration: str) -> list[list[Way]]:
+    """Of each pass, those of its disks."""
+    started = [each.event for each in scene.engine.events(migration) if isinstance(each.event, PassStarted)]
+    return [[disk.way for disk in event.plan.disks] for event in started]
+
+
+def tracked(scene: Scene) -> list[bool]:
+    return [scene.world.source.vdis[vdi].tracked for vdi in scene.world.vm.vdis]
+
+
+def see_moved(scene: Scene) -> None:
+    scene.world.assert_quiet()
+    scene.world.assert_equal()
+    assert scene.world.our_snapshots() == []
+
+
+def test_every_pass_is_read_by_blocks_and_tracking_is_put_back(play: Any) -> None:
+    """The first by the table of what is stored, the others by the log of what changed; it is off again in the end."""
+
+    async def body(scene: Scene) -> None:
+        serving(scene)
+        migration = await scene.start()
+        await scene.ended_well(migration)
+        first, *deltas = ways_of(scene, migration)
+        assert first == [Way.NBD] * 2
+        assert len(deltas) >= 2
+        assert all(ways == [Way.CBT] * 2 for ways in deltas)
+        assert scene.world.trace.count("source.open_export") == 2, "for the table of each disk"
+        assert tracked(scene) == [False, False]
+        assert "WAY_CHANGED" not in scene.codes(migration)
+        see_moved(scene)
+
+    play(body)
+
+
+def test_the_downtime_has_no_question_that_could_be_asked_before(play: Any) -> None:
+    """The way of the final pass is chosen while the source runs, but for whether its host lived."""
+
+    async def body(scene: Scene) -> None:
+        serving(scene)
+        await scene.migrate()
+        trace = scene.world.trace
+        downtime = trace[trace.index("source.shut_down") : trace.index("target.start_vm")]
+        assert downtime.count("source.host_lives") == 1
+        assert not {"source.against_blocks", "source.is_tracked", "source.life_of", "target.open_import"} & set(
+            downtime
+        )
+
+    play(body)
+
+
+def test_nothing_is_attached_where_nothing_changed(play: Any) -> None:
+    """Whether anything did is known before a disk is opened."""
+
+    async def body(scene: Scene) -> None:
+        serving(scene)
+        scene.world.dirty_per_call = 0
+        migration = await scene.start()
+        await scene.ended_well(migration)
+        assert scene.world.trace.count("source.open_blocks") == 2, "in the first pass"
+        see_moved(scene)
+
+    play(body)
+
+
+def test_a_users_own_tracking_stays(play: Any) -> None:
+    """Only what was off goes off (R5)."""
+
+    async def body(scene: Scene) -> None:
+        serving(scene).vdis["disk-1"].tracked = True
+        await scene.ended_well(await scene.start())
+        assert tracked(scene) == [False, True]
+        assert scene.world.trace.count("source.track") == 1
+
+    play(body)
+
+
+def test_what_cannot_be_tracked_is_read_from_vhd_exports(play: Any) -> None:
+    """A licence may forbid it; that is no failure."""
+
+    async def body(scene: Scene) -> None:
+        serving(scene).refuses_tracking = True
+        migration = await scene.start()
+        await scene.ended_well(migration)
+        first, *deltas = ways_of(scene, migration)
+        assert first == [Way.NBD] * 2
+        assert all(ways == [Way.VHD] * 2 for ways in deltas)
+        see_moved(scene)
+
+    play(body)
+
+
+def test_transport_vhd_asks_for_nothing(play: Any) -> None:
+    """No tracking, no blocks."""
+
+    async def body(scene: Scene) -> None:
+        serving(scene)
+        migration = await scene.start(transport=Transport.VHD)
+        await scene.ended_well(migration)
+        assert all(ways == [Way.VHD] * 2 for ways in ways_of(scene, migration))
+        assert not {"source.track", "source.against_blocks", "source.life_of"} & set(scene.world.trace)
+
+    play(body)
+
+
+def crashed(scene: Scene) -> None:
+    source = scene.world.source
+    source.life = msgspec.structs.replace(source.life, host_booted="1.")
+
+
+def test_r21_a_log_over_a_crash_of_the_host_is_not_believed(play: Any) -> None:
+    """It may lack writes and look whole: the delta is read from VHD exports, and that is told. The one after that may be believed."""
+
+    async def body(scene: Scene) -> None:
+        source = serving(scene)
+        scene.world.fail("source.snapshot_disk", 2, after=True, hook=lambda: crashed(scene))
+        migration = await scene.start(cutover="hold")
+        while len(ways_of(scene, migration)) < 3:
+            await scene.engine._journals[migration].changed()
+        assert source.life.host_booted == "1."
+        assert ways_of(scene, migration)[:3] == [[Way.NBD] * 2, [Way.VHD] * 2, [Way.CBT] * 2]
+        assert "WAY_CHANGED" in scene.codes(migration)
+        await scene.engine.cutover(migration)
+        await scene.ended_well(migration)
+        see_moved(scene)
+
+    play(body)
+
+
+@pytest.mark.parametrize(
+    ("call", "after"), [("source.shut_down", False), ("source.shut_down", True)], ids=["before the halt", "after it"]
+)
+def test_r21_a_host_that_goes_down_in_the_cutover_voids_the_log(play: Any, call: str, after: bool) -> None:
+    """The final pass is a delta by VHD export then; nothing reads the disk by blocks."""
+
+    async def body(scene: Scene) -> None:
+        serving(scene)
+        scene.world.fail(call, after=after, hook=lambda: crashed(scene))
+        migration = await scene.start()
+        await scene.ended_well(migration)
+        assert ways_of(scene, migration)[-1] == [Way.VHD] * 2
+        trace = scene.world.trace
+        assert "source.changed_blocks" not in trace[trace.index("source.shut_down") :]
+        see_moved(scene)
+
+    play(body)
+
+
+def test_blocks_that_cannot_be_opened_are_read_from_an_export_instead(play: Any) -> None:
+    """In the same pass, and it is told (R12)."""
+
+    async def body(scene: Scene) -> None:
+        serving(scene)
+        dropped = TransferError("it closed the connection without a word", code="NBD_DROPPED")
+        scene.world.fail("source.open_blocks", 3, error=dropped)
+        migration = await scene.start()
+        await scene.ended_well(migration)
+        assert "WAY_CHANGED" in scene.codes(migration)
+        see_moved(scene)
+
+    play(body)
+
+
+async def failed(scene: Scene, **changes: Any) -> str:
+    """A migration that fails when its source is down."""
+    scene.world.always["target.apply_volatile_state"] = scene.world.refusal("SR_BACKEND_FAILURE_44")
+    migration = await scene.start(**changes)
+    with pytest.raises(WarmigError):
+        await scene.engine.outcome(migration)
+    await scene.ended(migration)
+    scene.world.always.clear()
+    return migration
+
+
+def test_tracking_is_kept_with_the_copy_and_the_retry_is_a_delta_by_it(play: Any) -> None:
+    """R6: where the source ran on all the time."""
+
+    async def body(scene: Scene) -> None:
+        serving(scene)
+        earlier = await scene.start(cutover="hold")
+        while scene.engine.report(earlier).phase is not Phase.HOLDING:
+            await scene.engine._journals[earlier].changed()
+        await scene.engine.cancel(earlier)
+        await scene.ended(earlier)
+        assert tracked(scene) == [True, True]
+        migration = await scene.start()
+        await scene.ended_well(migration)
+        assert all(ways == [Way.CBT] * 2 for ways in ways_of(scene, migration))
+        assert tracked(scene) == [False, False]
+        see_moved(scene)
+
+    play(body)
+
+
+def test_r21_after_a_source_was_started_again_the_retry_begins_with_an_export(play: Any) -> None:
+    """The log is believed within one life of the VM only."""
+
+    async def body(scene: Scene) -> None:
+        serving(scene)
+        await failed(scene)
+        assert tracked(scene) == [True, True]
+        migration = await scene.start()
+        await scene.ended_well(migration)
+        first, *others = ways_of(scene, migration)
+        assert first == [Way.VHD] * 2
+        assert all(ways == [Way.CBT] * 2 for ways in others)
+        assert tracked(scene) == [False, False]
+        see_moved(scene)
+
+    play(body)
+
+
+@pytest.mark.parametrize("drops", [True, False])
+def test_tracking_ends_with_the_copy(play: Any, drops: bool) -> None:
+    """At once where it is dropped, else when its time is over."""
+
+    async def body(scene: Scene) -> None:
+        serving(scene)
+        migration = await failed(scene, on_failure=OnFailure.DROP if drops else OnFailure.KEEP)
+        if not drops:
+            assert scene.engine.report(migration).phase is Phase.FAILED
+            until = scene.engine._around.clock.now() + 8 * 86400.0
+            while any(tracked(scene)) and scene.engine._around.clock.now() < until:
+                await scene.engine._around.clock.sleep(3600.0)
+        assert tracked(scene) == [False, False]
+        assert scene.world.our_snapshots() == []
+
+    play(body)

@@ -1,0 +1,42 @@
+"""Changed block tracking (CBT) of the source's disks: turned on where it helps, and put back as it was found (R5)."""
+
+import logging
+
+from xo_warmig.engine.leftovers import stop_tracking
+from xo_warmig.engine.work import Work
+from xo_warmig.errors import PoolError, PoolUnreachable
+from xo_warmig.model.events import TrackingBegun, TrackingEnded
+from xo_warmig.model.requests import Transport
+from xo_warmig.model.vm import Disk
+from xo_warmig.replication.tasks import together, unbroken
+
+log = logging.getLogger("xo_warmig.engine")
+
+
+async def track_disks(work: Work) -> None:
+    """Before a snapshot that is to be a base: have the pool keep track of what is written after it, where it serves blocks."""
+    if work.state.request.transport is not Transport.VHD:
+        await together(*(unbroken(track(work, disk)) for disk in work.state.plan.vm.disks))
+
+
+async def track(work: Work, disk: Disk) -> None:
+    """One disk; written down before, as only what was off is turned off in the end. A refusal leaves the ways without tracking."""
+    if await work.patiently(lambda: work.source.against_blocks(disk.vdi)):
+        return
+    if await work.patiently(lambda: work.source.is_tracked(disk.vdi)):
+        return
+    if disk.vdi not in work.state.tracking:
+        await work.journal.record(TrackingBegun(disk=disk.vdi))
+    try:
+        await work.patiently(lambda: work.source.track(disk.vdi))
+    except PoolUnreachable:
+        raise
+    except PoolError as refusal:
+        log.info("migration %s: disk %s is not tracked: %s", work.id, disk.vdi, refusal)
+        await work.journal.record(TrackingEnded(disk=disk.vdi))
+
+
+async def untrack_disks(work: Work) -> None:
+    """What this migration turned on goes off."""
+    for disk in list(work.state.tracking):
+        await stop_tracking(work, disk)
