@@ -292,7 +292,9 @@ async def test_patience_is_counted_from_the_loss() -> None:
     with pytest.raises(ConnectionLost) as caught:
         await persistently(lambda client: client.call("m"), server.url, token="t", patience_seconds=0.7)
     assert caught.value.code == "CONNECTION_LOST"
-    assert 2 <= len(server.calls) <= 3  # at once, after 0.2 s, and after 0.4 s more unless the machine took too long for that
+    assert (
+        2 <= len(server.calls) <= 3
+    )  # at once, after 0.2 s, and after 0.4 s more unless the machine took too long for that
 
     async def use(client: Client) -> None:
         await server.kill()

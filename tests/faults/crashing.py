@@ -17,6 +17,7 @@ from tests.faults.points import Orders, Passing, Points
 from xo_warmig import cli
 from xo_warmig.engine.settings import Settings
 from xo_warmig.xapi import server
+from xo_warmig.xapi.blocks import BlockServers, OpenBlocks
 from xo_warmig.xapi.connection import Connection, is_read
 from xo_warmig.xapi.transfers import Transfer, Transfers
 
@@ -66,6 +67,9 @@ def mark_transfers(points: Passing) -> None:
         (Transfers, "open_import"),
         (Transfer, "finish"),
         (Transfer, "abort"),
+        (BlockServers, "open"),
+        (OpenBlocks, "finish"),
+        (OpenBlocks, "abort"),
     ):
         setattr(owner, name, _marked(points, getattr(owner, name), name))
 

@@ -155,6 +155,11 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
         entries = getattr(self.traces, side)["transfers"]
         return [each for each in entries if each["vdi"] in wanted and not (good and each["error"])]
 
+    def listings(self, vdi: str) -> list[Json]:
+        """The calls by which the source's pool told what was written to a disk of it."""
+        ref = (self.before.source.vdi(vdi) or {}).get("ref")
+        return [call for call in self.calls("source", ["VDI.list_changed_blocks"]) if ref and ref in call["args"][1:]]
+
     @property
     def source_refs(self) -> set[str]:
         return {self.source_before["ref"]}

@@ -25,7 +25,11 @@ RULES: dict[str, list[Rule]] = {
     "R2": [rules_of_power.source_destroyed_only_when_asked, rules_of_power.source_deleted_as_asked],
     "R3": [rules_of_contents.own_disks_read_only_while_halted],
     "R4": [rules_of_contents.only_complete_passes_lead_on, rules_of_contents.disks_equal],
-    "R5": [rules_of_power.source_given_back, rules_of_power.source_started_only_with_the_target_off],
+    "R5": [
+        rules_of_power.source_given_back,
+        rules_of_power.source_started_only_with_the_target_off,
+        rules_of_leftovers.tracking_put_back,
+    ],
     "R6": [rules_of_leftovers.kept_copy_stands],
     "R7": [rules_of_power.no_power_cut],
     "R8": [

@@ -79,6 +79,21 @@ def nothing_of_others_gone(story: Story) -> Iterator[str]:
             yield f"the user's snapshot {snapshot['uuid']} is gone"
 
 
+def tracking_put_back(story: Story) -> Iterator[str]:
+    """Changed block tracking of the source's disks is as it was, but where it serves a kept copy."""
+    kept = (
+        {disk["disk"] for event in story.told("copyKept") for disk in event["disks"] if disk.get("tracked")}
+        if story.kept()
+        else set()
+    )
+    for uuid in story.before.source.disks(story.vm):
+        before, after = story.before.source.vdi(uuid), story.after.source.vdi(uuid)
+        if before is None or after is None or uuid in kept:
+            continue
+        if before["cbt_enabled"] != after["cbt_enabled"]:
+            yield f"tracking of the source's disk {uuid} was {before['cbt_enabled']} and is {after['cbt_enabled']}"
+
+
 def nothing_attached(story: Story) -> Iterator[str]:
     """No control domain holds a disk of this migration."""
     for side in ("source", "target"):

@@ -112,9 +112,9 @@ def final_pass_complete(story: Story, time: float) -> Iterator[str]:
         if missing:
             yield f"the source was not blocked against {sorted(missing)}"
     for vdi in story.before.source.disks(story.vm):
-        reads = story.transfers("source", [vdi])
+        reads = story.transfers("source", [vdi]) + story.listings(vdi)
         if not any(since <= each["started"] and each["ended"] <= time for each in reads):
-            yield f"the source's disk {vdi} had not been read since it halted"
+            yield f"the source's disk {vdi} had not been read, nor what changed of it listed, since it halted"
     for vdi in story.written_disks():
         if not any(since <= each["ended"] <= time for each in story.transfers("target", [vdi])):
             yield f"the target's disk {vdi} had no complete import since the source halted"

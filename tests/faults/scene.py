@@ -19,7 +19,7 @@ from tests.faults.incidents import Incident
 from tests.faults.looking import Watcher
 from tests.faults.servers import Nursery, Server
 from tests.faults.words import Word, say
-from tests.pools import control, tiny_vm
+from tests.pools import XapiSession, control, tiny_vm
 from xo_warmig.client import CallFailed, Client, ConnectionLost
 from xo_warmig.model.units import GIB, MIB
 from xo_warmig.simulator.launch import Site, start_site
@@ -37,7 +37,8 @@ _numbers = itertools.count(1)
 class Variant(msgspec.Struct, frozen=True, kw_only=True):
     """A way that a migration goes: its parameters, faults on the target's pool, and the end that must come.
 
-    ``words``: what people say on the way. ``user_snapshot``: the source has a snapshot that is its user's.
+    ``words``: what people say on the way. ``user_snapshot``: the source has a snapshot that is its user's. ``nbd``: its pool serves
+    blocks, so that changes are tracked.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     faults: tuple[dict[str, Any], ...] = ()
     words: tuple[Word, ...] = ()
     user_snapshot: bool = False
+    nbd: bool = False
 
     @property
     def asked(self) -> Asked:
@@ -114,6 +116,15 @@ class Scene:
         await asyncio.to_thread(control, self.target, "faults", clear=True)
         for fault in variant.faults:
             await asyncio.to_thread(control, self.target, "faults", **fault)
+        await asyncio.to_thread(self._serve_blocks, variant.nbd)
+
+    def _serve_blocks(self, serves: bool) -> None:
+        session = XapiSession(self.source)
+        for network, record in session.call("network.get_all_records").items():
+            if serves and not record["purpose"]:
+                session.call("network.add_purpose", network, "insecure_nbd")
+            if not serves and record["purpose"]:
+                session.call("network.remove_purpose", network, "insecure_nbd")
 
     def migration(self, variant: Variant) -> "Migration":
         """Of a VM that was not used before."""

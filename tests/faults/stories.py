@@ -187,6 +187,8 @@ def _disk(uuid: str, name: str, content: str) -> Json:
         "managed": True,
         "is_a_snapshot": False,
         "snapshot_of": None,
+        "ref": f"ref-{uuid}",
+        "cbt_enabled": False,
         "virtual_size": 8,
         "other_config": {},
         "hash": content,

@@ -21,6 +21,8 @@ LEAST = 64
 LEAST_POINTS = {
     "started": 405,
     "left-halted": 395,
+    "by-blocks": 405,
+    "by-blocks-refused": 405,
     "deleted": 425,
     "refused-kept": 435,
     "cancelled": 285,

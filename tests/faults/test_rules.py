@@ -242,6 +242,12 @@ SPOILED: dict[str, tuple[str, str, Spoil]] = {
         "started",
         lambda d: d.vm("source", VM)["other_config"].update({"xo_warmig:door": "x"}),
     ),
+    "tracking left on": ("R5", "started", lambda d: d.vdi("source", f"{VM}-disk-0").update(cbt_enabled=True)),
+    "tracking left on beside a copy that does not need it": (
+        "R5",
+        "kept",
+        lambda d: d.vdi("source", f"{VM}-disk-0").update(cbt_enabled=True),
+    ),
     "key left on a disk": (
         "R16",
         "kept",

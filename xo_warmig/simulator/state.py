@@ -108,6 +108,7 @@ def _vdi(pool: "SimPool", vdi: Mapping[str, Any]) -> dict[str, Any]:
     uuid, storage = vdi["uuid"], pool.storage
     return {
         "uuid": uuid,
+        "ref": pool.db.by_uuid("VDI", uuid),
         "name_label": vdi["name_label"],
         "type": vdi["type"],
         "cbt_enabled": vdi["cbt_enabled"],
