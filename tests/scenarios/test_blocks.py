@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.pools import XapiSession
 from xo_warmig.model.units import KIB, MIB
 
 World = Any
@@ -109,3 +110,46 @@ async def test_a_cancelled_copy_leaves_no_connection(worlds: Worlds) -> None:
         assert asking.exception() is not None
         assert (await ended(world))["phase"] == "cancelled"
         await see_clean(world)
+
+
+def start_again(world: World) -> None:
+    """What a person does after a crash."""
+    session = XapiSession(world.source)
+    session.call("VM.start", session.call("VM.get_by_uuid", world.vm), False, False)
+
+
+def host_of(world: World) -> str:
+    """The uuid of the host that the source runs on."""
+    session = XapiSession(world.source)
+    ref = session.call("VM.get_by_uuid", world.vm)
+    return str(session.call("host.get_uuid", session.call("VM.get_resident_on", ref)))
+
+
+async def test_r21_after_a_crash_of_the_host_the_log_is_not_believed(worlds: Worlds) -> None:
+    """It may lack writes and look whole. The retry begins with an export against the kept base, and every byte arrives."""
+    async with worlds(source={"nbd_purpose": "insecure_nbd"}) as world:
+        asking = asyncio.ensure_future(world.migrate(cutover="hold", minPassInterval=0.5))
+        async with asyncio.timeout(60):
+            while not asking.done() and not await held(world):
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)  # the guest writes
+        await world.control(world.source, "host", host=await asyncio.to_thread(host_of, world), crash=True)
+        await asyncio.wait({asking}, timeout=60)
+        assert asking.done()
+        assert (await ended(world))["phase"] == "failed"
+        await asyncio.to_thread(start_again, world)
+        target = await world.migrate(startDestinationVm=False)
+        report = await ended(world)
+        assert report["phase"] == "done", report["error"]
+        events = await world.client.call("warmMigration.events", id=report["id"])
+        started = [each["event"] for each in events if each["event"]["type"] == "passStarted"]
+        assert {disk["way"] for disk in started[0]["plan"]["disks"]} == {"vhd"}
+        assert {disk["way"] for disk in started[-1]["plan"]["disks"]} == {"cbt"}
+        assert await hashes(world, world.source, world.vm) == await hashes(world, world.target, target)
+        await see_clean(world)
+
+
+async def held(world: World) -> bool:
+    """Whether the migration waits for its word, with a delta behind it."""
+    reports = await world.client.call("warmMigration.list")
+    return any(each["phase"] == "holding" for each in reports)
