@@ -91,3 +91,20 @@ def test_what_is_not_free_is_not_waited_for() -> None:
     assert held[0] is not None
     first.give_back(held[0])
     assert second.take_if_free() is held[0]
+
+
+def test_a_copy_in_a_downtime_waits_for_none_that_may_take_days() -> None:
+    """It has a place beside theirs, and leaves none of them free for another ordinary one."""
+    budget = Budget(most=4, copies=2, urgent=1)
+    slow = [entered(budget) for _ in range(2)]
+    waiting, final = budget.enter(), budget.enter(urgent=True).result(timeout=1)
+    assert final.take()
+    another = budget.enter(urgent=True)
+    assert not waiting.done()
+    assert not another.done()
+    final.leave()
+    assert another.done()
+    another.result().leave()
+    assert not waiting.done()
+    slow[0].leave()
+    assert waiting.done()

@@ -2,7 +2,7 @@
 
 Each copy that runs has one buffer of its own, which nobody can take from it: a copy that hangs on a dead pool with all it could get
 never stops another one. The others are lent, an equal part to each, while there are any. A copy that would be one too many waits for
-its turn before it reads a byte.
+its turn before it reads a byte; one in a downtime has places of its own, as those before it may be held back for days.
 """
 
 import threading
@@ -14,6 +14,7 @@ from xo_warmig.model.units import MIB
 BUFFER_BYTES = 2 * MIB  # a VHD block, and the most that a chunk of the sparse stream may hold
 MOST_PER_COPY = 4  # one being filled, one being sent, two between them: more did not make a copy faster
 MOST_IN_ALL = 32  # 64 MiB, however many disks are copied at once
+MOST_URGENT = 16  # copies in a downtime, one buffer each beside the others
 MOST_COPIES = 20  # one buffer each; twelve are left to lend, so three copies have all that they can use
 
 ZEROS = bytes(BUFFER_BYTES)
@@ -21,30 +22,33 @@ ZEROS = bytes(BUFFER_BYTES)
 
 
 class Budget:
-    """``most`` buffers for at most ``copies`` copies at a time."""
+    """``most`` buffers for at most ``copies`` copies at a time, and so many ``urgent`` ones with a buffer each."""
 
-    def __init__(self, most: int = MOST_IN_ALL, copies: int = MOST_COPIES) -> None:
+    def __init__(self, most: int = MOST_IN_ALL, copies: int = MOST_COPIES, urgent: int = MOST_URGENT) -> None:
         self._changed = threading.Condition()
         self._to_lend = self._left = most - copies
         self._places = copies
         self._copies = 0
+        self._more_places = urgent
         self._queue: deque[Future[Share]] = deque()
+        self._urgent: deque[Future[Share]] = deque()
         self._spare: list[bytearray] = []
 
-    def enter(self) -> "Future[Share]":
+    def enter(self, *, urgent: bool = False) -> "Future[Share]":
         """A share for one copy, which must ``leave``; at once, or in turn. Cancel the future to give up waiting."""
         place: Future[Share] = Future()
         with self._changed:
-            self._queue.append(place)
+            (self._urgent if urgent else self._queue).append(place)
             self._admit()
         return place
 
     def _admit(self) -> None:
-        while self._queue and self._copies < self._places:
-            place = self._queue.popleft()
-            if place.set_running_or_notify_cancel():
-                self._copies += 1
-                place.set_result(Share(self))
+        for queue, places in ((self._urgent, self._places + self._more_places), (self._queue, self._places)):
+            while queue and self._copies < places:
+                place = queue.popleft()
+                if place.set_running_or_notify_cancel():
+                    self._copies += 1
+                    place.set_result(Share(self))
 
     def may_hold(self, held: int) -> bool:
         """Whether a copy that holds so many buffers may have one more now."""

@@ -39,6 +39,7 @@ class Attempt:
         ledger: Ledger,
         *,
         way: Way,
+        final: bool,
         meter: Meter,
         limits: CopyLimits,
         throttle: Throttle,
@@ -48,6 +49,7 @@ class Attempt:
         self._ways = ways
         self._ledger = ledger
         self._way = way
+        self._final = final
         self._meter = meter
         self._limits = limits
         self._throttle = throttle
@@ -121,6 +123,7 @@ class Attempt:
             slice_bytes=self._limits.slice_bytes if resumes else None,
             slice_seconds=self._limits.slice_seconds if resumes else None,
             piece_bytes=self._throttle.piece_bytes,
+            urgent=self._final,
         )
         copying = self._copying(source, order)
         if not resumes:

@@ -56,6 +56,7 @@ class DiskCopy:
         self._plan = plan
         self._ways = ways
         self._way = plan.way
+        self._final = final
         self._name = f"pass {number}, disk {plan.disk}"
         self._meter = meter
         self._held = held
@@ -87,6 +88,7 @@ class DiskCopy:
                 self._ways,
                 self._ledger,
                 way=self._way,
+                final=self._final,
                 meter=self._meter,
                 limits=self._limits,
                 throttle=self._throttle,
