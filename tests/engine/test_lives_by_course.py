@@ -19,7 +19,7 @@ from xo_warmig.model.vm import PowerState
 
 # Every point with "all", else every so many of each course's: neighbours mostly find the same.
 SWEEP = os.environ.get("XO_WARMIG_SWEEP", "")
-STRIDE = 1 if SWEEP == "all" else 4
+STRIDE = 1 if SWEEP == "all" else 6
 
 Word = Callable[[Lives, str], Awaitable[Any]]
 

@@ -19,6 +19,7 @@ from xo_warmig.engine.settings import Settings
 from xo_warmig.xapi import server
 from xo_warmig.xapi.blocks import BlockServers, OpenBlocks
 from xo_warmig.xapi.connection import Connection, is_read
+from xo_warmig.xapi.lending import Lending
 from xo_warmig.xapi.transfers import Transfer, Transfers
 
 SHORT: dict[str, Any] = {
@@ -36,11 +37,28 @@ _RECONNECT_SECONDS = 0.1
 def run(orders: Orders, address: str, port: int, state_dir: Path) -> None:
     """Serve until struck or told to end."""
     points = Points(orders)
+    mark_servers(state_dir.parent.name)
     mark_calls(points)
     mark_transfers(points)
     mark_commits(points)
     shorten()
     cli.main(["serve", "--json", "--address", address, "--port", str(port), "--state-dir", str(state_dir)])
+
+
+def mark_servers(name: str) -> None:
+    """Each state directory is a copy of one, and so are the ids in it: here they are told apart.
+
+    Else a server that starts clears away, as of an earlier process of itself, the tasks of another one that runs.
+    """
+    plain = Connection.__init__
+
+    @functools.wraps(plain)
+    def init(self: Connection, *arguments: Any, **named: Any) -> None:
+        plain(self, *arguments, **named)
+        self.server_id = f"{self.server_id}.{name}"
+        self._lending = Lending(self.trust, origin=self.origin)
+
+    Connection.__init__ = init  # type: ignore[method-assign]
 
 
 def mark_calls(points: Passing) -> None:

@@ -16,7 +16,7 @@ from tests.faults.sweep import summary, sweep
 # One process does the sweeps: the good migrations are carried out once, and no two sweeps press the machine at a time.
 pytestmark = pytest.mark.xdist_group("sweeps")
 
-LEAST = 64
+LEAST = 60
 # Fewer points than a good migration is known to have: then something is done that no point sees.
 LEAST_POINTS = {
     "started": 405,
