@@ -303,7 +303,7 @@ class FakePool:
             return from_extents((Extent(index * BLOCK, 1) for index in changed), size_bytes)
         raise AssertionError
 
-    async def open_blocks(self, vdi: str, *, connections: int) -> Any:
+    async def open_blocks(self, vdi: str, *, connections: int, urgent: bool = False) -> Any:
         async with self.world.call(self._name, "open_blocks"):
             if not self.serves_blocks:
                 raise TransferError("nobody serves it", code="NBD_NOT_SERVED")

@@ -6,11 +6,12 @@ import msgspec
 import pytest
 
 from tests.engine.conftest import Scene
-from xo_warmig.errors import TransferError, WarmigError
+from xo_warmig.errors import PoolUnreachable, TransferError, WarmigError
 from xo_warmig.model.events import PassStarted
 from xo_warmig.model.passes import Way
 from xo_warmig.model.phases import Phase
 from xo_warmig.model.requests import OnFailure, Transport
+from xo_warmig.model.vm import PowerState
 
 
 def serving(scene: Scene) -> Any:
@@ -198,11 +199,7 @@ def test_tracking_is_kept_with_the_copy_and_the_retry_is_a_delta_by_it(play: Any
 
     async def body(scene: Scene) -> None:
         serving(scene)
-        earlier = await scene.start(cutover="hold")
-        while scene.engine.report(earlier).phase is not Phase.HOLDING:
-            await scene.engine._journals[earlier].changed()
-        await scene.engine.cancel(earlier)
-        await scene.ended(earlier)
+        await cancelled_while_held(scene)
         assert tracked(scene) == [True, True]
         migration = await scene.start()
         await scene.ended_well(migration)
@@ -245,5 +242,179 @@ def test_tracking_ends_with_the_copy(play: Any, drops: bool) -> None:
                 await scene.engine._around.clock.sleep(3600.0)
         assert tracked(scene) == [False, False]
         assert scene.world.our_snapshots() == []
+
+    play(body)
+
+
+async def cancelled_while_held(scene: Scene) -> None:
+    """An attempt that leaves a copy whose base was tracked; the source ran on all the time."""
+    earlier = await scene.start(cutover="hold")
+    while scene.engine.report(earlier).phase is not Phase.HOLDING:
+        await scene.engine._journals[earlier].changed()
+    await scene.engine.cancel(earlier)
+    await scene.ended(earlier)
+
+
+def test_r21_a_vm_that_halted_without_us_is_read_from_exports(play: Any) -> None:
+    """Its kept base was tracked, but nobody knows how it halted."""
+
+    async def body(scene: Scene) -> None:
+        serving(scene)
+        await cancelled_while_held(scene)
+        crashed(scene)
+        scene.world.vm.power = PowerState.HALTED
+        migration = await scene.start()
+        await scene.ended_well(migration)
+        assert ways_of(scene, migration) == [[Way.VHD] * 2]
+        see_moved(scene)
+
+    play(body)
+
+
+def test_r21_snapshots_that_a_pool_took_after_it_was_away_are_of_no_known_life(play: Any) -> None:
+    """The host may have crashed meanwhile, and the log of a disk that is not attached looks whole."""
+
+    async def body(scene: Scene) -> None:
+        serving(scene)
+        away = PoolUnreachable("pool source does not answer", evidence={"pool": "source"})
+        scene.world.fail("source.snapshot_disk", 3, error=away, hook=lambda: crashed(scene))
+        migration = await scene.start(cutover="hold")
+        while len(ways_of(scene, migration)) < 4:
+            await scene.engine._journals[migration].changed()
+        ways = ways_of(scene, migration)
+        assert ways[1:3] == [[Way.VHD] * 2] * 2, "neither up to those snapshots nor from them on"
+        assert ways[3] == [Way.CBT] * 2
+        await scene.engine.cutover(migration)
+        await scene.ended_well(migration)
+        see_moved(scene)
+
+    play(body)
+
+
+def test_r21_a_shutdown_that_was_not_clean_voids_the_log(play: Any) -> None:
+    """The VM may have halted with its host."""
+
+    async def body(scene: Scene) -> None:
+        source = serving(scene)
+        plain = source.shut_down
+
+        async def shut_down(vm: str, policy: Any) -> bool:
+            await plain(vm, policy)
+            return False
+
+        source.shut_down = shut_down
+        migration = await scene.start()
+        await scene.ended_well(migration)
+        assert ways_of(scene, migration)[-1] == [Way.VHD] * 2
+        see_moved(scene)
+
+    play(body)
+
+
+@pytest.mark.parametrize("code", ["VDI_IN_USE", "SR_BACKEND_FAILURE_460", "INTERNAL_ERROR"])
+def test_a_log_that_cannot_be_read_in_the_downtime_costs_no_more_than_an_export(play: Any, code: str) -> None:
+    """Nothing is waited for, and what is open of the target stays open."""
+
+    async def body(scene: Scene) -> None:
+        serving(scene)
+        refusal = scene.world.refusal(code)
+
+        def refuse() -> None:
+            scene.world.always["source.changed_blocks"] = refusal
+
+        scene.world.fail("source.shut_down", after=True, hook=refuse)
+        migration = await scene.start()
+        await scene.ended_well(migration)
+        trace = scene.world.trace
+        downtime = trace[trace.index("source.shut_down") : trace.index("target.start_vm")]
+        assert downtime.count("source.open_export") == 2
+        assert "target.open_import" not in downtime
+        assert "WAY_CHANGED" in scene.codes(migration)
+        see_moved(scene)
+
+    play(body)
+
+
+def test_blocks_that_break_in_the_downtime_are_not_tried_again(play: Any) -> None:
+    """The next final pass comes from exports."""
+
+    async def body(scene: Scene) -> None:
+        source = serving(scene)
+        plain = source.open_blocks
+
+        async def open_blocks(vdi: str, **named: Any) -> Any:
+            end = await plain(vdi, **named)
+            if vdi in scene.world.vm.vdis:
+                end.dead = True
+            return end
+
+        source.open_blocks = open_blocks
+        migration = await scene.start()
+        await scene.ended_well(migration)
+        assert ways_of(scene, migration)[-2:] == [[Way.CBT] * 2, [Way.VHD] * 2]
+        see_moved(scene)
+
+    play(body)
+
+
+def test_blocks_that_keep_breaking_are_read_from_an_export_in_the_end(play: Any) -> None:
+    """While the source runs they are tried for a while."""
+
+    async def body(scene: Scene) -> None:
+        source = serving(scene)
+        plain = source.open_blocks
+
+        async def open_blocks(vdi: str, **named: Any) -> Any:
+            end = await plain(vdi, **named)
+            end.dead = True
+            return end
+
+        source.open_blocks = open_blocks
+        migration = await scene.start()
+        await scene.ended_well(migration)
+        assert "WAY_CHANGED" in scene.codes(migration)
+        see_moved(scene)
+
+    play(body)
+
+
+@pytest.mark.parametrize("comes_true", [True, False])
+def test_tracking_whose_call_may_come_true_later_is_ours(play: Any, comes_true: bool) -> None:
+    """It is put back whether it did or not."""
+
+    async def body(scene: Scene) -> None:
+        source = serving(scene)
+        busy = scene.world.refusal("OTHER_OPERATION_IN_PROGRESS")
+
+        async def track(vdi: str) -> None:
+            source.vdis[vdi].tracked = source.vdis[vdi].tracked or (comes_true and scene.world.trace.count("busy") > 3)
+            scene.world.trace.append("busy")
+            raise busy
+
+        source.track = track
+        await scene.ended_well(await scene.start())
+        assert tracked(scene) == [False, False]
+        see_moved(scene)
+
+    play(body)
+
+
+def test_tracking_that_could_not_be_put_back_is_turned_off_later(play: Any) -> None:
+    """The pool was away when the migration ended; nobody else would ever know."""
+
+    async def body(scene: Scene) -> None:
+        source = serving(scene)
+        plain = source.untrack
+
+        async def untrack(vdi: str) -> None:
+            raise PoolUnreachable("pool source does not answer", evidence={"pool": "source"})
+
+        source.untrack = untrack
+        migration = await failed(scene, on_failure=OnFailure.DROP)
+        assert "LEFT_BEHIND" in scene.codes(migration)
+        assert tracked(scene) == [True, True]
+        source.untrack = plain
+        await scene.engine._around.clock.sleep(3 * 3600.0)
+        assert tracked(scene) == [False, False]
 
     play(body)

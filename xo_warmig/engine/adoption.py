@@ -62,13 +62,16 @@ async def take_over(work: Work, journal: Journal) -> None:
         await leave_alone(work, journal)
         return
     vm = await work.source.read_vm(work.vm)
-    good = [each for each in kept if found is Found.UNTOUCHED and is_good(work, vm, each)]
+    # Of a process that was killed in the middle of this.
+    mine = [each for each in kept if is_adopted(work, each)]
+    good = [each for each in kept if each in mine or (found is Found.UNTOUCHED and is_good(work, vm, each))]
+    adopted = [each for each in good if each not in mine]
     # The old shell goes first: the new one gets today's metadata, and a disk belongs to one of them only.
     await discard_shell(work, journal, work.target)
-    for each in good:
+    for each in adopted:
         await work.store.put_pending(work.id, each.disk, work.store.pending(journal.id, each.disk))
-    if good:
-        await work.journal.record(CopyAdopted(earlier=journal.id, disks=good))
+    if adopted:
+        await work.journal.record(CopyAdopted(earlier=journal.id, disks=adopted))
     await untrack_kept(work, [each for each in kept if each not in good])
     await journal.record(CopyReleased(to=work.id))
     for each in kept:
@@ -101,6 +104,12 @@ def why_not_reusable(kept: KeptDisk, disk: Disk | None, sr: str | None) -> str |
     if kept.target.sr != sr:
         return "the copy is on another storage repository"
     return None
+
+
+def is_adopted(work: Work, kept: KeptDisk) -> bool:
+    """Whether this migration has taken the kept disk over already."""
+    there = work.state.target_disks.get(kept.disk)
+    return there is not None and there.vdi == kept.target.vdi
 
 
 def is_good(work: Work, vm: Vm, kept: KeptDisk) -> bool:

@@ -139,7 +139,7 @@ async def stop_running_source(work: Work) -> None:
         life = None
         await final_power(work, seconds=work.state.request.shutdown.timeout)
     clean = await work.briefly(lambda: shut_down(work))
-    work.shut_down_in = life
+    work.shut_down_in = life if clean else None
     await work.briefly(lambda: halted_source(work))
     await work.journal.record(SourceHalted(clean=clean))
     work.watch.lap("shutdown")

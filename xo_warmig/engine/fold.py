@@ -233,14 +233,19 @@ def _pass(state: MigrationState, event: PassFact, time: float) -> dict[str, Any]
             return {"tracking": [*state.tracking, disk]}
         case TrackingEnded(disk=disk):
             return {"tracking": [each for each in state.tracking if each != disk]}
-        case SnapshotTaken(disk=disk, snapshot=snapshot, life=life):
-            taken = state.snapshots | {snapshot: Snapshot(disk=disk, taken=time, life=life)}
+        case SnapshotTaken(disk=disk, snapshot=snapshot):
+            taken = state.snapshots | {snapshot: Snapshot(disk=disk, taken=time)}
             return {"snapshots": taken, "unsettled": _settled(state, Effect.SNAPSHOT, disk)}
         case SnapshotDestroyed(snapshot=snapshot):
             return {"snapshots": {uuid: each for uuid, each in state.snapshots.items() if uuid != snapshot}}
-        case PassStarted(plan=plan, snapshot_seconds=snapshot_seconds):
+        case PassStarted(plan=plan, snapshot_seconds=snapshot_seconds, life=life):
             written = _written(state.target_disks, plan)
+            read = {each.read_vdi for each in plan.disks}
             return {
+                "snapshots": {
+                    uuid: msgspec.structs.replace(each, life=life) if uuid in read else each
+                    for uuid, each in state.snapshots.items()
+                },
                 "pass_plan": plan,
                 "pass_started": time,
                 "snapshot_seconds": snapshot_seconds,

@@ -21,6 +21,8 @@ from xo_warmig.replication.ports import Pool, TargetPool
 
 log = logging.getLogger("xo_warmig.engine")
 
+TRACKING = "tracking"  # as a kind of what is left: that of the source disk with this uuid is on
+
 
 async def remove_snapshot(work: Work, snapshot: str) -> bool:
     """Destroy a snapshot of ours on the source; False when it is left behind."""
@@ -59,7 +61,7 @@ async def remove_target_vm(work: Work) -> bool:
 
 async def stop_tracking(work: Work, disk: str) -> bool:
     """Turn off the changed block tracking of a source disk that we turned on; False when it stays."""
-    done = await _removed(work, work.source, "tracking", disk, lambda: work.source.untrack(disk))
+    done = await _removed(work, work.source, TRACKING, disk, lambda: work.source.untrack(disk))
     if disk in work.state.tracking:
         await work.journal.record(TrackingEnded(disk=disk))
     return done
@@ -116,7 +118,7 @@ async def _remove_again(work: Work, left: Leftover, target: TargetPool) -> bool:
     """False for what is on another pool, is not known well enough to be removed by a program, or is held still (R16)."""
     if left.kind == "snapshot" and left.pool == work.source.uuid:
         await work.source.destroy_disk(left.uuid)
-    elif left.kind == "tracking" and left.pool == work.source.uuid:
+    elif left.kind == TRACKING and left.pool == work.source.uuid:
         await work.source.untrack(left.uuid)
     elif left.kind == "vdi" and left.pool == target.uuid:
         if await still_held(work, target, [left.uuid]):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import PoolError, PoolUnreachable
-from xo_warmig.model.passes import Way
+from xo_warmig.model.passes import PassKind, Way
 from xo_warmig.model.requests import Transport
 from xo_warmig.model.vm import Life
 from xo_warmig.replication.choosing import Chosen, Offer, choose_way
@@ -16,17 +16,17 @@ log = logging.getLogger("xo_warmig.engine")
 _BASE_UNTRACKED = "the log does not lead back to the base"
 
 
-async def choose_ways(work: Work, read: Mapping[str, str]) -> dict[str, Chosen]:
+async def choose_ways(work: Work, read: Mapping[str, str], life: Life | None) -> dict[str, Chosen]:
     """How each disk is read in the pass that begins. A way worse than the one before is told.
 
     Args:
         read: what is read for each source disk, its new snapshot.
+        life: in which all of these were taken; None where that is not known.
     """
     disks = list(read)
     offers = await together(*(offer_of(work, disk, read[disk]) for disk in disks))
-    lives = {disk: work.state.snapshots[read[disk]].life for disk in disks}
     believed = {
-        disk: Offer(offer.nbd, offer.cbt or against_base(work, disk, lives[disk]))
+        disk: Offer(offer.nbd, offer.cbt or against_base(work, disk, life))
         for disk, offer in zip(disks, offers, strict=True)
     }
     return await chosen_of(work, believed)
@@ -41,12 +41,17 @@ async def look_at_final_offers(work: Work) -> None:
 
 async def choose_final_ways(work: Work) -> dict[str, Chosen]:
     """The same for the halted disks themselves, by what was asked before."""
-    if not work.final_offers:
-        await look_at_final_offers(work)
     against = await against_log(work)
-    return await chosen_of(
-        work, {disk: Offer(each.nbd, each.cbt or against) for disk, each in work.final_offers.items()}
-    )
+    if not work.final_offers and against:
+        work.final_offers = {
+            disk.vdi: Offer() for disk in work.state.plan.vm.disks
+        }  # VHD in any case: nothing is asked
+    elif not work.final_offers:
+        await look_at_final_offers(work)
+    offers = {
+        disk: Offer(each.nbd or _broke(work, disk), each.cbt or against) for disk, each in work.final_offers.items()
+    }
+    return await chosen_of(work, offers)
 
 
 async def offer_of(work: Work, disk: str, read_vdi: str) -> Offer:
@@ -91,10 +96,11 @@ def against_base(work: Work, disk: str, life: Life | None) -> str:
 
 async def against_log(work: Work) -> str:
     """R21: what speaks against believing the pool's log up to a halted disk, in words; "" when nothing does."""
-    if work.state.request.transport is Transport.VHD or not work.state.passes:
+    bases = [target.base for target in work.state.target_disks.values()]
+    if work.state.request.transport is Transport.VHD or not any(bases):
         return ""
     if work.shut_down_in is None:
-        return "the VM did not halt under our own eyes"
+        return "the VM was not seen to shut down cleanly as we had asked"
     life: Life = work.shut_down_in
     for disk in work.state.target_disks:
         if why := against_base(work, disk, life):
@@ -121,6 +127,17 @@ async def chosen_of(work: Work, offers: Mapping[str, Offer]) -> dict[str, Chosen
                 "WAY_CHANGED", f"disk {disk} is read from a VHD export from here on: {chosen[disk].reason}", disk=disk
             )
     return chosen
+
+
+def _broke(work: Work, disk: str) -> str:
+    """Where a final pass broke at the source, the next one does not try the same again."""
+    for report in work.state.passes:
+        for each in report.disks:
+            evidence = (each.error or {}).get("evidence")
+            of_target = isinstance(evidence, dict) and evidence.get("side") == "target"
+            if report.kind is PassKind.FINAL and each.disk == disk and each.error is not None and not of_target:
+                return "it broke in the pass before"
+    return ""
 
 
 def _was_read_over_nbd(work: Work, disk: str) -> bool:

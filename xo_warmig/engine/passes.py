@@ -22,7 +22,7 @@ from xo_warmig.model.events import (
 )
 from xo_warmig.model.passes import DiskPassPlan, DiskPassReport, PassKind, PassPlan, PassReport, Verdict
 from xo_warmig.model.phases import Phase
-from xo_warmig.model.vm import Disk, Life, Vm
+from xo_warmig.model.vm import Disk, Vm
 from xo_warmig.replication.plan import kind_of, plan_pass
 from xo_warmig.replication.retries import may_pass
 from xo_warmig.replication.tasks import together, unbroken
@@ -43,10 +43,14 @@ async def begin_pass(work: Work) -> None:
     await work.patiently(lambda: room_for_snapshots(work, vm))
     await void_lost_bases(work, vm)
     await track_disks(work)
-    life = await life_now(work)
+    before = await life_now(work)
+    begun_earlier = work.state.snapshots.keys() | {intent.tag for intent in work.state.unsettled}
     number = len(work.state.passes) + 1
     disks = work.state.plan.vm.disks
-    snapshots = await together(*(unbroken(snapshot(work, disk, number, life)) for disk in disks))
+    snapshots = await together(*(unbroken(snapshot(work, disk, number)) for disk in disks))
+    # R21: the life that they were taken in, where that is sure. A pool that was away meanwhile may have lost a host.
+    anew = begun_earlier.isdisjoint([*snapshots, _tag(work, number)])
+    life = before if anew and before is not None and await life_now(work) == before else None
     targets = work.state.target_disks
     read = {disk.vdi: uuid for disk, uuid in zip(disks, snapshots, strict=True)}
     plan = plan_pass(
@@ -56,10 +60,16 @@ async def begin_pass(work: Work) -> None:
         read=read,
         targets=targets,
         zeroed_srs=work.state.plan.zeroed_srs,
-        chosen=await choose_ways(work, read),
+        chosen=await choose_ways(work, read, life),
     )
     await work.patiently(lambda: target_untouched(work))
-    await work.journal.record(PassStarted(plan=plan, snapshot_seconds=work.clock.monotonic() - begin))
+    seconds = work.clock.monotonic() - begin
+    await work.journal.record(PassStarted(plan=plan, snapshot_seconds=seconds, life=life))
+
+
+def _tag(work: Work, number: int) -> str:
+    """Of the snapshots of a pass."""
+    return f"{work.id}/{number}"
 
 
 async def forget_pending(work: Work) -> None:
@@ -84,9 +94,9 @@ async def void_base(work: Work, disk: str, reason: str) -> None:
     await work.journal.warn("COPIED_ANEW", f"disk {disk} is copied whole again: {reason}", rule="R18", disk=disk)
 
 
-async def snapshot(work: Work, disk: Disk, number: int, life: Life | None) -> str:
-    """Freeze one disk of the VM in this life; found again by its tag."""
-    tag = f"{work.id}/{number}"
+async def snapshot(work: Work, disk: Disk, number: int) -> str:
+    """Freeze one disk; found again by its tag."""
+    tag = _tag(work, number)
     await work.journal.record(EffectIntended(effect=Effect.SNAPSHOT, subject=disk.vdi, tag=tag))
     try:
         take = work.source.snapshot_disk
@@ -95,7 +105,7 @@ async def snapshot(work: Work, disk: Disk, number: int, life: Life | None) -> st
         if not isinstance(refusal, PoolUnreachable):
             await work.journal.record(EffectFailed(effect=Effect.SNAPSHOT, subject=disk.vdi))
         raise
-    await work.journal.record(SnapshotTaken(disk=disk.vdi, snapshot=uuid, number=number, life=life))
+    await work.journal.record(SnapshotTaken(disk=disk.vdi, snapshot=uuid, number=number))
     return uuid
 
 

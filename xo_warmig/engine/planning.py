@@ -50,7 +50,10 @@ def _disk(disk: Disk, request: WarmMigrationRequest, seen: Survey, earlier: list
     kept = _kept(disk, request, seen, earlier)
     against = "there is no earlier copy" if kept is None else why_not_reusable(kept, disk, sr)
     reused = against is None
-    offer = Offer(nbd=seen.against_blocks.get(disk.vdi, ""))
+    believed = kept is not None and kept.life is not None
+    offer = Offer(
+        nbd=seen.against_blocks.get(disk.vdi, ""), cbt="" if believed else "not since the earlier copy's base"
+    )
     first = choose_way(full=not reused, transport=request.transport, offer=offer)
     return PlannedDisk(
         disk=disk.vdi,

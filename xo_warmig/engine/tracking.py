@@ -2,12 +2,13 @@
 
 import logging
 
-from xo_warmig.engine.leftovers import stop_tracking
+from xo_warmig.engine.leftovers import TRACKING, leave, stop_tracking
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import PoolError, PoolUnreachable
 from xo_warmig.model.events import TrackingBegun, TrackingEnded
 from xo_warmig.model.requests import Transport
 from xo_warmig.model.vm import Disk
+from xo_warmig.replication.retries import is_outcome_lost, is_temporary
 from xo_warmig.replication.tasks import together, unbroken
 
 log = logging.getLogger("xo_warmig.engine")
@@ -23,7 +24,7 @@ async def track(work: Work, disk: Disk) -> None:
     """One disk; written down before, as only what was off is turned off in the end. A refusal leaves the ways without tracking."""
     if await work.patiently(lambda: work.source.against_blocks(disk.vdi)):
         return
-    if await work.patiently(lambda: work.source.is_tracked(disk.vdi)):
+    if await work.patiently(lambda: work.source.is_tracked(disk.vdi)) and disk.vdi not in _left_on(work):
         return
     if disk.vdi not in work.state.tracking:
         await work.journal.record(TrackingBegun(disk=disk.vdi))
@@ -33,10 +34,23 @@ async def track(work: Work, disk: Disk) -> None:
         raise
     except PoolError as refusal:
         log.info("migration %s: disk %s is not tracked: %s", work.id, disk.vdi, refusal)
-        await work.journal.record(TrackingEnded(disk=disk.vdi))
+        if not (is_temporary(refusal) or is_outcome_lost(refusal)):  # else it may come true yet
+            await work.journal.record(TrackingEnded(disk=disk.vdi))
+
+
+def _left_on(work: Work) -> set[str]:
+    """Disks whose tracking an earlier migration turned on and could not turn off."""
+    return {each.uuid for journal in work.earlier for each in journal.state.left if each.kind == TRACKING}
 
 
 async def untrack_disks(work: Work) -> None:
     """What this migration turned on goes off."""
     for disk in list(work.state.tracking):
         await stop_tracking(work, disk)
+
+
+async def leave_tracking(work: Work) -> None:
+    """A migration ends that could not put it back: it is remembered as left behind."""
+    for disk in list(work.state.tracking):
+        await leave(work, work.source, TRACKING, disk, "the source could not be given back")
+        await work.journal.record(TrackingEnded(disk=disk))

@@ -10,11 +10,18 @@ from xo_warmig.engine.checks import DOOR_LOST
 from xo_warmig.engine.detaching import see_detached
 from xo_warmig.engine.door import release_door
 from xo_warmig.engine.failures import as_warmig, from_fact, to_fact
-from xo_warmig.engine.leftovers import leave, remove_snapshot, remove_target_disk, remove_target_vm, tidy
+from xo_warmig.engine.leftovers import (
+    leave,
+    remove_own_left,
+    remove_snapshot,
+    remove_target_disk,
+    remove_target_vm,
+    tidy,
+)
 from xo_warmig.engine.prepare import make_disk, make_vm
 from xo_warmig.engine.restoring import restore_source
 from xo_warmig.engine.showing import end_showing
-from xo_warmig.engine.tracking import untrack_disks
+from xo_warmig.engine.tracking import leave_tracking, untrack_disks
 from xo_warmig.engine.way_back import drop_frozen, revert_target, take
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import Cancelled, NoSuchObject, PoolUnreachable, SafetyError, WarmigError
@@ -47,6 +54,7 @@ async def finish_undo(work: Work) -> None:
     if DOOR_LOST in (error.code, work.trouble.code if work.trouble is not None else ""):
         # Another server has the VM: to touch anything now would be two that drive it (R16).
         await work.drop_held()
+        await leave_tracking(work)
         await work.journal.enter(Phase.FAILED)
         return
     try:
@@ -55,6 +63,7 @@ async def finish_undo(work: Work) -> None:
         await undo(work)
     except Exception as failure:
         trouble = not_restored(error, as_warmig(failure))
+        await leave_tracking(work)
         await work.journal.enter(Phase.FAILED, Failed(error=to_fact(trouble)))
         return
     if work.state.left:
@@ -125,6 +134,7 @@ async def undo(work: Work) -> None:
         await keep_copy(work)
     else:
         await drop_copy(work)
+    await remove_own_left(work)
     await tidy(work)
     if failure is not None:
         raise failure
@@ -170,11 +180,11 @@ async def keep_copy(work: Work) -> None:
         KeptDisk(
             disk=disk,
             virtual_size_bytes=sizes[disk],
-            target=_as_kept(work, disk, target),
+            target=target,
             tracked=disk in work.state.tracking and target.base is not None,
             life=known.life if (known := work.state.snapshots.get(target.base or "")) is not None else None,
         )
-        for disk, target in work.state.target_disks.items()
+        for disk, target in ((disk, _as_kept(work, disk, target)) for disk, target in work.state.target_disks.items())
     ]
     if not work.state.kept:
         until = work.clock.now() + work.settings.retention_seconds

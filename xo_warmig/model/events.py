@@ -158,12 +158,11 @@ class TargetPrepared(_Fact, frozen=True, kw_only=True):
 
 
 class SnapshotTaken(_Fact, frozen=True, kw_only=True):
-    """A disk of the source was frozen. ``life``: that of the VM just before, None where it could not be told."""
+    """A disk of the source was frozen."""
 
     disk: str
     snapshot: str
     number: int  # of the pass
-    life: Life | None = None
 
 
 class SnapshotDestroyed(_Fact, frozen=True, kw_only=True):
@@ -173,10 +172,15 @@ class SnapshotDestroyed(_Fact, frozen=True, kw_only=True):
 
 
 class PassStarted(_Fact, frozen=True, kw_only=True):
-    """A pass is about to move its first byte. ``snapshot_seconds``: what taking its snapshots, and looking before, took."""
+    """A pass is about to move its first byte.
+
+    ``snapshot_seconds``: what taking its snapshots, and looking before, took. ``life``: that of the VM from before the first of them to
+    after the last; None where it is not known to be one.
+    """
 
     plan: PassPlan
     snapshot_seconds: float = 0.0
+    life: Life | None = None
 
 
 class DiskCopied(_Fact, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from xo_warmig.replication.ends import Ends, both, pair
 from xo_warmig.replication.ledger import Ledger
 from xo_warmig.replication.limits import CopyLimits
 from xo_warmig.replication.ports import Import
-from xo_warmig.replication.reading import Source, open_source
+from xo_warmig.replication.reading import Source, WayClosed, open_source
 from xo_warmig.replication.retries import is_away
 from xo_warmig.replication.tasks import beside
 from xo_warmig.replication.ways import Ways
@@ -48,7 +48,8 @@ class Attempt:
         self._plan = plan
         self._ways = ways
         self._ledger = ledger
-        self._way = way
+        self.way = way
+        self.way_closed = ""  # why it is not the one that was wanted
         self._final = final
         self._meter = meter
         self._limits = limits
@@ -63,7 +64,7 @@ class Attempt:
     async def run(self) -> CopyResult:
         """Copy the rest of the disk, and see both ends confirmed.
 
-        Raises NotOnTarget, WayClosed, WarmigError, asyncio.CancelledError; all ends are closed then, and the disks seen free (R10).
+        Raises NotOnTarget, WarmigError, asyncio.CancelledError; all ends are closed then, and the disks seen free (R10).
         """
         try:
             if not self.resume.pieces:
@@ -101,11 +102,20 @@ class Attempt:
         if self._writer is not None and self.resume.pieces:
             held, self._writer = self._writer, None
             self.not_closed += await self._ends.close(held)
-        opening = open_source(self._plan, self._way, self._ways, self._ends, pending=self._ledger.pending)
+        opening = self._open_source()
         if self._writer is not None or self.resume.pieces:
             return await opening
         source, _ = await pair(opening, self._open_import())
         return source
+
+    async def _open_source(self) -> Source:
+        """In the way that was wanted, or from a VHD export; what is open of the target stays open."""
+        pending, final = self._ledger.pending, self._final
+        try:
+            return await open_source(self._plan, self.way, self._ways, self._ends, pending=pending, final=final)
+        except WayClosed as why:
+            self.way, self.way_closed = Way.VHD, str(why)
+            return await open_source(self._plan, self.way, self._ways, self._ends, pending=pending)
 
     async def _open_import(self) -> Import:
         opening = self._ends.open(self._ways.target.open_import(self._plan.target_vdi))

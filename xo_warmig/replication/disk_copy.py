@@ -15,10 +15,10 @@ from xo_warmig.errors import TransferError, WarmigError
 from xo_warmig.model.passes import CopyNote, DiskPassPlan, DiskPassReport, Mark, Verdict, Way
 from xo_warmig.model.units import MIB, format_bytes, format_seconds
 from xo_warmig.replication.attempt import Attempt, NotOnTarget
+from xo_warmig.replication.choosing import needs_nbd
 from xo_warmig.replication.ledger import Ledger
 from xo_warmig.replication.limits import CopyLimits
 from xo_warmig.replication.ports import Import, PassBook
-from xo_warmig.replication.reading import WayClosed
 from xo_warmig.replication.resume import Patience
 from xo_warmig.replication.retries import may_pass
 from xo_warmig.replication.ways import Ways
@@ -98,10 +98,6 @@ class DiskCopy:
                 self._note("COPY_RESUMED", f"goes on at {format_bytes(attempt.resume.offset)} of the disk")
             try:
                 return await attempt.run(), attempt
-            except WayClosed as why:
-                self._see_closed(attempt)
-                self._note("WAY_CHANGED", f"not read by {self._way}, but from a VHD export: {why}")
-                self._way = Way.VHD
             except NotOnTarget as why:
                 self._see_closed(attempt)
                 await self._start_at_confirmed(str(why))
@@ -113,6 +109,9 @@ class DiskCopy:
                 else:
                     log.info("%s: the held import is opened again: %s", self._name, error)
                     self._meter.reset()
+            finally:
+                if attempt.way_closed:
+                    self._take_exports(attempt.way_closed)
             self._meter.again()
         return None, None
 
@@ -127,9 +126,20 @@ class DiskCopy:
             await self._start_at_confirmed("the target's host may have been lost")
         else:
             await self._ledger.store()
-        seconds = self._patience.wait_seconds(error, progressed=progressed, now=clock.monotonic())
+        try:
+            seconds = self._patience.wait_seconds(error, progressed=progressed, now=clock.monotonic())
+        except WarmigError:
+            if self._way is Way.VHD or attempt.target_in_doubt or needs_nbd(self._plan.virtual_size_bytes):
+                raise
+            self._take_exports(str(error))
+            self._patience, seconds = Patience(self._limits), 0.0
         self._note("COPY_INTERRUPTED", f"{error}; the next try is in {format_seconds(seconds)}")
         await clock.sleep(seconds)
+
+    def _take_exports(self, why: str) -> None:
+        """Not the way that was planned from here on, and that is told (R12)."""
+        self._note("WAY_CHANGED", f"not read by {self._way}, but from a VHD export: {why}")
+        self._way = Way.VHD
 
     @staticmethod
     def _see_closed(attempt: Attempt) -> None:

@@ -190,8 +190,11 @@ class SourcePool(Pool, Protocol):
         """
         ...
 
-    async def open_blocks(self, vdi: str, *, connections: int) -> Blocks:
-        """Open up to so many NBD connections to a disk. Not repeatable. Raises TransferError, FormatError."""
+    async def open_blocks(self, vdi: str, *, connections: int, urgent: bool = False) -> Blocks:
+        """Open up to so many NBD connections to a disk. Not repeatable. ``urgent``: a VM is down meanwhile.
+
+        Raises TransferError, FormatError.
+        """
         ...
 
     async def life_of(self, vm: str) -> Life:

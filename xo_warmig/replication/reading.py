@@ -6,9 +6,9 @@ from xo_warmig.disks.loads import Extents
 from xo_warmig.disks.table import block_extents
 from xo_warmig.errors import PoolError, PoolUnreachable, WarmigError
 from xo_warmig.formats.cbt import changed_extents, with_extents
-from xo_warmig.formats.vhd import MOST_SIZE_BYTES
 from xo_warmig.model.passes import DiskPassPlan, Way
 from xo_warmig.model.units import KIB, MIB
+from xo_warmig.replication.choosing import needs_nbd
 from xo_warmig.replication.ends import Ends
 from xo_warmig.replication.ports import Blocks, Export
 from xo_warmig.replication.retries import is_temporary
@@ -32,11 +32,14 @@ class Source(NamedTuple):
     extents: Extents = list
 
 
-async def open_source(plan: DiskPassPlan, way: Way, ways: Ways, ends: Ends, *, pending: bytes) -> Source:
+async def open_source(
+    plan: DiskPassPlan, way: Way, ways: Ways, ends: Ends, *, pending: bytes, final: bool = False
+) -> Source:
     """Open the source's end, which is among ``ends`` then.
 
     Args:
         pending: blocks that must be copied whatever the list says (R18).
+        final: a VM is down meanwhile, so nothing is waited for that another way does without.
 
     Raises:
         WayClosed: not in this way. WarmigError: not at all, or not now.
@@ -49,11 +52,12 @@ async def open_source(plan: DiskPassPlan, way: Way, ways: Ways, ends: Ends, *, p
         if not to_read_bytes:
             return Source(extents=extents)
         connections = 1 if to_read_bytes < _FEW_BYTES else plan.connections
-        blocks = await ends.open(ways.source.open_blocks(plan.read_vdi, connections=connections))
+        blocks = await ends.open(ways.source.open_blocks(plan.read_vdi, connections=connections, urgent=final))
     except PoolUnreachable:
         raise
     except WarmigError as error:
-        if plan.virtual_size_bytes > MOST_SIZE_BYTES or (isinstance(error, PoolError) and is_temporary(error)):
+        passes = not final and isinstance(error, PoolError) and is_temporary(error)
+        if needs_nbd(plan.virtual_size_bytes) or passes or error.code == "DISK_STILL_ATTACHED":
             raise
         raise WayClosed(str(error)) from error
     return Source(blocks=blocks, extents=extents)
@@ -72,8 +76,7 @@ async def _listed(plan: DiskPassPlan, way: Way, ways: Ways, ends: Ends, pending:
 async def _table(plan: DiskPassPlan, ways: Ways, ends: Ends) -> bytes:
     """The blocks that the source stores, from the head of a VHD export that is broken off after it."""
     export = await ends.open(ways.source.open_export(plan.read_vdi, base=None))
-    try:
-        return await ways.streams.read_table(export.stream, plan.virtual_size_bytes)
-    finally:
-        for not_closed in await ends.close(export):
-            raise not_closed
+    blocks = await ways.streams.read_table(export.stream, plan.virtual_size_bytes)
+    for not_closed in await ends.close(export):
+        raise not_closed
+    return blocks

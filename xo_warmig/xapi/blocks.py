@@ -1,6 +1,7 @@
 """Disks of a pool open for reading by blocks, over NBD: from the question where they are served to the control domain's letting go."""
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import threading
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from xo_warmig.disks.nbd_reader import NbdReader
-from xo_warmig.errors import PoolError, TransferError
+from xo_warmig.errors import NoSuchObject, PoolError, PoolUnreachable, TransferError
 from xo_warmig.xapi import objects
 from xo_warmig.xapi.attachments import release_vbds, wait_until_let_go
 from xo_warmig.xapi.connection import Connection
@@ -19,8 +20,11 @@ from xo_warmig.xapi.nbd_opening import NbdPlace, nbd_place
 
 # A host takes 16 connections and drops the rest without a word; backups want some, too.
 MOST_PER_HOST = 8
+MORE_IF_URGENT = 2  # for a VM that is down meanwhile
+_TRIES = 2
 _PURPOSES_FRESH_SECONDS = 60.0
 _FIRST_WAIT_SECONDS = 0.01  # the end of a read may be inside the downtime
+_SOON_SECONDS = 5.0
 _RELEASE_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
@@ -29,24 +33,28 @@ log = logging.getLogger(__name__)
 class Slots:
     """How many connections this process has to each host. Thread-safe."""
 
-    def __init__(self, most_per_host: int = MOST_PER_HOST) -> None:
+    def __init__(self, most_per_host: int = MOST_PER_HOST, more_if_urgent: int = MORE_IF_URGENT) -> None:
         self._lock = threading.Lock()
         self._most = most_per_host
+        self._more = more_if_urgent
         self._used: Counter[str] = Counter()
+        self._turn = itertools.count()
 
-    def take(self, places: Sequence[NbdPlace], count: int) -> list[NbdPlace]:
-        """Up to so many, over all the places in turn; none when every host has as many as it may."""
+    def take(self, places: Sequence[NbdPlace], count: int, *, urgent: bool = False) -> list[NbdPlace]:
+        """Up to so many, over all the places in turn, another one first each time; none when every host has as many as it may."""
         taken: list[NbdPlace] = []
+        most = self._most + self._more if urgent else self._most
         with self._lock:
-            for place in itertools.islice(itertools.cycle(places), count * len(places)):
-                if len(taken) < count and self._used[place.host] < self._most:
-                    self._used[place.host] += 1
+            first = next(self._turn) % max(1, len(places))
+            for place in itertools.islice(itertools.cycle(places), first, first + count * len(places)):
+                if len(taken) < count and self._used[place.server] < most:
+                    self._used[place.server] += 1
                     taken.append(place)
         return taken
 
     def give_back(self, taken: Sequence[NbdPlace]) -> None:
         with self._lock:
-            self._used.subtract(place.host for place in taken)
+            self._used.subtract(place.server for place in taken)
 
 
 SLOTS = Slots()
@@ -67,17 +75,21 @@ class OpenBlocks:
     async def finish(self) -> None:
         """Close, and see the disk free. Raises TransferError: a control domain still holds it."""
         await self._close()
-        if not await self._let_go():
+        if await self._let_go(_SOON_SECONDS):
+            return
+        with contextlib.suppress(PoolError):  # a server that was restarted does not take away what it had attached
+            await release_vbds(self._connection, self._ref)
+        if not await self._let_go(_RELEASE_SECONDS):
             raise self._held()
 
     async def abort(self) -> None:
         """The same at once; what a restarted toolstack left attached is taken away. A pool that does not answer is not waited for."""
         await self._close()
         try:
-            if await self._let_go():
+            if await self._let_go(_RELEASE_SECONDS):
                 return
             await release_vbds(self._connection, self._ref)
-            if not await self._let_go():
+            if not await self._let_go(_RELEASE_SECONDS):
                 raise self._held()
         except PoolError as error:
             log.warning("whether the disk %s is let go of is not known: %s", self._vdi, error)
@@ -89,9 +101,9 @@ class OpenBlocks:
         finally:
             SLOTS.give_back(taken)
 
-    async def _let_go(self) -> bool:
+    async def _let_go(self, most_seconds: float) -> bool:
         return await wait_until_let_go(
-            self._connection, [self._ref], most_seconds=_RELEASE_SECONDS, first_wait_seconds=_FIRST_WAIT_SECONDS
+            self._connection, [self._ref], most_seconds=most_seconds, first_wait_seconds=_FIRST_WAIT_SECONDS
         )
 
     def _held(self) -> TransferError:
@@ -115,25 +127,36 @@ class BlockServers:
         """Why the disk is not served, in words; "" when it is."""
         try:
             places = await self._places(await objects.ref_of(self._connection, "VDI", vdi))
-        except PoolError as error:
-            if error.code in ("MESSAGE_METHOD_UNKNOWN", "MESSAGE_PARAMETER_COUNT_MISMATCH"):
-                return "the pool's release has no NBD"
+        except (NoSuchObject, PoolUnreachable):
             raise
+        except PoolError as error:
+            # One host that is down is enough for that; exports do without it.
+            return "the pool's release has no NBD" if error.code == "MESSAGE_METHOD_UNKNOWN" else str(error)
         return "" if places else "no network of the pool has the purpose nbd or insecure_nbd"
 
-    async def open(self, vdi: str, *, connections: int) -> OpenBlocks:
-        """Up to so many connections to a disk, fewer where its hosts have many already.
+    async def open(self, vdi: str, *, connections: int, urgent: bool = False) -> OpenBlocks:
+        """Up to so many connections to a disk, fewer where its hosts have many already. A host that fails is not the last word.
 
         Raises:
             NoSuchObject. TransferError: none opens, or NBD_BUSY. PoolError, FormatError: see ``open_readers``.
         """
         ref = await objects.ref_of(self._connection, "VDI", vdi)
+        for left in reversed(range(_TRIES)):
+            try:
+                return await self._open(vdi, ref, connections, urgent=urgent)
+            except TransferError as error:
+                if not left or error.code in ("NBD_BUSY", "NBD_NOT_SERVED"):
+                    raise
+                log.info("the disk %s is asked for once more: %s", vdi, error)
+        raise AssertionError
+
+    async def _open(self, vdi: str, ref: str, connections: int, *, urgent: bool) -> OpenBlocks:
         places = await self._places(ref)
-        taken = SLOTS.take(places, connections)
+        taken = SLOTS.take(places, connections, urgent=urgent)
         try:
             if places and not taken:
                 raise TransferError(
-                    f"{MOST_PER_HOST} connections to each NBD server of the pool are in use by other copies",
+                    "as many connections to each NBD server of the pool as may be are in use by other copies",
                     code="NBD_BUSY",
                 )
             readers = await open_readers(taken, len(taken), self._connection.trust)

@@ -42,6 +42,11 @@ class NbdPlace(NamedTuple):
     secure: bool
     certificate: str = ""  # of the host, as PEM; empty: the pool's own trust says what is believed
 
+    @property
+    def server(self) -> str:
+        """The same for all addresses of a host, as far as can be told."""
+        return self.certificate or self.host
+
     def __repr__(self) -> str:
         """Without the session that the export's name holds."""
         return f"nbd{'s' if self.secure else ''}://{self.host}:{self.port}{self.disk}"

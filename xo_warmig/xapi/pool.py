@@ -111,8 +111,8 @@ class Pool:
     async def against_blocks(self, vdi: str) -> str:
         return await self._block_servers.against(vdi)
 
-    async def open_blocks(self, vdi: str, *, connections: int) -> OpenBlocks:
-        return await self._block_servers.open(vdi, connections=connections)
+    async def open_blocks(self, vdi: str, *, connections: int, urgent: bool = False) -> OpenBlocks:
+        return await self._block_servers.open(vdi, connections=connections, urgent=urgent)
 
     async def is_tracked(self, vdi: str) -> bool:
         return await tracking.is_tracked(self._calls, vdi)

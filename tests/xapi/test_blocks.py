@@ -1,0 +1,82 @@
+"""Where a disk's blocks are served, and how many connections go where."""
+
+from typing import Any
+
+import pytest
+
+from tests.xapi.conftest import FakePool
+from xo_warmig.errors import PoolUnreachable
+from xo_warmig.xapi.blocks import BlockServers, Slots
+from xo_warmig.xapi.nbd_opening import NbdPlace
+
+
+def place(address: str, host: str = "") -> NbdPlace:
+    return NbdPlace(address, 10809, "/disk?session_id=secret", secure=False, certificate=host)
+
+
+class Serving:
+    """A pool with a disk, and block servers that ask it."""
+
+    def __init__(self) -> None:
+        self.pool = FakePool()
+        self.vdi = self.pool.get("VDI", self.pool.add("VDI"))["uuid"]
+        self.pool.add("network", purpose=["insecure_nbd"])
+        connection: Any = self.pool
+        self.servers = BlockServers(connection)
+
+
+async def test_a_pool_says_whether_it_serves_a_disk() -> None:
+    serving = Serving()
+    serving.pool.handlers["VDI.get_nbd_info"] = lambda _: [
+        {"address": "10.0.0.1", "port": "10809", "exportname": "/disk", "cert": "", "subject": "xen1"}
+    ]
+    assert await serving.servers.against(serving.vdi) == ""
+    serving.pool.handlers["VDI.get_nbd_info"] = lambda _: []
+    assert "purpose" in await serving.servers.against(serving.vdi)
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [("MESSAGE_METHOD_UNKNOWN", "release"), ("HOST_OFFLINE", "HOST_OFFLINE"), ("RBAC_PERMISSION_DENIED", "RBAC")],
+)
+async def test_what_stands_against_it_is_no_failure(code: str, told: str) -> None:
+    """A host of the pool that is down is enough for XAPI to refuse the question; exports do without."""
+    serving = Serving()
+
+    def refuse(_: str) -> None:
+        raise serving.pool.failure(code, "what")
+
+    serving.pool.handlers["VDI.get_nbd_info"] = refuse
+    assert told in await serving.servers.against(serving.vdi)
+
+
+async def test_a_pool_that_is_away_is_not_taken_for_one_that_does_not() -> None:
+    serving = Serving()
+
+    def away(_: str) -> None:
+        raise PoolUnreachable("it does not answer")
+
+    serving.pool.handlers["VDI.get_nbd_info"] = away
+    with pytest.raises(PoolUnreachable):
+        await serving.servers.against(serving.vdi)
+
+
+def test_a_host_gets_so_many_connections_whatever_its_addresses() -> None:
+    """Eight over all of them; two more for a VM that is down meanwhile."""
+    slots = Slots(most_per_host=8, more_if_urgent=2)
+    places = [place("10.0.0.1", "host-1"), place("10.1.0.1", "host-1")]
+    taken = slots.take(places, 20)
+    assert len(taken) == 8
+    assert {each.host for each in taken} == {"10.0.0.1", "10.1.0.1"}
+    assert slots.take(places, 1) == []
+    assert len(slots.take(places, 4, urgent=True)) == 2
+    slots.give_back(taken)
+    assert len(slots.take(places, 20)) == 6
+
+
+def test_single_connections_go_to_another_host_each_time() -> None:
+    """So that one that is down does not get them all."""
+    slots = Slots()
+    places = [place("10.0.0.1"), place("10.0.0.2"), place("10.0.0.3")]
+    assert {slots.take(places, 1)[0].host for _ in range(3)} == {each.host for each in places}
+    assert slots.take([], 4) == []
