@@ -122,7 +122,17 @@ async def test_the_turns_of_ended_migrations_are_forgotten(tmp_path: Path) -> No
 
 
 async def test_what_a_process_left_goes_on_at_once(tmp_path: Path) -> None:
-    """A VM may be down meanwhile: well within the second that the library waits between two looks by itself."""
+    """A VM may be down meanwhile: well within the second that the library waits between two looks by itself.
+
+    Were it that second, it would be so each time; a busy machine is slow once.
+    """
+    seconds = [await seconds_until_gone_on(tmp_path / str(number)) for number in range(3)]
+    assert min(seconds) < LOOKS_SECONDS * 0.8
+
+
+async def seconds_until_gone_on(tmp_path: Path) -> float:
+    """How long the next process takes from its start to its first call on a pool."""
+    tmp_path.mkdir()
     world, store = a_world(), MemoryStore()
     world.throughput //= 200
     engine = an_engine(world, store, tmp_path)
@@ -138,7 +148,8 @@ async def test_what_a_process_left_goes_on_at_once(tmp_path: Path) -> None:
         calls = len(world.trace)
         while len(world.trace) == calls:
             await asyncio.sleep(0.005)
-        assert time.monotonic() - begun < LOOKS_SECONDS * 0.8
+        seconds = time.monotonic() - begun
         assert again.report(started.id).epoch == 2
     finally:
         await again.close()
+    return seconds
