@@ -3,7 +3,7 @@
 import itertools
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -48,12 +48,19 @@ def points_of(variant: str, passed: Sequence[str]) -> list[Point]:
     return [Point(variant, (name,)) for name in numbered(list(passed))]
 
 
-def chosen(points: Iterable[Point], count: int) -> list[Point]:
+def effects_of(point: Point) -> tuple[str, ...]:
+    """What it is before or after of."""
+    return tuple(name.partition(" ")[2] for name in point.stratum if name)
+
+
+def chosen(
+    points: Iterable[Point], count: int, stratum_of: Callable[[Point], tuple[str, ...]] = lambda point: point.stratum
+) -> list[Point]:
     """So many, one of each stratum first, by the fixed seed. Which variants they are of is left to chance."""
     chance = random.Random(SEED)
     strata: dict[tuple[str, ...], list[Point]] = defaultdict(list)
     for point in points:
-        strata[point.stratum].append(point)
+        strata[stratum_of(point)].append(point)
     for members in strata.values():
         chance.shuffle(members)
     order = sorted(strata)

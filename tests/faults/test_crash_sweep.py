@@ -1,7 +1,7 @@
 """The server is killed at a point of a migration, started again and left to finish: whatever the point, no rule breaks.
 
 The points are those that good migrations pass: before and after each effect on a pool and each commit. ``make sweep`` runs one for each
-state that is left there; this runs a part of those that a fixed seed chooses, first one of each name.
+state that is left there; this runs a part of those that a fixed seed chooses, first one of each effect.
 """
 
 import time
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.choosing import SEED, Point, chosen, states
+from tests.faults.choosing import SEED, Point, chosen, effects_of, states
 from tests.faults.servers import Nursery
 from tests.faults.sweep import summary, sweep
 
@@ -43,13 +43,13 @@ async def test_a_server_is_killed_anywhere(servers: Nursery, good: dict[str, lis
     assert counts.keys() == LEAST_POINTS.keys()
     assert all(counts[name] >= least for name, least in LEAST_POINTS.items()), f"points are missing: {counts}"
     points = states([point for members in good.values() for point in members])
-    strata = {point.stratum for point in points}
-    some = chosen(points, max(LEAST, len(strata)))
+    effects = {effects_of(point) for point in points}
+    some = chosen(points, max(LEAST, len(effects)), effects_of)
     results = await sweep(servers, tmp_path, some)
     told = f"seed {SEED}: {summary(results, began)}"
     print(told)
     assert len(results) == len(some) >= LEAST
-    assert {point.stratum for point in some} == strata
+    assert {effects_of(point) for point in some} == effects
     assert not any(result.failure for result in results), told
     assert sum(not result.reached for result in results) <= MOST_NOT_REACHED * len(some), told
 
