@@ -1,11 +1,13 @@
 """Disks that are read by blocks: changed block tracking is turned on where it helps, believed where it may be, and put back."""
 
+import asyncio
 from typing import Any
 
 import msgspec
 import pytest
 
 from tests.engine.conftest import Scene
+from xo_warmig.engine.keeping import drop_expired
 from xo_warmig.errors import PoolUnreachable, TransferError, WarmigError
 from xo_warmig.model.events import PassStarted
 from xo_warmig.model.passes import Way
@@ -415,6 +417,33 @@ def test_tracking_that_could_not_be_put_back_is_turned_off_later(play: Any) -> N
         assert tracked(scene) == [True, True]
         source.untrack = plain
         await scene.engine._around.clock.sleep(3 * 3600.0)
+        assert tracked(scene) == [False, False]
+
+    play(body)
+
+
+def test_a_pool_that_is_away_holds_up_no_clean_up(play: Any) -> None:
+    """It may never come back; what is kept there is left for another time, and what others left is looked at all the same."""
+
+    async def body(scene: Scene) -> None:
+        serving(scene)
+        migration = await failed(scene)
+        engine = scene.engine
+        engine._works.forget(migration)
+        pools: Any = engine._around.pools
+        there = pools.pool
+
+        async def away(uuid: str) -> Any:
+            raise PoolUnreachable(f"pool {uuid} is not connected")
+
+        pools.pool = away
+        await engine._around.clock.sleep(8 * 86400.0)
+        async with asyncio.timeout(60):
+            await drop_expired(engine._journals, engine._works)
+        assert engine._journals[migration].state.kept
+        pools.pool = there
+        await drop_expired(engine._journals, engine._works)
+        assert not engine._journals[migration].state.kept
         assert tracked(scene) == [False, False]
 
     play(body)

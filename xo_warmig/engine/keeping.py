@@ -19,8 +19,11 @@ async def drop_expired(journals: Mapping[str, Journal], works: Works) -> None:
         until = journal.state.kept_until
         if not journal.state.kept or until is None or journal.now() < until:
             continue
+        work = await works.if_connected(journal.id)
+        if work is None:
+            continue
         try:
-            await release(await works.of(journal.id), journal)
+            await release(work, journal)
         except WarmigError as error:
             log.warning("the copy kept by migration %s is not removed yet: %s", journal.id, error)
         works.forget(journal.id)
@@ -30,7 +33,9 @@ async def _turn_off_tracking(journal: Journal, works: Works) -> None:
     """Of source disks where that could not be done when the migration ended: nobody else would ever."""
     if not journal.state.ended or not any(each.kind == TRACKING for each in journal.state.left):
         return
-    work = await works.of(journal.id)
+    work = await works.if_connected(journal.id)
+    if work is None:
+        return
     try:
         await remove_left(work, journal, work.target)
     except WarmigError as error:

@@ -35,6 +35,16 @@ class Works:
             self._taken[migration] = asyncio.create_task(self._take(migration), name=f"taking up {migration}")
         return await asyncio.shield(self._taken[migration])
 
+    async def if_connected(self, migration: str) -> Work | None:
+        """The same without waiting: None while a pool of its is away. For what can be done another time."""
+        plan = self._journals[migration].state.plan
+        try:
+            for uuid in (plan.source_pool, plan.target_pool):
+                await self._around.pools.pool(uuid)
+        except PoolUnreachable:
+            return None
+        return await self.of(migration)
+
     def at_hand(self, migration: str) -> Work | None:
         """The same, if it was taken up already."""
         task = self._taken.get(migration)
