@@ -7,29 +7,11 @@ from typing import Any
 import pytest
 
 from tests.pools import XapiSession
+from tests.scenarios.test_migration import ended, hashes
 from xo_warmig.model.units import KIB, MIB
 
 World = Any
 Worlds = Callable[..., Any]
-
-
-async def ended(world: World) -> dict[str, Any]:
-    """The newest migration's report, once nothing more is to be done."""
-    async with asyncio.timeout(60):
-        while True:
-            report: dict[str, Any] = await world.last_report()
-            if report["phase"] in ("done", "failed", "cancelled"):
-                return report
-            await asyncio.sleep(0.02)
-
-
-async def hashes(world: World, pool: Any, vm: str) -> list[str]:
-    """sha256 of the VM's disks, in the order of their devices."""
-    state = await world.state(pool, hash="raw")
-    (found,) = [each for each in state["vms"] if each["uuid"] == vm]
-    disks = sorted((v for v in found["vbds"] if v["type"] == "Disk"), key=lambda vbd: int(vbd["userdevice"]))
-    by_uuid = {vdi["uuid"]: vdi["hash"] for vdi in state["vdis"] if "hash" in vdi}
-    return [by_uuid[disk["vdi"]] for disk in disks]
 
 
 async def transfers(world: World, name: str) -> list[dict[str, Any]]:

@@ -42,12 +42,11 @@ async def look_at_final_offers(work: Work) -> None:
 async def choose_final_ways(work: Work) -> dict[str, Chosen]:
     """The same for the halted disks themselves, by what was asked before."""
     against = await against_log(work)
-    if not work.final_offers and against:
-        work.final_offers = {
-            disk.vdi: Offer() for disk in work.state.plan.vm.disks
-        }  # VHD in any case: nothing is asked
-    elif not work.final_offers:
-        await look_at_final_offers(work)
+    if not work.final_offers:
+        if against and not work.state.base_missing:  # exports in any case: nothing is asked
+            work.final_offers = {disk.vdi: Offer() for disk in work.state.plan.vm.disks}
+        else:
+            await look_at_final_offers(work)
     offers = {
         disk: Offer(each.nbd or _broke(work, disk), each.cbt or against) for disk, each in work.final_offers.items()
     }
