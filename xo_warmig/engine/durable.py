@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy
-from dbos import DBOS, DBOSConfig, SetWorkflowID
+from dbos import DBOS, DBOSConfig, Queue, SetWorkflowID
 
 from xo_warmig.engine.driver import Turns
 
@@ -42,7 +42,7 @@ class DurableDriver:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._running: set[asyncio.Task[Any]] = set()
-        self._looking: asyncio.TimerHandle | None = None
+        self._recovering: asyncio.Task[None] | None = None
 
     async def open(self, turns: Turns) -> None:
         global _driver, _turns
@@ -51,9 +51,7 @@ class DurableDriver:
         queue._polling_interval_sec = FIRST_LOOKS_SECONDS
         DBOS.launch()
         await self._forget_ended()
-        self._looking = asyncio.get_running_loop().call_later(
-            RECOVERY_SECONDS, setattr, queue, "_polling_interval_sec", LOOKS_SECONDS
-        )
+        self._recovering = asyncio.create_task(self._look_less_often(queue))
 
     async def drive(self, migration: str) -> None:
         """What DBOS goes on with by itself is left to it; what it cannot go on with begins anew, which the facts make right."""
@@ -72,9 +70,16 @@ class DurableDriver:
         if ended:
             await DBOS.delete_workflows_async([each.workflow_id for each in ended], delete_children=True)
 
+    @staticmethod
+    async def _look_less_often(queue: Queue) -> None:
+        """Once nothing waits in the queue. A look costs a thousandth of a second."""
+        if await DBOS.list_workflows_async(status=list(_UNDER_WAY), load_input=False, load_output=False):
+            await asyncio.sleep(RECOVERY_SECONDS)
+        queue._polling_interval_sec = LOOKS_SECONDS
+
     async def close(self) -> None:
-        if self._looking is not None:
-            self._looking.cancel()
+        if self._recovering is not None:
+            self._recovering.cancel()
         for task in list(self._running):
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
