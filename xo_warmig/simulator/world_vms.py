@@ -1,10 +1,11 @@
 """The VMs that a new pool has, made by the same calls that a client would make. What a pool is without VMs is in world."""
 
-import random
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 
 from xo_warmig.simulator import calls
 from xo_warmig.simulator.database import NULL
@@ -14,6 +15,7 @@ from xo_warmig.simulator.pool import SimPool
 from xo_warmig.simulator.site import DiskConfig, VmConfig
 from xo_warmig.simulator.storage import BLOCK
 
+_ZEROS = bytes(BLOCK)
 _PLATFORM = {
     "acpi": "1",
     "apic": "true",
@@ -77,10 +79,15 @@ def _write_data(pool: SimPool, uuid: str, allocated_bytes: int) -> None:
     """Seeded random data in whole blocks, spread evenly over the disk; the same seed gives the same data."""
     blocks = pool.storage.virtual_size_bytes(uuid) // BLOCK
     wanted = min(blocks, -(-allocated_bytes // BLOCK))
-    randomness = random.Random(f"{pool.seed}/{uuid}")
+    noise = _noise(f"{pool.seed}/{uuid}")
     with pool.storage.open(uuid, writable=True) as disk:
         for n in range(wanted):
-            disk.pwrite(n * blocks // wanted * BLOCK, randomness.randbytes(BLOCK))
+            disk.pwrite(n * blocks // wanted * BLOCK, noise.update(_ZEROS))
+
+
+def _noise(seed: str) -> CipherContext:
+    """A key stream: ten times as fast as ``random.randbytes``, which is most of the time that a pool with full disks needs to start."""
+    return Cipher(algorithms.AES(hashlib.sha256(seed.encode()).digest()), modes.CTR(bytes(16))).encryptor()
 
 
 def _vm_record(config: VmConfig) -> dict[str, Any]:
