@@ -1,119 +1,174 @@
-"""Our full pass beside ``curl export | curl import`` of the same VHD between the same two pools, in turn, over plain HTTP.
+"""Our full pass beside its limits, over HTTP, HTTPS, NBD and NBD with TLS, in turn and between the same two pools.
 
-Both read the same snapshot and write all of the same disk. Ours is the pass that a migration runs, from opening both ends until the
-target's task has confirmed it and both control domains have let go; curl's time ends when its import's answer does.
+``python -m bench.copy [http https nbd nbds] [--all] [--json]``. All read the same snapshots and write all of the same disks, which are
+full. Ours is the pass that a migration runs, from opening both ends until the target's task has confirmed it and both control domains
+have let go; a yardstick's time ends when its import's answer does. One disk of 2 GiB; four of 512 MiB with fewer runs, and without
+goals (``--all``: as many runs, of 2 GiB each).
 """
 
 import asyncio
-import os
 import sys
-import time
-import uuid
-from collections.abc import Callable, Coroutine
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
 
-from bench.curl import CurlSide, exact_length, pipe
-from bench.result import Goal, Result, figure, tell
-from bench.site import connected, two_pools
-from xo_warmig.disks.meter import Meter
-from xo_warmig.model.passes import DiskPassPlan, PassKind, PassPlan, Verdict
+from bench import curl, nbdcopy
+from bench.passes import Ends, carry_out, ends_of, full_pass
+from bench.relay import relay
+from bench.result import Figure, Goal, Result, figure, tell
+from bench.side import Side
+from bench.site import two_pools
+from bench.turns import Taken, in_turn, ratios
+from bench.turns import Way as Turn
+from xo_warmig.model.passes import Way
 from xo_warmig.model.units import GIB, MIB
-from xo_warmig.replication.clock import SystemClock
-from xo_warmig.replication.ports import SourcePool, TargetPool
-from xo_warmig.replication.run import Begun, Ways, run_pass
+from xo_warmig.replication.choosing import connections_for
 from xo_warmig.simulator.launch import Site
 
-PAIRS = 5
 ALLOCATED_BYTES = 2 * GIB
+PAIRS, FEWER_PAIRS = 5, 3
+GIGABYTE = 1e9
+MOST_PROCESSOR_PLAIN, MOST_PROCESSOR_TLS = 0.6, 2.0  # seconds per GB
 
 
-class Ends:
-    """The two pools and what is copied between them."""
+class Kind(NamedTuple):
+    """One way to copy: what both pools speak, and what ours is measured by, at least so much of it."""
 
-    def __init__(self, source: SourcePool, target: TargetPool, snapshot: str, size_bytes: int, sr: str) -> None:
-        self.source = source
-        self.target = target
-        self.snapshot = snapshot
-        self.size_bytes = size_bytes
-        self.sr = sr
+    https: bool
+    nbd_purpose: str
+    limit: str
+    at_least: float
 
 
-Turn = Callable[[str], Coroutine[None, None, None]]
-"""Copies the snapshot onto a disk."""
+KINDS = {
+    "http": Kind(False, "", "curl", 1.0),
+    "https": Kind(True, "", "relay", 0.9),
+    "nbd": Kind(False, "insecure_nbd", "nbdcopy | curl", 0.9),
+    "nbds": Kind(True, "nbd", "relay", 0.9),
+}
 
 
-async def our_pass(ends: Ends, vdi: str) -> None:
-    """One full pass."""
-    disk = DiskPassPlan(
-        disk=ends.snapshot,
-        read_vdi=ends.snapshot,
-        base=None,
-        target_vdi=vdi,
-        virtual_size_bytes=ends.size_bytes,
-        skip_zeros=True,
-    )
-    plan = PassPlan(number=1, kind=PassKind.FULL, disks=[disk])
-    ways = Ways(ends.source, ends.target, SystemClock())
-    begun = Begun(time.time(), time.monotonic(), None)
-    run = await run_pass(plan, ways, begun=begun, meters={ends.snapshot: Meter()})
-    if run.report.verdict is not Verdict.COMPLETE:
-        raise RuntimeError(f"our pass is {run.report.verdict}: {run.error}")
+class Yardsticks:
+    """What others do with the same disks; four disks by four of them at once."""
+
+    def __init__(self, site: Site, ends: Ends) -> None:
+        self.source, self.target = Side(site.pools[0]), Side(site.pools[1])
+        self._ends = ends
+        self._lengths = [self.source.vhd_length(pair.snapshot) for pair in ends.pairs]
+
+    def curl(self) -> Turn:
+        return self._streams(curl.pipe, self._lengths)
+
+    def relay(self) -> Turn:
+        return self._streams(relay, self._lengths)
+
+    def nbdcopy_and_curl(self) -> Turn:
+        return self._streams(nbdcopy.pipe, [pair.size_bytes for pair in self._ends.pairs])
+
+    def nbdcopy(self, into: str) -> Turn:
+        return partial(asyncio.to_thread, nbdcopy.read, self.source, self._ends.pairs[0].snapshot, into)
+
+    def _streams(self, pipe: Callable[[Side, str, Side, str, int], None], lengths: Sequence[int]) -> Turn:
+        async def turn() -> None:
+            async with asyncio.TaskGroup() as group:
+                for pair, length in zip(self._ends.pairs, lengths, strict=True):
+                    work = asyncio.to_thread(pipe, self.source, pair.snapshot, self.target, pair.target, length)
+                    group.create_task(work)
+
+        return turn
 
 
-async def measure(site: Site) -> Result:
-    """Five pairs, the order within a pair changing."""
-    ours: list[float] = []
-    curls: list[float] = []
-    source_side, target_side = CurlSide(site.pools[0]), CurlSide(site.pools[1])
-    async with connected(site) as directory:
-        source = await directory.pool_of_vm(site.pools[0].vms[0].uuid)
-        target = await directory.pool_of_sr(site.pools[1].srs[0].uuid)
-        vm = await source.read_vm(site.pools[0].vms[0].uuid)
-        snapshot = await source.snapshot_disk(vm.disks[0].vdi, tag="bench/1", epoch=1)
-        ends = Ends(source, target, snapshot, vm.disks[0].virtual_size_bytes, site.pools[1].srs[0].uuid)
-        length = await asyncio.to_thread(exact_length, source_side, snapshot)
+@contextmanager
+def yardsticks(site: Site, ends: Ends) -> Iterator[Yardsticks]:
+    """Signed in, and out in the end."""
+    found = Yardsticks(site, ends)
+    try:
+        yield found
+    finally:
+        found.source.log_out()
+        found.target.log_out()
 
-        async def our_turn(vdi: str) -> None:
-            await our_pass(ends, vdi)
 
-        async def curl_turn(vdi: str) -> None:
-            await asyncio.to_thread(pipe, source_side, snapshot, target_side, vdi, length)
+def turns_of(kind: Kind, ends: Ends, others: Yardsticks) -> dict[str, Turn]:
+    """Ours and its limits, by name."""
 
-        vdi = await target.create_disk(vm.disks[0], sr=ends.sr, migration=str(uuid.uuid4()), epoch=1)
+    async def ours(way: Way, connections: int) -> None:
+        await carry_out(full_pass(ends.pairs, way=way, connections=connections), ends.source, ends.target)
 
-        async def seconds_of(turn: Turn) -> float:
-            # All write over the same disk, so that the machine's allocation of memory for its files, which takes longer than the copy
-            # and comes at random, falls into the pair that only warms up; and each begins with nothing left to be written to disk.
-            await asyncio.to_thread(os.sync)
-            start = time.monotonic()
-            await turn(vdi)
-            return time.monotonic() - start
+    several = connections_for(len(ends.pairs))
+    if not kind.nbd_purpose:
+        return {"ours": partial(ours, Way.VHD, 1), "relay": others.relay(), "curl": others.curl()}
+    turns: dict[str, Turn] = {"ours": partial(ours, Way.NBD, several), "ours, 1 connection": partial(ours, Way.NBD, 1)}
+    return turns | ({"relay": others.relay()} if kind.https else {"nbdcopy | curl": others.nbdcopy_and_curl()})
 
-        for number in range(-1, PAIRS):
-            turns = [(our_turn, ours), (curl_turn, curls)]
-            for turn, seconds in turns if number % 2 else reversed(turns):
-                took = await seconds_of(turn)
-                if number >= 0:  # the first pair only warms up
-                    seconds.append(took)
-        await target.destroy_disk(vdi)
-    source_side.log_out()
-    target_side.log_out()
-    ratios = [curl / our for our, curl in zip(ours, curls, strict=True)]
-    mebibytes = ALLOCATED_BYTES / MIB
-    return Result(
-        name="copy",
-        figures={
-            "ours": figure([mebibytes / seconds for seconds in ours], "MiB/s"),
-            "curl": figure([mebibytes / seconds for seconds in curls], "MiB/s"),
-            "ours/curl": figure(ratios, ""),
-        },
-        goals=[Goal(figure="ours/curl", at_least=0.9)],
-    )
+
+async def measure(name: str, disks: int, allocated_bytes: int, pairs: int) -> tuple[dict[str, Figure], list[Goal]]:
+    """One kind of copy, of so many disks together."""
+    kind = KINDS[name]
+    with two_pools(
+        disks=disks,
+        allocated_bytes=allocated_bytes,
+        size_bytes=allocated_bytes,
+        https=kind.https,
+        nbd_purpose=kind.nbd_purpose,
+    ) as site:
+        async with ends_of(site) as ends:
+            with yardsticks(site, ends) as others, tempfile.TemporaryDirectory(prefix="xo-warmig-bench-") as directory:
+                taken = await in_turn(turns_of(kind, ends, others), rounds=pairs)
+                if kind.nbd_purpose and disks == 1:
+                    reads = {"null:": "null:", "a file": str(Path(directory) / "disk")}
+                    turns = {f"nbdcopy to {where}": others.nbdcopy(into) for where, into in reads.items()}
+                    taken |= await in_turn(turns, rounds=FEWER_PAIRS)
+    return figures_of(f"{name}, {disks} disk{'s'[: disks - 1]}", kind, taken, disks * allocated_bytes, goals=disks == 1)
+
+
+def figures_of(
+    title: str, kind: Kind, taken: dict[str, list[Taken]], copied_bytes: int, *, goals: bool
+) -> tuple[dict[str, Figure], list[Goal]]:
+    """Rates, processor time, and ours beside each yardstick that copies the same."""
+    figures: dict[str, Figure] = {}
+    for way, runs in taken.items():
+        figures[f"{title}: {way}"] = figure([copied_bytes / MIB / run.seconds for run in runs], "MiB/s")
+        used = [run.processor_seconds / (copied_bytes / GIGABYTE) for run in runs]
+        figures[f"{title}: {way}, processor"] = figure(used, "s/GB")
+    for way in taken:
+        if not way.startswith(("ours", "nbdcopy to")):
+            for ours in (each for each in taken if each.startswith("ours")):
+                figures[f"{title}: {ours} / {way}"] = figure(ratios(taken, ours, way), "")
+    if not goals:
+        return figures, []
+    compared = "ours, 1 connection" if kind.limit == "nbdcopy | curl" else "ours"
+    most = MOST_PROCESSOR_TLS if kind.https else MOST_PROCESSOR_PLAIN
+    return figures, [
+        Goal(figure=f"{title}: {compared} / {kind.limit}", at_least=kind.at_least),
+        Goal(figure=f"{title}: ours, processor", at_most=most),
+    ]
+
+
+async def measure_all(kinds: Sequence[str], *, everything: bool) -> Result:
+    """One disk, and four."""
+    figures: dict[str, Figure] = {}
+    goals: list[Goal] = []
+    for name in kinds:
+        each_of_four = ALLOCATED_BYTES if everything else ALLOCATED_BYTES // 4
+        for disks, allocated, pairs in (
+            (1, ALLOCATED_BYTES, PAIRS),
+            (4, each_of_four, PAIRS if everything else FEWER_PAIRS),
+        ):
+            more, wanted = await measure(name, disks, allocated, pairs)
+            figures |= more
+            goals += wanted
+    return Result(name="copy", figures=figures, goals=goals)
 
 
 def main() -> int:
     """Run it and tell."""
-    with two_pools(disks=1, allocated_bytes=ALLOCATED_BYTES) as site:
-        return tell(asyncio.run(measure(site)), as_json="--json" in sys.argv[1:])
+    arguments = sys.argv[1:]
+    kinds = [each for each in arguments if not each.startswith("--")] or list(KINDS)
+    return tell(asyncio.run(measure_all(kinds, everything="--all" in arguments)), as_json="--json" in arguments)
 
 
 if __name__ == "__main__":

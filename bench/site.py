@@ -1,7 +1,16 @@
-"""The simulated site of a benchmark: a halted VM with a full disk on one pool, an empty pool beside it, both over plain HTTP."""
+"""The simulated sites of benchmarks, and how our adapters sign in to them.
 
+Their disks lie in the machine's memory where there is room: what is measured is how disks are moved, and a machine's own disk would be
+the same limit to everybody, and most of the noise.
+"""
+
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+
+import msgspec
 
 from xo_warmig.model.servers import ServerCredentials
 from xo_warmig.model.units import GIB
@@ -9,17 +18,45 @@ from xo_warmig.simulator.launch import Pool, Site, start_site
 from xo_warmig.simulator.site import DiskConfig, PoolConfig, SiteConfig, VmConfig
 from xo_warmig.xapi.directory import Directory
 
+_MEMORY = Path("/dev/shm")
+
 
 @contextmanager
-def two_pools(*, disks: int, allocated_bytes: int, https: bool = False) -> Iterator[Site]:
-    """A VM on the first pool with ``disks`` of twice ``allocated_bytes``."""
-    disk = DiskConfig(size_bytes=max(4 * GIB, 2 * allocated_bytes), allocated_bytes=allocated_bytes)
+def site_in_memory(config: SiteConfig, *, written_bytes: int) -> Iterator[Site]:
+    """``start_site``; ``written_bytes``: what its disks will take in all."""
+    with ExitStack() as ending:
+        if has_room(written_bytes):
+            directory = tempfile.TemporaryDirectory(
+                prefix="xo-warmig-simulate-", dir=_MEMORY, ignore_cleanup_errors=True
+            )
+            config = msgspec.structs.replace(config, directory=Path(ending.enter_context(directory)))
+        yield ending.enter_context(start_site(config))
+
+
+def has_room(count_bytes: int) -> bool:
+    """Whether the machine's memory can hold so much, and as much again is left to work with."""
+    if not _MEMORY.is_dir():
+        return False
+    meminfo = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    available_bytes = int(meminfo["MemAvailable"].split()[0]) * 1024
+    return shutil.disk_usage(_MEMORY).free > count_bytes and available_bytes > 2 * count_bytes
+
+
+@contextmanager
+def two_pools(
+    *, disks: int, allocated_bytes: int, size_bytes: int = 0, https: bool = False, nbd_purpose: str = ""
+) -> Iterator[Site]:
+    """A VM on the first pool with ``disks`` of ``size_bytes``, by default twice ``allocated_bytes``.
+
+    ``https``: of both pools. ``nbd_purpose`` of the source: see ``PoolConfig``.
+    """
+    disk = DiskConfig(size_bytes=size_bytes or max(4 * GIB, 2 * allocated_bytes), allocated_bytes=allocated_bytes)
     vm = VmConfig(name_label="bench", power_state="Halted", disks=[disk] * disks)
     pools = [
-        PoolConfig(name="source", vms=[vm], https=https),
+        PoolConfig(name="source", vms=[vm], https=https, nbd_purpose=nbd_purpose),
         PoolConfig(name="target", cpu_vendor="AuthenticAMD", seed=2, https=https),
     ]
-    with start_site(SiteConfig(pools=pools)) as site:
+    with site_in_memory(SiteConfig(pools=pools), written_bytes=2 * disks * allocated_bytes) as site:
         yield site
 
 
