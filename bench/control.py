@@ -5,6 +5,7 @@ import json
 import urllib.request
 from typing import Any
 
+from bench.side import unverified
 from xo_warmig.simulator.launch import Pool
 
 
@@ -16,5 +17,6 @@ async def ask(pool: Pool, path: str, **order: Any) -> Any:
 def _ask(pool: Pool, path: str, order: dict[str, Any]) -> Any:
     body = json.dumps(order).encode() if order else None
     request = urllib.request.Request(f"{pool.url}/_sim/{path}", data=body)
-    with urllib.request.urlopen(request, timeout=60) as response:
+    context = unverified() if pool.config.https else None
+    with urllib.request.urlopen(request, timeout=60, context=context) as response:
         return json.load(response)

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.control import ask
+from bench.migrating import add_pools, begin, connected
 from bench.result import Goal, Result, figure, tell
 from bench.served import Served, served
 from xo_warmig.app import TURNS_FILE
-from xo_warmig.client import Client
 from xo_warmig.engine.durable import DurableDriver, workflow_id
 from xo_warmig.engine.store.database import Database, url_in
 from xo_warmig.engine.store.durable import DatabaseStore
@@ -58,10 +58,7 @@ async def a_real_migration(server: Served, site: Site) -> str:
     server.start()
     await asyncio.to_thread(server.answers)
     async with server.client() as client:
-        for pool in site.pools:
-            named = {"host": pool.url, "username": pool.username, "password": pool.password}
-            await client.call("server.add", allowUnauthorized=True, **named)
-        await connected(client)
+        await add_pools(client, site)
         migration = await begin(client, site, 0, cutover="hold", minPassInterval=0.2)
         while len((await client.call("warmMigration.get", id=migration))["passes"]) < PASSES:
             await asyncio.sleep(0.1)
@@ -70,20 +67,6 @@ async def a_real_migration(server: Served, site: Site) -> str:
             await asyncio.sleep(0.1)
     server.end(signal.SIGTERM)
     return migration
-
-
-async def connected(client: Client) -> None:
-    """To both pools."""
-    while any(each["status"] != "connected" for each in await client.call("server.getAll")):
-        await asyncio.sleep(0.05)
-
-
-async def begin(client: Client, site: Site, vm: int, **options: Any) -> str:
-    asked = {"vm": site.pools[0].vms[vm].uuid, "sr": site.pools[1].srs[0].uuid}
-    started = await client.call(
-        "warmMigration.start", startDestinationVm=False, deleteSourceVm=False, **asked, **options
-    )
-    return str(started)
 
 
 async def repeat(state_dir: Path, pattern: str) -> int:

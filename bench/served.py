@@ -51,10 +51,14 @@ class Served:
     def client(self) -> AbstractAsyncContextManager[Client]:
         return connect(self._access.url, token=self._access.token)
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def processor_seconds(self) -> float:
         """Of the running process so far."""
-        assert self._process is not None
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def end(self, number: signal.Signals) -> None:

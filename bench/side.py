@@ -39,9 +39,10 @@ class Side:
     def ref(self, vdi: str) -> str:
         return str(self.call("VDI.get_by_uuid", vdi))
 
-    def export_url(self, vdi: str) -> str:
-        """Of the disk's VHD stream."""
-        return self._url("/export_raw_vdi", vdi=self.ref(vdi), format="vhd")
+    def export_url(self, vdi: str, base: str | None = None) -> str:
+        """Of the disk's VHD stream, or of what differs from ``base``."""
+        against = {} if base is None else {"base": self.ref(base)}
+        return self._url("/export_raw_vdi", vdi=self.ref(vdi), format="vhd", **against)
 
     @contextmanager
     def importing(self, vdi: str, form: str) -> Iterator[str]:
@@ -53,9 +54,9 @@ class Side:
         if record["status"] != "success":
             raise RuntimeError(f"the import ended as {record['status']}: {record['error_info']}")
 
-    def vhd_length(self, vdi: str) -> int:
+    def vhd_length(self, vdi: str, base: str | None = None) -> int:
         """The bytes of the disk's VHD export, from its own table: without it the import cannot find the last footer."""
-        parts = urllib.parse.urlsplit(self.export_url(vdi))
+        parts = urllib.parse.urlsplit(self.export_url(vdi, base))
         assert parts.hostname is not None
         connection = (
             http.client.HTTPSConnection(parts.hostname, parts.port, context=unverified())
