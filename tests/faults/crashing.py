@@ -18,7 +18,7 @@ from xo_warmig import cli
 from xo_warmig.engine.settings import Settings
 from xo_warmig.xapi import server
 from xo_warmig.xapi.blocks import BlockServers, OpenBlocks
-from xo_warmig.xapi.connection import Connection, is_read
+from xo_warmig.xapi.connection import MOST_CALLS_AT_ONCE, Connection, is_read
 from xo_warmig.xapi.lending import Lending
 from xo_warmig.xapi.transfers import Transfer, Transfers
 
@@ -56,7 +56,7 @@ def mark_servers(name: str) -> None:
     def init(self: Connection, *arguments: Any, **named: Any) -> None:
         plain(self, *arguments, **named)
         self.server_id = f"{self.server_id}.{name}"
-        self._lending = Lending(self.trust, origin=self.origin)
+        self._lending = Lending(self.trust, origin=self.origin, most_idle=MOST_CALLS_AT_ONCE)
 
     Connection.__init__ = init  # type: ignore[method-assign]
 

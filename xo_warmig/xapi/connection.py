@@ -71,7 +71,8 @@ class Connection:
         self._lost = lost
         self._session = ""
         self._log_in_lock = threading.Lock()
-        self._lending = Lending(self.trust, origin=self.origin)
+        # None is closed after a burst of calls: in a downtime one follows the other, and a handshake costs more than a call.
+        self._lending = Lending(self.trust, origin=self.origin, most_idle=MOST_CALLS_AT_ONCE)
         self._executor = ThreadPoolExecutor(MOST_CALLS_AT_ONCE, thread_name_prefix="xapi")
 
     @property

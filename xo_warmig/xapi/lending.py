@@ -6,16 +6,15 @@ from xo_warmig.xapi.address import Address
 from xo_warmig.xapi.rpc import RpcSession
 from xo_warmig.xapi.trust import Trust
 
-_MOST_IDLE_CONNECTIONS = 4
-
 
 class Lending:
     """The connections of one configured server. Shut until it is opened: then none is kept."""
 
-    def __init__(self, trust: Trust, *, origin: str) -> None:
-        """``origin`` is written on the tasks of asynchronous calls."""
+    def __init__(self, trust: Trust, *, origin: str, most_idle: int) -> None:
+        """``origin`` is written on the tasks of asynchronous calls; so many connections are kept while nobody uses them."""
         self._trust = trust
         self._origin = origin
+        self._most_idle = most_idle
         self._lock = threading.Lock()  # guards the two below
         self._idle: list[tuple[Address, RpcSession]] = []
         self._busy: set[RpcSession] = set()
@@ -51,7 +50,7 @@ class Lending:
     def give_back(self, address: Address, rpc: RpcSession, *, reusable: bool) -> None:
         with self._lock:
             self._busy.discard(rpc)
-            if reusable and not self.is_shut and len(self._idle) < _MOST_IDLE_CONNECTIONS:
+            if reusable and not self.is_shut and len(self._idle) < self._most_idle:
                 self._idle.append((address, rpc))
                 return
         rpc.close()
