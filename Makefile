@@ -4,6 +4,7 @@ BIN := .venv/bin
 PROCESSES ?= 3
 
 .PHONY: demo test sweep check schemas docs bench clean
+BENCHES := copy delta downtime memory answering recovery
 
 demo: .venv/.run
 	@$(BIN)/xo-warmig demo
@@ -29,8 +30,13 @@ schemas: .venv/.run
 docs: .venv/.run
 	$(BIN)/python -m xo_warmig.engine.phases_page --write
 
+# All of them, one after the other, whether or not each reaches its goals; bench-NAME is one, with OPTIONS (--json, --all).
 bench: .venv/.run .made/system
-	$(BIN)/python -m bench.copy
+	@failed=; for each in $(BENCHES); do echo "== $$each"; $(BIN)/python -m bench.$$each || failed="$$failed $$each"; done; \
+	[ -z "$$failed" ] || { echo "goals that do not hold:$$failed" >&2; exit 1; }
+
+bench-%: .venv/.run .made/system
+	$(BIN)/python -m bench.$* $(OPTIONS)
 
 clean:
 	rm -rf .venv .made tests/clients/node_modules

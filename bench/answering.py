@@ -52,7 +52,7 @@ async def answer_times(all_of_it: Serving, migration: str, over: "asyncio.Future
     calls: list[tuple[str, dict[str, str]]] = [
         ("warmMigration.list", {}),
         ("warmMigration.get", {"id": migration}),
-        ("system.methodSignature", {"name": "vm.warmMigration"}),
+        ("system.methodSignature", {"method": "vm.warmMigration"}),
     ]
     took: list[float] = []
     due = time.monotonic()

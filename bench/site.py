@@ -5,8 +5,9 @@ the same limit to everybody, and most of the noise.
 """
 
 import shutil
+import signal
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -23,7 +24,8 @@ _MEMORY = Path("/dev/shm")
 
 @contextmanager
 def site_in_memory(config: SiteConfig, *, written_bytes: int) -> Iterator[Site]:
-    """``start_site``; ``written_bytes``: what its disks will take in all."""
+    """``start_site``; ``written_bytes``: what its disks will take in all. A benchmark that is told to end puts all away, too."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ExitStack() as ending:
         if has_room(written_bytes):
             directory = tempfile.TemporaryDirectory(
@@ -70,11 +72,18 @@ def credentials(pool: Pool, server: str) -> ServerCredentials:
 @asynccontextmanager
 async def connected(site: Site) -> AsyncIterator[Directory]:
     """Our adapters, signed in to every pool of the site."""
+    async with signed_in([credentials(pool, str(number)) for number, pool in enumerate(site.pools)]) as directory:
+        yield directory
+
+
+@asynccontextmanager
+async def signed_in(servers: Sequence[ServerCredentials]) -> AsyncIterator[Directory]:
+    """Our adapters, signed in to these."""
     directory = Directory()
     try:
-        for number, pool in enumerate(site.pools):
-            await directory.add(credentials(pool, str(number)))
-            await directory.connect(str(number))
+        for server in servers:
+            await directory.add(server)
+            await directory.connect(server.id)
         yield directory
     finally:
         await directory.close()

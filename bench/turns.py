@@ -5,8 +5,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple, TypeAlias
 
-Way: TypeAlias = Callable[[], Awaitable[None]]
-
 
 class Taken(NamedTuple):
     """What one run took: seconds, and those of the processors in this process and in its children that ended meanwhile."""
@@ -15,25 +13,34 @@ class Taken(NamedTuple):
     processor_seconds: float
 
 
-async def in_turn(ways: Mapping[str, Way], *, rounds: int, warm_up: bool = True) -> dict[str, list[Taken]]:
-    """Every way once in each round, from the first to the last and back in turn.
+Run: TypeAlias = Callable[[], Awaitable[None]]
 
-    A round before the first only warms up: it gets the machine's memory for what is written, which takes longer than a copy and comes
-    at random.
+
+class Turn(NamedTuple):
+    """One way to do it, and in how many rounds it takes part, from the first on."""
+
+    run: Run
+    rounds: int
+
+
+async def in_turn(turns: Mapping[str, Turn]) -> dict[str, list[Taken]]:
+    """Each once in each of its rounds, from the first to the last and back in turn.
+
+    One run before the first round only warms up: it gets the machine's memory for what is written, which takes longer than a copy and
+    comes at random.
     """
-    taken: dict[str, list[Taken]] = {name: [] for name in ways}
-    for number in range(-1 if warm_up else 0, rounds):
-        names = list(ways)
+    taken: dict[str, list[Taken]] = {name: [] for name in turns}
+    await _timed(next(iter(turns.values())).run)
+    for number in range(max(turn.rounds for turn in turns.values())):
+        names = [name for name, turn in turns.items() if number < turn.rounds]
         for name in names if number % 2 else reversed(names):
-            each = await _timed(ways[name])
-            if number >= 0:
-                taken[name].append(each)
+            taken[name].append(await _timed(turns[name].run))
     return taken
 
 
-async def _timed(way: Way) -> Taken:
+async def _timed(run: Run) -> Taken:
     processor, start = _processor_seconds(), time.monotonic()
-    await way()
+    await run()
     return Taken(time.monotonic() - start, _processor_seconds() - processor)
 
 
@@ -43,5 +50,5 @@ def _processor_seconds() -> float:
 
 
 def ratios(taken: Mapping[str, list[Taken]], ours: str, limit: str) -> list[float]:
-    """How much faster ``ours`` was than ``limit``, pair by pair."""
-    return [theirs.seconds / our.seconds for our, theirs in zip(taken[ours], taken[limit], strict=True)]
+    """How much faster ``ours`` was than ``limit``, in each round that both took part in."""
+    return [theirs.seconds / our.seconds for our, theirs in zip(taken[ours], taken[limit], strict=False)]
