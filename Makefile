@@ -32,8 +32,10 @@ docs: .venv/.run
 
 # All of them, one after the other, whether or not each reaches its goals; bench-NAME is one, with OPTIONS (--json, --all).
 bench: .venv/.run .made/system
-	@failed=; for each in $(BENCHES); do echo "== $$each"; $(BIN)/python -m bench.$$each || failed="$$failed $$each"; done; \
-	[ -z "$$failed" ] || { echo "goals that do not hold:$$failed" >&2; exit 1; }
+	@mkdir -p .made/bench; failed=; for each in $(BENCHES); do \
+	echo "bench.$$each ..." >&2; $(BIN)/python -m bench.$$each --json >.made/bench/$$each.json || failed="$$failed $$each"; \
+	[ -s .made/bench/$$each.json ] || rm .made/bench/$$each.json; done; \
+	$(BIN)/python -m bench.page .made/bench && { [ -z "$$failed" ] || { echo "not reached, or failed:$$failed" >&2; exit 1; }; }
 
 bench-%: .venv/.run .made/system
 	$(BIN)/python -m bench.$* $(OPTIONS)
