@@ -85,6 +85,7 @@ async def measure(case: Case) -> dict[str, Figure]:
     return {
         f"{title}: p50": percentile(busy, 50),
         f"{title}: p99": percentile(busy, 99),
+        f"{title}: p50 of an idle server": percentile(idle, 50),
         f"{title}: p99 of an idle server": percentile(idle, 99),
         f"{title}: copied at": figure([DISKS * ALLOCATED_BYTES / MIB / seconds], "MiB/s"),
     }
