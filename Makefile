@@ -31,6 +31,7 @@ docs: .venv/.run
 
 bench: .venv/.run .made/system
 	$(BIN)/python -m bench.copy
+	$(BIN)/python -m bench.latency
 
 clean:
 	rm -rf .venv .made tests/clients/node_modules

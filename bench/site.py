@@ -23,6 +23,19 @@ def two_pools(*, disks: int, allocated_bytes: int, https: bool = False) -> Itera
         yield site
 
 
+@contextmanager
+def pools_at(latency_seconds: float, *, disks: int, allocated_bytes: int) -> Iterator[Site]:
+    """Two such pools that are so far away; disks are served over NBD."""
+    disk = DiskConfig(size_bytes=2 * allocated_bytes, allocated_bytes=allocated_bytes)
+    vm = VmConfig(name_label="bench", power_state="Halted", disks=[disk] * disks)
+    pools = [
+        PoolConfig(name="source", vms=[vm], latency_seconds=latency_seconds, nbd_purpose="insecure_nbd"),
+        PoolConfig(name="target", cpu_vendor="AuthenticAMD", seed=2, latency_seconds=latency_seconds),
+    ]
+    with start_site(SiteConfig(pools=pools)) as site:
+        yield site
+
+
 def credentials(pool: Pool, server: str) -> ServerCredentials:
     """How our adapters sign in to a simulated pool."""
     return ServerCredentials(
