@@ -94,9 +94,9 @@ class ThrottledReader:
         """See ``DiskReader``."""
         return self.stream.size_bytes
 
-    def serve(self, reads: ReadSource, depth: int) -> None:
+    def serve(self, reads: ReadSource) -> None:
         """See ``DiskReader``."""
-        self.stream.serve(PacedReads(reads, self._pace), depth)
+        self.stream.serve(PacedReads(reads, self._pace))
 
     def close(self) -> None:
         """See ``DiskReader``. When one connection has nothing more to read, so have the others, but for what is in flight."""
@@ -113,17 +113,17 @@ class PacedReads:
         self._reads = reads
         self._pace = pace
 
-    def take(self, *, wait: bool) -> Read | None:
+    def take(self, in_flight_bytes: int) -> Read | None:
         """See ``ReadQueue``."""
-        read = self._reads.take(wait=wait)
+        read = self._reads.take(in_flight_bytes)
         left_bytes = read.extent.length if read is not None else 0
         while left_bytes:
             left_bytes -= self._pace.take(left_bytes)
         return read
 
-    def done(self, read: Read) -> None:
+    def done(self, read: Read, *, asked: float) -> None:
         """See ``ReadQueue``."""
-        self._reads.done(read)
+        self._reads.done(read, asked=asked)
 
 
 class ThrottledSink:
