@@ -42,6 +42,7 @@ from xo_warmig.model.phases import Phase
 from xo_warmig.model.reports import MigrationReport
 from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.replication.clock import Clock, SystemClock
+from xo_warmig.replication.measured import rates_of
 from xo_warmig.replication.ports import Pools
 from xo_warmig.replication.run import Streams
 
@@ -148,7 +149,8 @@ class Engine:
         """
         seen = await self._survey(request)
         limits = self._around.pacing.planned(Way("", request, seen.source, seen.target))
-        return plan_report(request, seen, self._states_earlier(request.vm), limits)
+        rates = rates_of([], self._works.passes_between(seen.source.uuid, seen.target.uuid))
+        return plan_report(request, seen, self._states_earlier(request.vm), limits, rates)
 
     async def outcome(self, migration: str) -> str:
         """The target's uuid once it was seen to boot, or, when it is not to be started, once all is done.

@@ -9,6 +9,7 @@ from xo_warmig.model.passes import PassKind, Way
 from xo_warmig.model.requests import Transport
 from xo_warmig.model.vm import Life
 from xo_warmig.replication.choosing import Chosen, Offer, choose_way
+from xo_warmig.replication.measured import rates_of
 from xo_warmig.replication.tasks import together
 
 log = logging.getLogger("xo_warmig.engine")
@@ -116,11 +117,11 @@ async def against_log(work: Work) -> str:
 
 async def chosen_of(work: Work, offers: Mapping[str, Offer]) -> dict[str, Chosen]:
     """The ways, with a warning for each disk that was read in a better one before."""
-    chosen = {}
+    chosen, rates = {}, rates_of(work.state.passes, work.earlier_passes)
     for disk, offer in offers.items():
         target = work.state.target_disks.get(disk)
         full = target is None or target.base is None
-        chosen[disk] = choose_way(full=full, transport=work.state.request.transport, offer=offer)
+        chosen[disk] = choose_way(full=full, transport=work.state.request.transport, offer=offer, rates=rates)
         if chosen[disk].way is Way.VHD and _was_read_over_nbd(work, disk):
             await work.journal.warn(
                 "WAY_CHANGED", f"disk {disk} is read from a VHD export from here on: {chosen[disk].reason}", disk=disk

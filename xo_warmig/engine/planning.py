@@ -11,15 +11,25 @@ from xo_warmig.model.reports import Warning_
 from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.model.vm import Disk, Vif
 from xo_warmig.replication.choosing import Offer, choose_way
+from xo_warmig.replication.measured import NOTHING_MEASURED, Rates
 from xo_warmig.replication.networks import choose_networks
 
 
 def plan_report(
-    request: WarmMigrationRequest, seen: Survey, earlier: list[MigrationState], limits: list[PlannedLimit]
+    request: WarmMigrationRequest,
+    seen: Survey,
+    earlier: list[MigrationState],
+    limits: list[PlannedLimit],
+    rates: Rates = NOTHING_MEASURED,
 ) -> PlanReport:
-    """Everything about the way of one VM: where each disk and interface goes, how, how fast it may, and what was found."""
+    """Everything about the way of one VM: where each disk and interface goes, how, how fast it may, and what was found.
+
+    Args:
+        earlier: migrations of the VM that left something.
+        rates: what each way of reading made between these pools.
+    """
     vm, around, flight = seen.vm, seen.around, seen.preflight
-    disks = [_disk(disk, request, seen, earlier) for disk in vm.disks]
+    disks = [_disk(disk, request, seen, earlier, rates) for disk in vm.disks]
     chosen, _ = choose_networks(vm, around.networks, request.map_vifs_networks)
     findings = [
         *(_of_error(error, vm.uuid) for error in flight.errors),
@@ -44,7 +54,9 @@ def plan_report(
     )
 
 
-def _disk(disk: Disk, request: WarmMigrationRequest, seen: Survey, earlier: list[MigrationState]) -> PlannedDisk:
+def _disk(
+    disk: Disk, request: WarmMigrationRequest, seen: Survey, earlier: list[MigrationState], rates: Rates
+) -> PlannedDisk:
     sr = request.map_vdis_srs.get(disk.vdi, request.sr)
     target = seen.around.srs.get(sr)
     kept = _kept(disk, request, seen, earlier)
@@ -54,7 +66,7 @@ def _disk(disk: Disk, request: WarmMigrationRequest, seen: Survey, earlier: list
     offer = Offer(
         nbd=seen.against_blocks.get(disk.vdi, ""), cbt="" if believed else "not since the earlier copy's base"
     )
-    first = choose_way(full=not reused, transport=request.transport, offer=offer)
+    first = choose_way(full=not reused, transport=request.transport, offer=offer, rates=rates)
     return PlannedDisk(
         disk=disk.vdi,
         device=disk.device,

@@ -12,6 +12,7 @@ from xo_warmig.engine.state import MigrationState
 from xo_warmig.engine.stopwatch import Stopwatch
 from xo_warmig.engine.store import Store
 from xo_warmig.errors import IncorrectState, PoolError, PoolUnreachable, WarmigError
+from xo_warmig.model.passes import PassReport
 from xo_warmig.model.phases import WaitingFor
 from xo_warmig.model.vm import Life
 from xo_warmig.replication.choosing import Offer
@@ -70,6 +71,7 @@ class Work:
         self.shutdown_seconds = around.settings.shutdown_seconds
         self.start_seconds = around.settings.start_seconds
         self.seen_throughput: float | None = None  # what final passes of earlier migrations between these pools made
+        self.earlier_passes: list[PassReport] = []  # of migrations between these pools, the oldest first
         self.ended: Callable[[], frozenset[str]] = frozenset  # ids of this server's migrations that are at their end
         self.watch = Stopwatch(around.clock)
         self.held: dict[str, Import] = {}

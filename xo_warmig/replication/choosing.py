@@ -1,10 +1,11 @@
-"""How each disk of a pass is read: the best way that its pool offers, and why. Decisions only (R12)."""
+"""How each disk of a pass is read: the best way that its pool offers, by what each made so far, and why. Decisions only (R12)."""
 
 from typing import NamedTuple
 
 from xo_warmig.formats.vhd import MOST_SIZE_BYTES
 from xo_warmig.model.passes import Way
 from xo_warmig.model.requests import Transport
+from xo_warmig.replication.measured import NOTHING_MEASURED, Rates, faster_by_export
 
 # Over all disks of a pass: what one of them gets shrinks with their number, as a host takes few connections.
 _CONNECTIONS = 8
@@ -25,20 +26,23 @@ class Chosen(NamedTuple):
     reason: str
 
 
-def choose_way(*, full: bool, transport: Transport, offer: Offer) -> Chosen:
+def choose_way(*, full: bool, transport: Transport, offer: Offer, rates: Rates = NOTHING_MEASURED) -> Chosen:
     """The way for one disk of one pass.
 
     Args:
         full: all that is allocated is copied; else what changed since the base.
+        rates: what each way made so far.
     """
     if transport is Transport.VHD:
         return Chosen(Way.VHD, "transport vhd was asked for")
     if offer.nbd:
         return Chosen(Way.VHD, f"not over NBD: {offer.nbd}")
+    if not full and offer.cbt:
+        return Chosen(Way.VHD, f"no changed block tracking: {offer.cbt}")
+    if faster := faster_by_export(rates, full=full):
+        return Chosen(Way.VHD, faster)
     if full:
         return Chosen(Way.NBD, "the pool serves the disk over NBD")
-    if offer.cbt:
-        return Chosen(Way.VHD, f"no changed block tracking: {offer.cbt}")
     return Chosen(Way.CBT, "the pool tracks the disk's changes and serves it over NBD")
 
 

@@ -184,6 +184,8 @@ class DiskCopy:
             confirm_seconds=0.0 if attempt is None else end - attempt.copied,
             notes=list(self._notes),
             held_back_seconds=self._throttle.held_back_seconds,
+            way=self._way,
+            listed_bytes=self._ledger.listed_bytes,
         )
         return self.report
 

@@ -5,6 +5,7 @@ import asyncio
 from xo_warmig.disks.blocks import missing_blocks
 from xo_warmig.disks.sent import SentLog
 from xo_warmig.errors import TransferError
+from xo_warmig.formats.vhd import BLOCK_BYTES
 from xo_warmig.model.passes import DiskPassPlan, Mark
 from xo_warmig.replication.clock import Clock
 from xo_warmig.replication.limits import CopyLimits
@@ -53,6 +54,11 @@ class Ledger:
     def pending(self) -> bytes:
         """The blocks that this pass must bring, as an earlier one may have written to them (R18)."""
         return self._pending or b""
+
+    @property
+    def listed_bytes(self) -> int:
+        """What the blocks of this pass's own list come to."""
+        return int.from_bytes(self._listed or b"", "big").bit_count() * BLOCK_BYTES
 
     def resume(self) -> Resume:
         """Where to go on, and what to compare before."""
