@@ -16,6 +16,7 @@ from xo_warmig.replication.convergence import (
     final_throughput,
     is_upper_bound,
     predict_downtime,
+    predict_read,
     throughput_of,
 )
 
@@ -126,6 +127,28 @@ def test_decisions(passes: list[PassReport], predicted: float | None, expected: 
 def test_a_running_vm_gets_a_delta_pass_whatever_the_limits() -> None:
     """Even when the most passes are used up by the full one."""
     assert isinstance(decide([FULL], BUDGET._replace(max_passes=2), None, now=0.0), PassAgain)
+
+
+@pytest.mark.parametrize(
+    ("whole_mib", "pending", "speed", "seconds"),
+    [
+        (0, 20.0, Speed(), 2.0),
+        (1000, 20.0, Speed(), 12.0),
+        (0, 20.0, Speed(most_final=1.0 * MIB), 200.0),
+    ],
+)
+def test_how_long_the_final_pass_reads(whole_mib: int, pending: float, speed: Speed, seconds: float) -> None:
+    """What was written since the base, and disks without one whole; at what it may use."""
+    passes = [a_pass()]
+    found = predict_read(passes, pending_seconds=pending, whole_bytes=whole_mib * MIB, speed=speed)
+    assert found == pytest.approx(seconds)
+
+
+def test_without_any_pass_it_reads_as_earlier_migrations_did_or_a_gigabit_line_would() -> None:
+    """A halted VM has only that one."""
+    assert predict_read([], pending_seconds=0.0, whole_bytes=1000 * MIB) == pytest.approx(10.0)
+    seen = Speed(seen=500.0 * MIB)
+    assert predict_read([], pending_seconds=0.0, whole_bytes=1000 * MIB, speed=seen) == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize(("now", "wait"), [(100.0, 60.0), (130.0, 30.0), (500.0, 0.0)])

@@ -16,6 +16,7 @@ from xo_warmig.engine.checks import (
     target_untouched,
 )
 from xo_warmig.engine.deciding import decide_what_follows, decision_now
+from xo_warmig.engine.final_reading import read_of_final
 from xo_warmig.engine.offers import choose_final_ways, life_now, look_at_final_offers
 from xo_warmig.engine.passes import forget_pending
 from xo_warmig.engine.restoring import final_power, unblock_source
@@ -177,25 +178,30 @@ async def shut_down(work: Work) -> bool:
 
 
 async def begin_final(work: Work) -> None:
-    """The last delta, from the halted disks themselves: never resumed, so begun anew after every break (R3, R22)."""
+    """The last delta, from the halted disks or snapshots of them: never resumed, so begun anew after every break (R3, R22)."""
     await work.journal.enter(Phase.FINALISING)
     disks = work.state.plan.vm.disks
     chosen: dict[str, Chosen] = {}
+    halted: list[Vm] = []
+    number = len(work.state.passes) + 1
 
     async def choose() -> None:
         chosen.update(await choose_final_ways(work))
 
+    async def look() -> None:
+        halted.append(await work.briefly(lambda: halted_and_blocked(work)))
+
     await together(
         choose(),
-        work.briefly(lambda: halted_and_blocked(work)),
+        look(),
         work.briefly(lambda: target_untouched(work)),
     )
     work.watch.lap("check")
     plan = plan_pass(
-        number=len(work.state.passes) + 1,
+        number=number,
         kind=PassKind.FINAL,
         disks=disks,
-        read={disk.vdi: disk.vdi for disk in disks},
+        read=await read_of_final(work, halted[0], number),
         targets=work.state.target_disks,
         zeroed_srs=work.state.plan.zeroed_srs,
         chosen=chosen,
@@ -205,10 +211,11 @@ async def begin_final(work: Work) -> None:
     work.carrying = asyncio.ensure_future(carry_state(work))
 
 
-async def halted_and_blocked(work: Work) -> None:
+async def halted_and_blocked(work: Work) -> Vm:
     """R1, R3: one reading of the source says both."""
     vm = await halted_source(work)
     demand_source_blocks(work, vm)
+    return vm
 
 
 async def carry_state(work: Work) -> None:

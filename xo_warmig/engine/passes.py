@@ -1,5 +1,8 @@
 """Passes: snapshot, copy each disk, judge, and only then let go of the older snapshot."""
 
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
 from xo_warmig.engine.checks import room_for_snapshots, running_source, target_untouched
 from xo_warmig.engine.copying import copy_one, judged
 from xo_warmig.engine.failures import from_fact
@@ -29,6 +32,8 @@ from xo_warmig.replication.tasks import together, unbroken
 
 # What a pass of one disk may fail of without the whole migration failing: its base is of no use, so it is copied whole (R12: told).
 _VOIDS_BASE = frozenset({"PENDING_NOT_COVERED", "WRONG_EXPORT", "BASE_GONE"})
+Calling = Callable[[Callable[[], Coroutine[Any, Any, str]]], Awaitable[str]]
+
 # A final pass that broke is begun anew this often: all of it is sent again, and the VM is down meanwhile.
 MOST_FINAL_PASSES = 3
 
@@ -94,13 +99,13 @@ async def void_base(work: Work, disk: str, reason: str) -> None:
     await work.journal.warn("COPIED_ANEW", f"disk {disk} is copied whole again: {reason}", rule="R18", disk=disk)
 
 
-async def snapshot(work: Work, disk: Disk, number: int) -> str:
-    """Freeze one disk; found again by its tag."""
-    tag = _tag(work, number)
+async def snapshot(work: Work, disk: Disk, number: int, calling: Calling | None = None) -> str:
+    """Freeze one disk; found again by its tag. ``calling``: how a pool that is away is borne, with patience unless told otherwise."""
+    tag, calling = _tag(work, number), calling or work.patiently
     await work.journal.record(EffectIntended(effect=Effect.SNAPSHOT, subject=disk.vdi, tag=tag))
     try:
         take = work.source.snapshot_disk
-        uuid = await work.patiently(lambda: take(disk.vdi, tag=tag, epoch=work.state.epoch))
+        uuid = await calling(lambda: take(disk.vdi, tag=tag, epoch=work.state.epoch))
     except PoolError as refusal:
         if not isinstance(refusal, PoolUnreachable):
             await work.journal.record(EffectFailed(effect=Effect.SNAPSHOT, subject=disk.vdi))

@@ -10,6 +10,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # An import may stand open before its first byte, but a shutdown that drags on would hold the target's disk for nothing.
     held_import_seconds: float = 600.0
+    # Halted disks whose final pass takes longer are read from snapshots, so that no control domain keeps the source from starting again.
+    direct_read_seconds: float = 10.0
     # R7: a guest may act on a shutdown long after the asking was given up.
     late_halt_seconds: float = 3600.0
     late_halt_poll_seconds: float = 5.0

@@ -76,7 +76,7 @@ class Works:
         work = Work(journal, source, target, self._around, self.earlier(plan.vm.uuid, than=migration))
         work.shutdown_seconds, work.start_seconds = self._learned()
         work.earlier_passes = self.passes_between(plan.source_pool, plan.target_pool, than=migration)
-        work.seen_throughput = _seen_throughput(work.earlier_passes)
+        work.seen_throughput = seen_throughput(work.earlier_passes)
         work.ended = self.ended
         journal.predict = lambda: predicted_now(work)
         try:
@@ -139,7 +139,7 @@ class Works:
         ]
 
 
-def _seen_throughput(passes: Iterable[PassReport]) -> float | None:
+def seen_throughput(passes: Iterable[PassReport]) -> float | None:
     """What final ones made that no limit held back, where they moved enough to tell."""
     seen = (
         each.throughput_bytes_per_second

@@ -8,7 +8,7 @@ from xo_warmig.model.units import format_bytes, format_seconds
 
 
 class PassKind(StrEnum):
-    """``final`` is the one whose source is a halted VM's own disk."""
+    """``final`` is the one that reads a halted VM's disks, or snapshots of them where that takes long."""
 
     FULL = "full"
     DELTA = "delta"
@@ -58,7 +58,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
 class DiskPassPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What one pass does to one disk.
 
-    ``read_vdi`` is what is exported (a snapshot, or in a final pass the disk itself), ``base`` the snapshot it is compared with
+    ``read_vdi`` is what is exported (a snapshot, or in a final pass mostly the disk itself), ``base`` the snapshot it is compared with
     (None: all that is allocated), ``skip_zeros`` whether zeros may be left out, ``zero_unallocated`` whether what the source does not
     store is sent as zeros (R20). ``way`` is how it is read, because of ``reason``, over up to so many ``connections`` by NBD.
     """

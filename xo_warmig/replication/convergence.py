@@ -15,6 +15,8 @@ from xo_warmig.replication.dirtying import written_within
 LEAST_GAIN = 0.1
 # Throughput of passes that moved less than this says more of their ends than of the way between.
 SIGNIFICANT_BYTES = 16 * MIB
+# Where nothing was ever measured between two pools: what a gigabit line takes.
+_UNMEASURED = 100.0 * MIB
 
 
 class Budget(NamedTuple):
@@ -81,6 +83,19 @@ def predict_downtime(
     # The least fixed cost seen of a delta, but for its snapshots: the final pass takes none.
     fixed_seconds = min(each.fixed_seconds - each.snapshot_seconds for each in deltas)
     return costs.shutdown_seconds + fixed_seconds + transfer_seconds + costs.start_seconds
+
+
+def predict_read(
+    passes: Sequence[PassReport], *, pending_seconds: float, whole_bytes: int, speed: Speed = NOTHING_KNOWN
+) -> float:
+    """Seconds for which a final pass that begins now reads its source.
+
+    Args:
+        pending_seconds: how long ago the last snapshot was taken.
+        whole_bytes: what disks store that have no base yet, and so are read whole.
+    """
+    throughput = final_throughput(passes, speed) or speed.seen or _UNMEASURED
+    return (whole_bytes + written_within(passes, pending_seconds)) / throughput
 
 
 def throughput_of(passes: Sequence[PassReport]) -> float:
