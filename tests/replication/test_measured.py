@@ -98,9 +98,25 @@ def test_the_newest_counts_and_only_what_says_something() -> None:
 def test_what_is_not_offered_is_not_taken_however_fast() -> None:
     """The reason is the pool's then."""
     rates = rates_of([report(read(Way.CBT, 1000), read(Way.NBD, 1000), read(Way.VHD, 1))])
-    assert choose_way(full=True, transport=Transport.AUTO, offer=Offer(nbd="no network"), rates=rates) == (
-        Way.VHD,
-        "not over NBD: no network",
-    )
+    chosen = choose_way(full=True, transport=Transport.AUTO, offer=Offer(nbd="no network"), rates=rates)
+    assert (chosen.way, chosen.reason) == (Way.VHD, "not over NBD: no network")
     assert choose_way(full=False, transport=Transport.AUTO, offer=Offer(cbt="it crashed"), rates=rates).way is Way.VHD
     assert choose_way(full=True, transport=Transport.VHD, offer=SERVED, rates=rates).way is Way.VHD
+
+
+@pytest.mark.parametrize(
+    ("full", "offer", "expected"),
+    [
+        (True, SERVED, Way.NBD),
+        (True, Offer(nbd="no network"), Way.NBD),
+        (False, SERVED, Way.CBT),
+        (False, Offer(nbd="no network"), Way.CBT),
+        (False, Offer(cbt="it crashed"), Way.NBD),
+    ],
+)
+def test_transport_nbd_takes_nothing_else_however_slow(full: bool, offer: Offer, expected: Way) -> None:
+    """A delta that nothing lists is a copy of the whole disk."""
+    rates = rates_of([report(read(Way.CBT, 1), read(Way.NBD, 1), read(Way.VHD, 1000))])
+    chosen = choose_way(full=full, transport=Transport.NBD, offer=offer, rates=rates)
+    assert (chosen.way, chosen.no_other) == (expected, True)
+    assert chosen.reason.startswith("transport nbd was asked for")

@@ -137,7 +137,7 @@ _PARAMETERS = (
         type=click.Choice([str(one) for one in Transport]),
         default=str(DEFAULTS.transport),
         show_default=True,
-        help="How source disks may be read: the best way that the pool offers, or VHD exports only.",
+        help="How source disks may be read: the best way that the pool offers, VHD exports only, or NBD only.",
     ),
     click.option(
         "--max-rate",

@@ -61,12 +61,13 @@ def _disk(
     target = seen.around.srs.get(sr)
     kept = _kept(disk, request, seen, earlier)
     against = "there is no earlier copy" if kept is None else why_not_reusable(kept, disk, sr)
-    reused = against is None
     believed = kept is not None and kept.life is not None
-    offer = Offer(
-        nbd=seen.against_blocks.get(disk.vdi, ""), cbt="" if believed else "not since the earlier copy's base"
-    )
-    first = choose_way(full=not reused, transport=request.transport, offer=offer, rates=rates)
+    nbd = seen.around.against_blocks.get(disk.vdi, "")
+    offer = Offer(nbd=nbd, cbt="" if believed else "not since the earlier copy's base")
+    first = choose_way(full=against is not None, transport=request.transport, offer=offer, rates=rates)
+    if against is None and first.way is Way.NBD:
+        against = first.reason
+    reused = against is None
     return PlannedDisk(
         disk=disk.vdi,
         device=disk.device,

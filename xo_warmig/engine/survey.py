@@ -18,7 +18,6 @@ class Survey(NamedTuple):
     vm: Vm
     around: Surroundings
     preflight: Preflight
-    against_blocks: dict[str, str]  # by disk: why its pool does not serve its blocks over NBD, "" where it does
 
 
 async def survey(
@@ -47,10 +46,9 @@ async def survey(
         there_already=_there_already(request, earlier),
         ours=ended,
         now=now,
+        against_blocks=await _against_blocks(request, source, vm),
     )
-    return Survey(
-        source, target, vm, around, preflight(request, vm, around), await _against_blocks(request, source, vm)
-    )
+    return Survey(source, target, vm, around, preflight(request, vm, around))
 
 
 async def _against_blocks(request: WarmMigrationRequest, source: SourcePool, vm: Vm) -> dict[str, str]:

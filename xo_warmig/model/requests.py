@@ -26,10 +26,16 @@ class OnFailure(StrEnum):
 
 
 class Transport(StrEnum):
-    """How source disks may be read: the best way that each pool offers, or VHD exports only."""
+    """How source disks may be read: the best way that each pool offers, VHD exports only, or NBD only.
+
+    With ``nbd`` a request is refused where the pool does not serve a disk; later, a pass waits for NBD and fails without it. Nothing but
+    the table of what a disk stores comes from exports. A delta whose log is not believed is a copy of the whole disk, while the VM runs
+    and told; in the downtime it is none: the source runs again, and the migration fails.
+    """
 
     AUTO = "auto"
     VHD = "vhd"
+    NBD = "nbd"
 
 
 class ShutdownPolicy(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):

@@ -20,10 +20,11 @@ class Offer(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """A way, and why it and no better one."""
+    """A way, and why it and no better one. ``no_other``: none may be taken instead."""
 
     way: Way
     reason: str
+    no_other: bool = False
 
 
 def choose_way(*, full: bool, transport: Transport, offer: Offer, rates: Rates = NOTHING_MEASURED) -> Chosen:
@@ -32,9 +33,14 @@ def choose_way(*, full: bool, transport: Transport, offer: Offer, rates: Rates =
     Args:
         full: all that is allocated is copied; else what changed since the base.
         rates: what each way made so far.
+
+    Returns:
+        Where no other way may be taken and the changes are not listed, ``Way.NBD`` although ``full`` is False: copied whole.
     """
     if transport is Transport.VHD:
         return Chosen(Way.VHD, "transport vhd was asked for")
+    if transport is Transport.NBD:
+        return _way_by_blocks(full, offer)
     if offer.nbd:
         return Chosen(Way.VHD, f"not over NBD: {offer.nbd}")
     if not full and offer.cbt:
@@ -44,6 +50,21 @@ def choose_way(*, full: bool, transport: Transport, offer: Offer, rates: Rates =
     if full:
         return Chosen(Way.NBD, "the pool serves the disk over NBD")
     return Chosen(Way.CBT, "the pool tracks the disk's changes and serves it over NBD")
+
+
+def _way_by_blocks(full: bool, offer: Offer) -> Chosen:
+    """What speaks against NBD now is met again when the disk is opened: there is no other way."""
+    if full:
+        return Chosen(Way.NBD, "transport nbd was asked for", no_other=True)
+    if offer.cbt:
+        why = f"transport nbd was asked for, and no changed block tracking: {offer.cbt}"
+        return Chosen(Way.NBD, why, no_other=True)
+    return Chosen(Way.CBT, "transport nbd was asked for, and the pool tracks the disk's changes", no_other=True)
+
+
+def by_blocks_only(transport: Transport, size_bytes: int) -> bool:
+    """Whether a disk's data may not come from an export."""
+    return transport is Transport.NBD or needs_nbd(size_bytes)
 
 
 def connections_for(disks: int) -> int:

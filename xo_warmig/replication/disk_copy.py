@@ -129,7 +129,8 @@ class DiskCopy:
         try:
             seconds = self._patience.wait_seconds(error, progressed=progressed, now=clock.monotonic())
         except WarmigError:
-            if self._way is Way.VHD or attempt.target_in_doubt or needs_nbd(self._plan.virtual_size_bytes):
+            forced = self._plan.no_other_way or needs_nbd(self._plan.virtual_size_bytes)
+            if self._way is Way.VHD or attempt.target_in_doubt or forced:
                 raise
             self._take_exports(str(error))
             self._patience, seconds = Patience(self._limits), 0.0

@@ -13,6 +13,7 @@ from xo_warmig.model.requests import ForceShutdown, WarmMigrationRequest
 from xo_warmig.model.units import GIB, format_bytes
 from xo_warmig.model.vm import Disk, Network, PowerState, StorageRepository, Vm
 from xo_warmig.replication.holding import parse_wish
+from xo_warmig.replication.nbd_only import nbd_only_errors
 from xo_warmig.replication.networks import choose_networks
 
 # A VHD holds no more, and a VHD export is the only way of reading a disk so far.
@@ -38,7 +39,8 @@ class Surroundings(NamedTuple):
 
     ``srs`` are those of the target pool that the request names, ``source_srs`` those of the VM's disks, both by uuid. ``there_already``:
     source disks that an earlier attempt left a copy of, for which no space is needed. ``ours``: ended migrations of this server, whose
-    door key is no obstacle. ``now``: seconds since the epoch.
+    door key is no obstacle. ``now``: seconds since the epoch. ``against_blocks``: by source disk, why its pool does not serve it over
+    NBD; "" where nothing stands against it.
     """
 
     target_pool: str
@@ -49,6 +51,7 @@ class Surroundings(NamedTuple):
     there_already: frozenset[str] = frozenset()
     ours: frozenset[str] = frozenset()
     now: float = 0.0
+    against_blocks: Mapping[str, str] = {}
 
 
 class Preflight(NamedTuple):
@@ -70,6 +73,7 @@ def preflight(request: WarmMigrationRequest, vm: Vm, around: Surroundings) -> Pr
         *_map_errors(request, vm, around),
         *_sr_errors(request, vm, srs, around),
         *(error for disk in vm.disks for error in _disk_errors(vm, disk)),
+        *nbd_only_errors(request, vm, around.against_blocks),
         *_space_errors(vm, srs, around),
         *network_errors,
     ]

@@ -57,7 +57,7 @@ async def open_source(
         raise
     except WarmigError as error:
         passes = not final and isinstance(error, PoolError) and is_temporary(error)
-        if needs_nbd(plan.virtual_size_bytes) or passes or error.code == "DISK_STILL_ATTACHED":
+        if plan.no_other_way or needs_nbd(plan.virtual_size_bytes) or passes or error.code == "DISK_STILL_ATTACHED":
             raise
         raise WayClosed(str(error)) from error
     return Source(blocks=blocks, extents=extents)
