@@ -27,7 +27,7 @@ def budget_is_whole() -> bool:
         for buffer in taken:
             share.give_back(buffer)
         share.leave()
-    return True
+    return BUDGET._left == BUDGET._to_lend
 
 
 class MemorySource:
