@@ -39,7 +39,8 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True):
     qos_algorithm_params: dict[str, str] = {}
     snapshots: list[str] = []  # uuids of VDI snapshots of it
     other_vms: list[str] = []  # uuids of other VMs (no control domain, no snapshot) that have a VBD on it
-    chain_depth: int = 0
+    chain_depth: int = 0  # images from its own to the root
+    unmerged: int = 0  # of those, what the storage has yet to coalesce
 
 
 class CdDrive(msgspec.Struct, frozen=True, kw_only=True):
