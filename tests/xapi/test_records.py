@@ -130,7 +130,11 @@ async def test_the_depth_of_a_chain_counts_its_images(
 
 
 async def test_an_image_whose_parent_has_another_child_is_not_to_be_merged(
-    pool: Any, make_vm: Callable[..., str], make_vdi: Callable[..., str], make_vbd: Callable[..., str], surroundings: Any
+    pool: Any,
+    make_vm: Callable[..., str],
+    make_vdi: Callable[..., str],
+    make_vbd: Callable[..., str],
+    surroundings: Any,
 ) -> None:
     """As that of a snapshot that is kept."""
     vm = make_vm()

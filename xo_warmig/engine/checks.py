@@ -167,7 +167,8 @@ async def with_coalesced_disks(work: Work) -> Vm:
         behind = [disk for disk in found[0].disks if disk.unmerged > _MOST_UNMERGED]
         if behind:
             await work.journal.wait_for(
-                WaitingFor.STORAGE, f"{behind[0].unmerged} images of disk {behind[0].name_label!r} are to be coalesced first"
+                WaitingFor.STORAGE,
+                f"{behind[0].unmerged} images of disk {behind[0].name_label!r} are to be coalesced first",
             )
         return not behind
 
