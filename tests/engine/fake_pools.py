@@ -161,7 +161,7 @@ class FakePool:
 
     def disk(self, uuid: str, number: int) -> Disk:
         vdi = self.vdis[uuid]
-        unmerged = 6 if asyncio.get_running_loop().time() < self.coalesces_until else 0
+        unmerged = 6 if self.coalesces_until and asyncio.get_running_loop().time() < self.coalesces_until else 0
         return Disk(
             vdi=uuid, sr=vdi.sr, device=str(number), mode="RW", bootable=number == 0, unpluggable=True,
             virtual_size_bytes=vdi.size, physical_bytes=len(vdi.blocks) * BLOCK, name_label=f"disk {number}",
