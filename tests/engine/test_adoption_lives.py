@@ -1,4 +1,4 @@
-"""The process dies while a retry takes over what an earlier attempt left: the next one goes on with the same disks."""
+"""The process dies while a retry takes over what an earlier attempt left: the next one goes on with the same disks where it can."""
 
 import asyncio
 import itertools
@@ -11,7 +11,7 @@ from tests.engine.conftest import REQUEST
 from tests.engine.lives import Lives
 from tests.engine.virtual_time import run_virtual
 from tests.engine.world import World
-from xo_warmig.model.events import CopyAdopted, CopyReleased
+from xo_warmig.model.events import CopyReleased, TargetDiscarded
 from xo_warmig.model.passes import PassKind
 from xo_warmig.model.phases import Phase
 
@@ -37,7 +37,7 @@ async def struck_at(nth: int, *, after: bool) -> bool:
     """A retry whose process dies at its ``nth`` record, and the next process to its end; whether it died before it had taken over."""
     world = World()
     lives, earlier = await kept_copy(world)
-    kept = set(world.target.vdis)
+    kept, shell = set(world.target.vdis), world.the_target().uuid
     life = lives.number
     world.fail("store.append", world.counts["store.append"] + nth, after=after, hook=lives.die, kills=True)
     retry = (await lives.engine.start(msgspec.structs.replace(REQUEST), user="admin")).id
@@ -45,17 +45,17 @@ async def struck_at(nth: int, *, after: bool) -> bool:
         while lives.number == life:
             await asyncio.sleep(0.1)
     await asyncio.sleep(5)
-    taken_over = any(isinstance(each.event, CopyReleased) for each in lives.store.events(earlier))
+    facts = [type(each.event) for each in lives.store.events(earlier)]
+    # Where its VM went without a record, nobody can say whether it ran before that.
+    in_doubt = shell not in world.target.vms and TargetDiscarded not in facts
     await lives.next()
     report = await ended(lives, retry)
     assert report.phase is Phase.DONE, (report.error, report.warnings)
-    assert set(world.target.vdis) == kept, "it goes on with the disks that were kept"
-    assert report.passes[0].kind is PassKind.DELTA
-    adopted = [each for each in lives.store.events(retry) if isinstance(each.event, CopyAdopted)]
-    assert len(adopted) == 1
+    assert (set(world.target.vdis) == kept) is not in_doubt
+    assert report.passes[0].kind is (PassKind.FULL if in_doubt else PassKind.DELTA)
     world.assert_quiet()
     assert world.our_snapshots() == []
-    return not taken_over
+    return CopyReleased not in facts
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
