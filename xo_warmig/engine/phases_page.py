@@ -49,7 +49,7 @@ _INTRODUCTION: Final = f"""# Phases
 
 Made from `xo_warmig/model/phases.py` and `xo_warmig/engine/course.py` (`{_COMMAND}`); do not edit.
 
-A phase says what is being done. What a migration *waits for* (`slot`, `pool`, `operator`, `time` or nothing) stands beside it in every
+A phase says what is being done. What a migration *waits for* (`slot`, `pool`, `storage`, `operator`, `time` or nothing) stands beside it in every
 report, and so does `paused`. All of it follows from the migration's recorded facts: after a crash the next server reads them and goes on in
 the phase that they say.
 
