@@ -115,6 +115,7 @@ class FakePool:
         self.foreign: list[Attachment] = []
         self.serves_blocks = False  # over NBD
         self.refuses_tracking = False
+        self.against_listing = ""
         self.coalesces_until = 0.0  # by the loop's clock
         self.life = Life(host="host-1", host_booted="0.", vm_started="1")
         self.srs = {
@@ -271,6 +272,14 @@ class FakePool:
             self._settle(vdi)
             end = FakeEnd(self, self.vdis[vdi], "source", None if base is None else self.vdis[base])
         return end.taken_over()
+
+    async def against_qcow2(self, vdi: str) -> str:
+        async with self.world.call(self._name, "against_qcow2"):
+            return self.against_listing
+        raise AssertionError
+
+    async def open_qcow2(self, vdi: str) -> Any:
+        return await self.open_export(vdi, base=None)
 
     async def against_blocks(self, vdi: str) -> str:
         async with self.world.call(self._name, "against_blocks"):

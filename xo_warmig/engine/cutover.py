@@ -6,6 +6,7 @@ disks are read only when it was seen halted with nobody writing to them (R1, R3)
 
 import asyncio
 import logging
+from collections.abc import Mapping
 
 from xo_warmig.engine.blocks import SOURCE_OPERATIONS, source_blocks
 from xo_warmig.engine.checks import (
@@ -16,8 +17,8 @@ from xo_warmig.engine.checks import (
     target_untouched,
 )
 from xo_warmig.engine.deciding import decide_what_follows, decision_now
-from xo_warmig.engine.offers import choose_final_ways, life_now, look_at_final_offers
-from xo_warmig.engine.passes import forget_pending
+from xo_warmig.engine.offers import choose_final_ways, copied_whole, life_now, look_at_final_offers, without_delta
+from xo_warmig.engine.passes import forget_pending, void_base
 from xo_warmig.engine.restoring import final_power, unblock_source
 from xo_warmig.engine.state import MigrationState
 from xo_warmig.engine.way_back import freeze_target
@@ -95,12 +96,37 @@ async def cut_over(work: Work) -> None:
     await work.patiently(lambda: look_ahead(work))
     await work.patiently(lambda: freeze_target(work))
     await look_at_final_offers(work)
+    if await lost_deltas(work):
+        return
     await open_ahead(work)
     if isinstance(decision_now(work), CutOver):
         await stop_source(work)
     else:  # a pool was waited for, and the last pass has become old
         await work.drop_held()
         await decide_what_follows(work)
+
+
+async def lost_deltas(work: Work) -> bool:
+    """Whether a disk would be read whole in the downtime, as nothing lists its changes: it is copied anew first, while the source runs.
+
+    Raises SafetyError when as many passes as may be were taken.
+    """
+    lost = await without_delta(work)
+    if lost and len(work.state.passes) + 1 >= work.state.request.max_passes:
+        raise no_delta(lost)
+    for disk, why in lost.items():
+        await void_base(work, disk, why)
+    return bool(lost)
+
+
+def no_delta(lost: Mapping[str, str]) -> SafetyError:
+    """R12: a whole read of a large disk is no downtime that anybody asked for."""
+    return SafetyError(
+        f"disk {next(iter(lost))} would have to be read whole while the VM is down: {next(iter(lost.values()))}",
+        code="NO_DELTA",
+        evidence={"rule": "R12", "disks": dict(lost)},
+        remedy="see that the pool can track the disk's changes and that the VM shuts down cleanly, or migrate it halted",
+    )
 
 
 async def stop_source(work: Work) -> None:
@@ -191,6 +217,7 @@ async def begin_final(work: Work) -> None:
         work.briefly(lambda: target_untouched(work)),
     )
     work.watch.lap("check")
+    await see_deltas(work, chosen)
     plan = plan_pass(
         number=len(work.state.passes) + 1,
         kind=PassKind.FINAL,
@@ -203,6 +230,15 @@ async def begin_final(work: Work) -> None:
     await work.journal.record(PassStarted(plan=plan))
     await work.stop_carrying()
     work.carrying = asyncio.ensure_future(carry_state(work))
+
+
+async def see_deltas(work: Work, chosen: Mapping[str, Chosen]) -> None:
+    """A disk without a delta is copied whole where that costs no downtime; else the source runs again. Raises SafetyError."""
+    lost = copied_whole(work, chosen)
+    if lost and work.state.source_was_running:
+        raise no_delta(lost)
+    for disk, why in lost.items():
+        await void_base(work, disk, why)
 
 
 async def halted_and_blocked(work: Work) -> None:

@@ -4,7 +4,7 @@ from xo_warmig.engine.checks import room_for_snapshots, target_untouched, with_c
 from xo_warmig.engine.copying import copy_one, judged
 from xo_warmig.engine.failures import from_fact
 from xo_warmig.engine.leftovers import remove_snapshot
-from xo_warmig.engine.offers import choose_ways, life_now
+from xo_warmig.engine.offers import choose_ways, copied_whole, life_now
 from xo_warmig.engine.showing import begin_showing, end_showing
 from xo_warmig.engine.tracking import track_disks
 from xo_warmig.engine.way_back import thaw_target
@@ -51,8 +51,11 @@ async def begin_pass(work: Work) -> None:
     # R21: the life that they were taken in, where that is sure. A pool that was away meanwhile may have lost a host.
     anew = begun_earlier.isdisjoint([*snapshots, _tag(work, number)])
     life = before if anew and before is not None and await life_now(work) == before else None
-    targets = work.state.target_disks
     read = {disk.vdi: uuid for disk, uuid in zip(disks, snapshots, strict=True)}
+    chosen = await choose_ways(work, read, life)
+    for disk, why in copied_whole(work, chosen).items():
+        await void_base(work, disk, why)
+    targets = work.state.target_disks
     plan = plan_pass(
         number=number,
         kind=kind_of(targets) if targets else (PassKind.FULL if number == 1 else PassKind.DELTA),
@@ -60,7 +63,7 @@ async def begin_pass(work: Work) -> None:
         read=read,
         targets=targets,
         zeroed_srs=work.state.plan.zeroed_srs,
-        chosen=await choose_ways(work, read, life),
+        chosen=chosen,
     )
     await work.patiently(lambda: target_untouched(work))
     seconds = work.clock.monotonic() - begin

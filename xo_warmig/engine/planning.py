@@ -49,12 +49,14 @@ def _disk(disk: Disk, request: WarmMigrationRequest, seen: Survey, earlier: list
     target = seen.around.srs.get(sr)
     kept = _kept(disk, request, seen, earlier)
     against = "there is no earlier copy" if kept is None else why_not_reusable(kept, disk, sr)
-    reused = against is None
     believed = kept is not None and kept.life is not None
-    offer = Offer(
-        nbd=seen.against_blocks.get(disk.vdi, ""), cbt="" if believed else "not since the earlier copy's base"
-    )
-    first = choose_way(full=not reused, transport=request.transport, offer=offer)
+    nbd = seen.around.against_blocks.get(disk.vdi, "")
+    offer = Offer(nbd=nbd, cbt="" if believed else "not since the earlier copy's base")
+    size = disk.virtual_size_bytes
+    first = choose_way(full=against is not None, transport=request.transport, offer=offer, size_bytes=size)
+    if against is None and first.way is Way.NBD:
+        against = first.reason
+    reused = against is None
     return PlannedDisk(
         disk=disk.vdi,
         device=disk.device,
@@ -67,9 +69,15 @@ def _disk(disk: Disk, request: WarmMigrationRequest, seen: Survey, earlier: list
         way_reason=first.reason,
         reused=reused,
         # What was written since an old base nobody can tell before the export's table is read.
-        first_pass_bytes=None if reused else min(disk.virtual_size_bytes, disk.physical_bytes),
+        first_pass_bytes=None if reused else _first_pass_bytes(disk, seen),
         reason="an earlier attempt's copy is gone on with" if reused else f"copied whole: {against}",
     )
+
+
+def _first_pass_bytes(disk: Disk, seen: Survey) -> int:
+    """What is read: what is allocated, or all where nothing tells what that is."""
+    whole = bool(seen.around.against_listing.get(disk.vdi))
+    return disk.virtual_size_bytes if whole else min(disk.virtual_size_bytes, disk.physical_bytes)
 
 
 def _way(way: Way, reused: bool) -> str:

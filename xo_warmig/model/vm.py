@@ -75,7 +75,10 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StorageRepository(msgspec.Struct, frozen=True, kw_only=True):
-    """An SR. ``plugged``: some live host has its PBD attached. ``thin``: its driver allocates as data is written."""
+    """An SR. ``plugged``: some live host has its PBD attached. ``thin``: its driver allocates as data is written.
+
+    ``most_disk_bytes``: the largest disk that it makes, None where its pool does not say.
+    """
 
     uuid: str
     name_label: str
@@ -88,6 +91,7 @@ class StorageRepository(msgspec.Struct, frozen=True, kw_only=True):
     thin: bool
     reads_as_zero: bool = True  # a new VDI of it reads as zeros
     allows_create: bool = True
+    most_disk_bytes: int | None = None
 
 
 class Vm(msgspec.Struct, frozen=True, kw_only=True):
