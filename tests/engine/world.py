@@ -13,7 +13,10 @@ from xo_warmig.disks.loads import Extents
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
 from xo_warmig.disks.sent import SentLog
+from xo_warmig.disks.table import Listed, blocks_listed
 from xo_warmig.errors import PoolError, PoolUnreachable, TransferError
+from xo_warmig.formats.cbt import from_extents
+from xo_warmig.model.extents import Extent
 from xo_warmig.model.vm import Attachment, PowerState
 from xo_warmig.replication.ways import Streams
 
@@ -28,6 +31,7 @@ _READS = (
     "assert_",
     "our_objects",
     "against_blocks",
+    "against_qcow2",
     "is_tracked",
     "changed_blocks",
     "life_of",
@@ -230,7 +234,16 @@ class World:
 
     @property
     def streams(self) -> Streams:
-        return Streams(self.copy, self.copy_extents, self.read_table)
+        return Streams(self.copy, self.copy_extents, self.read_table, self.read_clusters, self.list_blocks)
+
+    async def read_clusters(self, source: Any, size_bytes: int) -> bytes:
+        """Stands in for ``disks.table.read_clusters``."""
+        source.close()
+        return from_extents((Extent(index * BLOCK, BLOCK) for index, _ in source.blocks), size_bytes)
+
+    async def list_blocks(self, blocks: bytes, pending: bytes, size_bytes: int, *, gap_bytes: int) -> Listed:
+        """``disks.table.list_blocks`` without a thread, which knows nothing of virtual time."""
+        return blocks_listed(blocks, pending, size_bytes, gap_bytes=gap_bytes)
 
     async def _move(
         self, stream: Any, blocks: list[tuple[int, int]], sinks: Sinks, order: CopyOrder, meter: Meter

@@ -68,6 +68,7 @@ def look(
     networks: list[Network] | None = None,
     there_already: frozenset[str] = frozenset(),
     more_srs: tuple[StorageRepository, ...] = (),
+    around_more: dict[str, Any] | None = None,
     **request: Any,
 ) -> Preflight:
     """A preflight with some things changed."""
@@ -79,6 +80,7 @@ def look(
         source_srs={"sr-source": msgspec.structs.replace(SR, **({"uuid": "sr-source"} | (source_sr or {})))},
         networks=NETWORKS if networks is None else networks,
         there_already=there_already,
+        **(around_more or {}),
     )
     return preflight(msgspec.structs.replace(REQUEST, **request), msgspec.structs.replace(VM, **(vm or {})), around)
 
@@ -108,7 +110,6 @@ def test_a_plain_vm_gets_a_plan() -> None:
         ({"is_control_domain": True}, "NOT_A_VM"),
         ({"power_state": PowerState.SUSPENDED}, "VM_BAD_POWER_STATE"),
         ({"power_state": PowerState.PAUSED}, "VM_BAD_POWER_STATE"),
-        (disks(virtual_size_bytes=2041 * GIB), "DISK_TOO_LARGE"),
         (disks(sharable=True), "DISK_SHARABLE"),
         (disks(other_vms=["vm-2"]), "DISK_SHARED"),
         (disks(on_boot="reset"), "DISK_RESET_ON_BOOT"),

@@ -144,10 +144,12 @@ async def against_log(work: Work) -> str:
 async def chosen_of(work: Work, offers: Mapping[str, Offer]) -> dict[str, Chosen]:
     """The ways, with a warning for each disk that was read in a better one before."""
     chosen, rates = {}, rates_of(work.state.passes, work.earlier_passes)
+    sizes = {disk.vdi: disk.virtual_size_bytes for disk in work.state.plan.vm.disks}
     for disk, offer in offers.items():
         target = work.state.target_disks.get(disk)
         full = target is None or target.base is None
-        chosen[disk] = choose_way(full=full, transport=work.state.request.transport, offer=offer, rates=rates)
+        transport = work.state.request.transport
+        chosen[disk] = choose_way(full=full, transport=transport, offer=offer, size_bytes=sizes[disk], rates=rates)
         if chosen[disk].way is Way.VHD and _was_read_over_nbd(work, disk):
             await work.journal.warn(
                 "WAY_CHANGED", f"disk {disk} is read from a VHD export from here on: {chosen[disk].reason}", disk=disk

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from xo_warmig.engine.checks import room_for_snapshots, running_source, target_untouched
+from xo_warmig.engine.checks import room_for_snapshots, target_untouched, with_coalesced_disks
 from xo_warmig.engine.copying import copy_one, judged
 from xo_warmig.engine.failures import from_fact
 from xo_warmig.engine.leftovers import remove_snapshot
@@ -43,8 +43,8 @@ async def begin_pass(work: Work) -> None:
     await destroy_older(work)
     await thaw_target(work)
     await forget_pending(work)
+    vm = await with_coalesced_disks(work)
     begin = work.clock.monotonic()
-    vm = await work.patiently(lambda: running_source(work))
     await work.patiently(lambda: room_for_snapshots(work, vm))
     await void_lost_bases(work, vm)
     await track_disks(work)

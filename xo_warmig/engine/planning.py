@@ -64,7 +64,9 @@ def _disk(
     believed = kept is not None and kept.life is not None
     nbd = seen.around.against_blocks.get(disk.vdi, "")
     offer = Offer(nbd=nbd, cbt="" if believed else "not since the earlier copy's base")
-    first = choose_way(full=against is not None, transport=request.transport, offer=offer, rates=rates)
+    size = disk.virtual_size_bytes
+    full = against is not None
+    first = choose_way(full=full, transport=request.transport, offer=offer, size_bytes=size, rates=rates)
     if against is None and first.way is Way.NBD:
         against = first.reason
     reused = against is None
@@ -80,9 +82,15 @@ def _disk(
         way_reason=first.reason,
         reused=reused,
         # What was written since an old base nobody can tell before the export's table is read.
-        first_pass_bytes=None if reused else min(disk.virtual_size_bytes, disk.physical_bytes),
+        first_pass_bytes=None if reused else _first_pass_bytes(disk, seen),
         reason="an earlier attempt's copy is gone on with" if reused else f"copied whole: {against}",
     )
+
+
+def _first_pass_bytes(disk: Disk, seen: Survey) -> int:
+    """What is read: what is allocated, or all where nothing tells what that is."""
+    whole = bool(seen.around.against_listing.get(disk.vdi))
+    return disk.virtual_size_bytes if whole else min(disk.virtual_size_bytes, disk.physical_bytes)
 
 
 def _way(way: Way, reused: bool) -> str:

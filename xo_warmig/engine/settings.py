@@ -27,6 +27,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # Before the cutover, operations of others on the VM are waited for.
     operations_seconds: float = 60.0
     operations_poll_seconds: float = 2.0
+    # R19: before a snapshot, storage that is behind with coalescing is waited for. It may never come to it (``gc=false``, no space).
+    coalesce_seconds: float = 600.0
+    coalesce_poll_seconds: float = 5.0
     progress_seconds: float = 0.3
     copy_limits: CopyLimits = CopyLimits()
     # While it holds: how often it looks, and shows the prediction.

@@ -27,11 +27,14 @@ class Chosen(NamedTuple):
     no_other: bool = False
 
 
-def choose_way(*, full: bool, transport: Transport, offer: Offer, rates: Rates = NOTHING_MEASURED) -> Chosen:
+def choose_way(
+    *, full: bool, transport: Transport, offer: Offer, size_bytes: int = 0, rates: Rates = NOTHING_MEASURED
+) -> Chosen:
     """The way for one disk of one pass.
 
     Args:
         full: all that is allocated is copied; else what changed since the base.
+        size_bytes: of the disk; 0 for one that a VHD can hold.
         rates: what each way made so far.
 
     Returns:
@@ -39,8 +42,10 @@ def choose_way(*, full: bool, transport: Transport, offer: Offer, rates: Rates =
     """
     if transport is Transport.VHD:
         return Chosen(Way.VHD, "transport vhd was asked for")
+    if needs_nbd(size_bytes):
+        return _way_by_blocks("no VHD can hold the disk", full, offer)
     if transport is Transport.NBD:
-        return _way_by_blocks(full, offer)
+        return _way_by_blocks("transport nbd was asked for", full, offer)
     if offer.nbd:
         return Chosen(Way.VHD, f"not over NBD: {offer.nbd}")
     if not full and offer.cbt:
@@ -52,14 +57,13 @@ def choose_way(*, full: bool, transport: Transport, offer: Offer, rates: Rates =
     return Chosen(Way.CBT, "the pool tracks the disk's changes and serves it over NBD")
 
 
-def _way_by_blocks(full: bool, offer: Offer) -> Chosen:
+def _way_by_blocks(why: str, full: bool, offer: Offer) -> Chosen:
     """What speaks against NBD now is met again when the disk is opened: there is no other way."""
     if full:
-        return Chosen(Way.NBD, "transport nbd was asked for", no_other=True)
-    if offer.cbt:
-        why = f"transport nbd was asked for, and no changed block tracking: {offer.cbt}"
         return Chosen(Way.NBD, why, no_other=True)
-    return Chosen(Way.CBT, "transport nbd was asked for, and the pool tracks the disk's changes", no_other=True)
+    if offer.cbt:
+        return Chosen(Way.NBD, f"{why}, and no changed block tracking: {offer.cbt}", no_other=True)
+    return Chosen(Way.CBT, f"{why}, and the pool tracks the disk's changes", no_other=True)
 
 
 def by_blocks_only(transport: Transport, size_bytes: int) -> bool:

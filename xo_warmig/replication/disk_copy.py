@@ -112,6 +112,7 @@ class DiskCopy:
             finally:
                 if attempt.way_closed:
                     self._take_exports(attempt.way_closed)
+                self._tell_whole(attempt.read_whole)
             self._meter.again()
         return None, None
 
@@ -141,6 +142,11 @@ class DiskCopy:
         """Not the way that was planned from here on, and that is told (R12)."""
         self._note("WAY_CHANGED", f"not read by {self._way}, but from a VHD export: {why}")
         self._way = Way.VHD
+
+    def _tell_whole(self, why: str) -> None:
+        """Once: every byte of the disk is read, and that takes its time (R12)."""
+        if why and why not in [note.message for note in self._notes]:
+            self._note("WHOLE_DISK_READ", why)
 
     @staticmethod
     def _see_closed(attempt: Attempt) -> None:

@@ -167,6 +167,14 @@ class SourcePool(Pool, Protocol):
 
     async def read_volatile_state(self, vm: str) -> VolatileState: ...
 
+    async def against_qcow2(self, vdi: str) -> str:
+        """Why no qcow2 export tells what a disk stores, in words; "" when one may be asked for. It may still be refused."""
+        ...
+
+    async def open_qcow2(self, vdi: str) -> Export:
+        """Open a full qcow2 export of ``vdi``. Not repeatable: each call is a new connection."""
+        ...
+
     async def against_blocks(self, vdi: str) -> str:
         """Why the pool does not serve the disk's blocks over NBD, in words; "" when it does."""
         ...

@@ -13,11 +13,10 @@ from xo_warmig.model.requests import ForceShutdown, WarmMigrationRequest
 from xo_warmig.model.units import GIB, format_bytes
 from xo_warmig.model.vm import Disk, Network, PowerState, StorageRepository, Vm
 from xo_warmig.replication.holding import parse_wish
+from xo_warmig.replication.large_disks import large_disk_errors, large_disk_warnings, too_large_for
 from xo_warmig.replication.nbd_only import nbd_only_errors
 from xo_warmig.replication.networks import choose_networks
 
-# A VHD holds no more, and a VHD export is the only way of reading a disk so far.
-MOST_DISK_BYTES = 2040 * GIB
 # SM refuses a snapshot at 30; each pass adds one until the coalescer has caught up.
 MOST_CHAIN_DEPTH = 25
 # The texts that this project blocks operations with begin so.
@@ -39,8 +38,8 @@ class Surroundings(NamedTuple):
 
     ``srs`` are those of the target pool that the request names, ``source_srs`` those of the VM's disks, both by uuid. ``there_already``:
     source disks that an earlier attempt left a copy of, for which no space is needed. ``ours``: ended migrations of this server, whose
-    door key is no obstacle. ``now``: seconds since the epoch. ``against_blocks``: by source disk, why its pool does not serve it over
-    NBD; "" where nothing stands against it.
+    door key is no obstacle. ``now``: seconds since the epoch. By source disk: ``against_blocks``, why its pool does not serve it over NBD,
+    and ``against_listing``, why nothing tells what a disk stores that no VHD can hold; "" where nothing stands against it.
     """
 
     target_pool: str
@@ -52,6 +51,7 @@ class Surroundings(NamedTuple):
     ours: frozenset[str] = frozenset()
     now: float = 0.0
     against_blocks: Mapping[str, str] = {}
+    against_listing: Mapping[str, str] = {}
 
 
 class Preflight(NamedTuple):
@@ -74,10 +74,11 @@ def preflight(request: WarmMigrationRequest, vm: Vm, around: Surroundings) -> Pr
         *_sr_errors(request, vm, srs, around),
         *(error for disk in vm.disks for error in _disk_errors(vm, disk)),
         *nbd_only_errors(request, vm, around.against_blocks),
+        *large_disk_errors(request, vm, around.against_blocks),
         *_space_errors(vm, srs, around),
         *network_errors,
     ]
-    warnings = list(_warnings(request, vm))
+    warnings = [*_warnings(request, vm), *large_disk_warnings(vm, around.against_listing)]
     if errors:
         return Preflight(errors, warnings, None)
     plan = MigrationPlan(
@@ -239,6 +240,7 @@ def _sr_errors(
                 evidence=path | {"reason": reason},
                 remedy="choose another SR",
             )
+        yield from too_large_for(sr, disks, path)
         if any(disk.sr == sr.uuid for disk in disks):
             yield InvalidRequest(
                 f"SR {sr.name_label!r} holds the VM's disks already",
@@ -273,14 +275,6 @@ def _disk_errors(vm: Vm, disk: Disk) -> Iterator[WarmigError]:
             remedy=remedy,
         )
 
-    if disk.virtual_size_bytes > MOST_DISK_BYTES:
-        yield refused(
-            "DISK_TOO_LARGE",
-            f"is larger than {format_bytes(MOST_DISK_BYTES)}",
-            "such disks cannot be exported as VHD; move its data into smaller disks",
-            actual=disk.virtual_size_bytes,
-            most=MOST_DISK_BYTES,
-        )
     if disk.sharable:
         yield refused("DISK_SHARABLE", "may be used by several VMs at once", "detach it first")
     if disk.other_vms:

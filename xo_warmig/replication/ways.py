@@ -11,7 +11,7 @@ from xo_warmig.disks.read_back import Comparison, compare_vhd
 from xo_warmig.disks.reads import DiskReader
 from xo_warmig.disks.sent import SentLog
 from xo_warmig.disks.streams import ByteSource
-from xo_warmig.disks.table import read_table
+from xo_warmig.disks.table import Listed, list_blocks, read_clusters, read_table
 from xo_warmig.model.passes import SentPiece
 from xo_warmig.replication.clock import Clock
 from xo_warmig.replication.ports import SourcePool, TargetPool
@@ -49,9 +49,15 @@ class Compare(Protocol):
 
 
 class ReadTable(Protocol):
-    """``disks.table.read_table``, or what stands in for it."""
+    """``disks.table.read_table`` or ``read_clusters``, or what stands in for them."""
 
     async def __call__(self, source: ByteSource, size_bytes: int) -> bytes: ...
+
+
+class ListBlocks(Protocol):
+    """``disks.table.list_blocks``, or what stands in for it."""
+
+    async def __call__(self, blocks: bytes, pending: bytes, size_bytes: int, *, gap_bytes: int) -> Listed: ...
 
 
 class Streams(NamedTuple):
@@ -60,6 +66,8 @@ class Streams(NamedTuple):
     copy: Copy = copy_vhd
     copy_extents: CopyExtents = copy_extents
     read_table: ReadTable = read_table
+    read_clusters: ReadTable = read_clusters
+    list_blocks: ListBlocks = list_blocks
     compare: Compare = compare_vhd
 
 

@@ -13,6 +13,7 @@ from xo_warmig.simulator.dispatch import Call
 from xo_warmig.simulator.pool import SimPool
 from xo_warmig.simulator.site import DiskConfig, VmConfig
 from xo_warmig.simulator.storage import BLOCK
+from xo_warmig.simulator.storage.change_bits import GRAIN
 
 _PLATFORM = {
     "acpi": "1",
@@ -69,6 +70,8 @@ def build_disk(pool: SimPool, config: DiskConfig, name_label: str) -> str:
         pool.storage.load_image(uuid, Path(config.image))
     if config.allocated_bytes:
         _write_data(pool, uuid, config.allocated_bytes)
+    if config.data_at:
+        _write_data_at(pool, uuid, config.data_at)
     pool.db.set("VDI", vdi, physical_utilisation=pool.storage.physical_bytes(uuid))
     return vdi
 
@@ -81,6 +84,14 @@ def _write_data(pool: SimPool, uuid: str, allocated_bytes: int) -> None:
     with pool.storage.open(uuid, writable=True) as disk:
         for n in range(wanted):
             disk.pwrite(n * blocks // wanted * BLOCK, randomness.randbytes(BLOCK))
+
+
+def _write_data_at(pool: SimPool, uuid: str, offsets: list[int]) -> None:
+    """Seeded random data at just these places."""
+    randomness = random.Random(f"{pool.seed}/{uuid}/at")
+    with pool.storage.open(uuid, writable=True) as disk:
+        for offset in offsets:
+            disk.pwrite(offset, randomness.randbytes(GRAIN))
 
 
 def _vm_record(config: VmConfig) -> dict[str, Any]:
