@@ -50,8 +50,8 @@ _INTRODUCTION: Final = f"""# Phases
 Made from `xo_warmig/model/phases.py` and `xo_warmig/engine/course.py` (`{_COMMAND}`); do not edit.
 
 A phase says what is being done. What a migration *waits for* (`slot`, `pool`, `storage`, `operator`, `time` or nothing) stands beside it in
-every report, and so does `paused`. All of it follows from the migration's recorded facts: after a crash the next server reads them and goes on in
-the phase that they say.
+every report, and so does `paused`. All of it follows from the migration's recorded facts: after a crash the next server reads them and goes
+on in the phase that they say.
 
 The line that matters is the one before `{Phase.STARTING}`. Before it every failure gives the source back by itself. From there on the
 target may hold writes that the source has not, and nothing goes back by itself, but for a start that was plainly refused with the target
