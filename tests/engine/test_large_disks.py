@@ -15,8 +15,6 @@ WHERE_ASKED = (
     "replication.listing",
     "replication.reading",
     "replication.disk_copy",
-    "engine.offers",
-    "engine.tracking",
 )
 
 

@@ -134,7 +134,7 @@ class BlockServers:
         except PoolError as error:
             # One host that is down is enough for that; exports do without it.
             return "the pool's release has no NBD" if error.code == "MESSAGE_METHOD_UNKNOWN" else str(error)
-        return "" if places else "no network of a host that is up has the purpose nbd or insecure_nbd"
+        return "" if places else "no network of the pool has the purpose nbd or insecure_nbd"
 
     async def open(self, vdi: str, *, connections: int, urgent: bool = False) -> OpenBlocks:
         """Up to so many connections to a disk, fewer where its hosts have many already. A host that fails is not the last word.
