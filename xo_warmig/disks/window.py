@@ -11,7 +11,7 @@ from xo_warmig.model.units import MIB
 
 MOST_BYTES = 56 * MIB
 _GAIN = 2
-_ROUNDS = 8  # the best of so many is the rate: a target that pauses says nothing of the source
+_ROUNDS = 32  # the best of so many is the rate: a target that pauses says nothing of the source
 _SHORTEST_ROUND_SECONDS = 0.02
 _TRUSTED_SECONDS = 10.0
 
