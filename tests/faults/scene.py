@@ -235,8 +235,7 @@ class Migration:
                 await asyncio.sleep(_LOOK_SECONDS)
             assert report is not None
             if report["phase"] == "done" and not self.variant.asked.delete:
-                again = await client.call("vm.warmMigration", **self._parameters)
-                assert again == report["targetVm"], "the call again answers what was recorded"
+                assert await self._again(client) == report["targetVm"], "the call again answers what was recorded"
             self.report = report
             self.events: list[Json] = await client.call("warmMigration.events", id=report["id"])
 
@@ -292,6 +291,16 @@ class Migration:
         except CallFailed as failure:
             return failure
         return None
+
+    async def _again(self, client: Client) -> object:
+        """The answer to the call after its end; the source is looked at for it, so a pool that was killed is waited for."""
+        while True:
+            try:
+                return await client.call("vm.warmMigration", **self._parameters)
+            except CallFailed as failure:
+                if failure.code != _POOL_AWAY:
+                    raise
+                await connected(client)
 
     async def _report(self, client: Client) -> Json | None:
         """The newest of this VM."""
