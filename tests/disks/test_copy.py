@@ -5,9 +5,9 @@ import threading
 import time
 
 import pytest
-import xxhash
 
 from tests.disks.memory import PARENT, SIZE, MemorySink, MemorySinks, MemorySource, budget_is_whole, content, vhd
+from xo_warmig.disks.block_hashes import digest, hashes_of
 from xo_warmig.disks.copy import CopyResult, copy_vhd
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
@@ -250,7 +250,7 @@ async def test_what_was_sent_is_hashed_in_order() -> None:
     mark = sent.mark()
     assert [(piece.offset, piece.length) for piece in mark.tail] == [(2 * MIB, 128 * KIB), (4 * MIB, 128 * KIB)]
     for offset, length, xxh3 in [(p.offset, p.length, p.xxh3) for p in mark.tail]:
-        assert xxh3 == xxhash.xxh3_64_intdigest(disk[offset : offset + length])
+        assert xxh3 == digest(hashes_of(memoryview(disk)[offset : offset + length], offset))
     assert mark.sent == 6 * MIB
 
 
