@@ -22,7 +22,7 @@ class Listing(NamedTuple):
     sample: list[int] | None
 
 
-async def list_blocks(table: BlockTable, *, seed: str | None) -> Listing:
+async def list_hashed(table: BlockTable, *, seed: str | None) -> Listing:
     """``listing_of`` in a thread, which has ended when this returns or raises."""
     listing = start("read-back-list", lambda: listing_of(table, seed=seed))
     try:
