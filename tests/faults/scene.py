@@ -22,7 +22,7 @@ from tests.faults.words import Word, say
 from tests.pools import XapiSession, control, tiny_vm
 from xo_warmig.client import CallFailed, Client, ConnectionLost
 from xo_warmig.model.units import GIB, MIB
-from xo_warmig.simulator.launch import Site, start_site
+from xo_warmig.simulator.launch import Pool, Site, start_site
 from xo_warmig.simulator.site import PoolConfig, SiteConfig, VmConfig
 
 _ENDS = ("done", "failed", "cancelled")
@@ -37,8 +37,8 @@ _numbers = itertools.count(1)
 class Variant(msgspec.Struct, frozen=True, kw_only=True):
     """A way that a migration goes: its parameters, faults on the target's pool, and the end that must come.
 
-    ``words``: what people say on the way. ``user_snapshot``: the source has a snapshot that is its user's. ``nbd``: its pool serves
-    blocks, so that changes are tracked.
+    ``words``: what people say on the way. ``user_snapshot``: the source has a snapshot that is its user's. ``nbd``: both pools
+    serve blocks, so that changes are tracked, and the target is read back by blocks.
     """
 
     name: str
@@ -116,10 +116,12 @@ class Scene:
         await asyncio.to_thread(control, self.target, "faults", clear=True)
         for fault in variant.faults:
             await asyncio.to_thread(control, self.target, "faults", **fault)
-        await asyncio.to_thread(self._serve_blocks, variant.nbd)
+        for pool in (self.source, self.target):
+            await asyncio.to_thread(self._serve_blocks, pool, variant.nbd)
 
-    def _serve_blocks(self, serves: bool) -> None:
-        session = XapiSession(self.source)
+    @staticmethod
+    def _serve_blocks(pool: Pool, serves: bool) -> None:
+        session = XapiSession(pool)
         for network, record in session.call("network.get_all_records").items():
             if serves and not record["purpose"]:
                 session.call("network.add_purpose", network, "insecure_nbd")
