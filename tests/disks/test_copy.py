@@ -141,7 +141,9 @@ async def test_cancelling_closes_both_streams_and_ends_both_threads() -> None:
     source, sink = MemorySource(vhd(content([0, 1]), [0, 1])[: 3 * MIB], hang=True), MemorySink()
     before = threading.active_count()
     task = asyncio.create_task(run(source, sink))
-    await asyncio.sleep(0.05)
+    async with asyncio.timeout(10):
+        while not sink.data:
+            await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
