@@ -281,6 +281,11 @@ class FakePool:
     async def open_qcow2(self, vdi: str) -> Any:
         return await self.open_export(vdi, base=None)
 
+    async def against_nbd(self) -> str:
+        async with self.world.call(self._name, "against_nbd"):
+            return "" if self.serves_blocks else "no network serves it"
+        raise AssertionError
+
     async def against_blocks(self, vdi: str) -> str:
         async with self.world.call(self._name, "against_blocks"):
             return "" if self.serves_blocks else "no network serves it"

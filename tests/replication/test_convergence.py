@@ -35,6 +35,8 @@ def a_pass(
     predicted: float | None = None,
     started: float = 0.0,
     throttled: bool = False,
+    back_mib: float = 0.0,
+    back_seconds: float = 0.0,
 ) -> PassReport:
     """A complete pass."""
     return PassReport(
@@ -42,8 +44,8 @@ def a_pass(
         kind=kind,
         verdict=Verdict.COMPLETE,
         started=started,
-        seconds=fixed + (mib / rate_mib if rate_mib else 0.0),
-        fixed_seconds=fixed,
+        seconds=fixed + back_seconds + (mib / rate_mib if rate_mib else 0.0),
+        fixed_seconds=fixed + back_seconds,
         snapshot_seconds=snapshot,
         bytes=int(mib * MIB),
         written_bytes=int(mib * MIB),
@@ -52,10 +54,32 @@ def a_pass(
         predicted_downtime_seconds=predicted,
         disks=[],
         throttled=throttled,
+        read_back_bytes=int(back_mib * MIB),
+        read_back_seconds=back_seconds,
     )
 
 
 FULL = a_pass(PassKind.FULL, mib=10_000.0, dirty_mib=None)
+
+
+@pytest.mark.parametrize(
+    ("full_back", "delta_back", "expected"),
+    [
+        ((0.0, 0.0), (0.0, 0.0), 5.0),  # nothing was read back
+        ((10_000.0, 100.0), (200.0, 2.5), 7.5),  # over NBD: no less than the least that was seen
+        ((10_000.0, 100.0), (50.0, 1.0), 6.5),  # 50 MiB more than the delta, at 100 MiB/s
+        ((10_000.0, 100.0), (10_000.0, 99.0), 104.0),  # from an export it is all of the disk again
+    ],
+)
+def test_reading_back_counts_where_it_is_in_the_downtime(
+    full_back: tuple[float, float], delta_back: tuple[float, float], expected: float
+) -> None:
+    """A sample is not, and costs passes their time only."""
+    full = a_pass(PassKind.FULL, mib=10_000.0, dirty_mib=None, back_mib=full_back[0], back_seconds=full_back[1])
+    delta = a_pass(mib=min(delta_back[0], 200.0) or 100.0, back_mib=delta_back[0], back_seconds=delta_back[1])
+    assert predict_downtime([full, delta], COSTS, pending_seconds=8.0) == pytest.approx(5.0)
+    strict = COSTS._replace(reads_back=True)
+    assert predict_downtime([full, delta], strict, pending_seconds=8.0) == pytest.approx(expected, rel=0.05)
 
 
 def test_no_delta_no_prediction() -> None:

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from xo_warmig.errors import ForbiddenOperation, IncorrectState, InvalidRequest, NoSuchObject, NotEnoughSpace
-from xo_warmig.model.requests import ForceShutdown, ShutdownPolicy, WarmMigrationRequest
+from xo_warmig.model.requests import ForceShutdown, ShutdownPolicy, Verify, WarmMigrationRequest
 from xo_warmig.model.units import GIB
 from xo_warmig.model.vm import CdDrive, Disk, Network, PowerState, StorageRepository, Vif, Vm
-from xo_warmig.replication.preflight import Preflight, Surroundings, preflight, reserve_bytes
+from xo_warmig.replication.preflight import EXPORT_BYTES_PER_SECOND, Preflight, Surroundings, preflight, reserve_bytes
 
 DISK = Disk(
     vdi="disk-0",
@@ -69,6 +69,7 @@ def look(
     there_already: frozenset[str] = frozenset(),
     more_srs: tuple[StorageRepository, ...] = (),
     around_more: dict[str, Any] | None = None,
+    against_read_back: str = "",
     **request: Any,
 ) -> Preflight:
     """A preflight with some things changed."""
@@ -81,6 +82,7 @@ def look(
         networks=NETWORKS if networks is None else networks,
         there_already=there_already,
         **(around_more or {}),
+        against_read_back=against_read_back,
     )
     return preflight(msgspec.structs.replace(REQUEST, **request), msgspec.structs.replace(VM, **(vm or {})), around)
 
@@ -100,6 +102,16 @@ def test_a_plain_vm_gets_a_plan() -> None:
     assert found.plan.networks == {"vif-1": "net-target"}
     assert found.plan.zeroed_srs == ["sr-target"]
     assert found.plan.target_pool_name == "target"
+
+
+def test_reading_whole_exports_back_in_the_downtime_is_warned_of() -> None:
+    """With how long it may take; not where blocks are served, and not of a sample."""
+    (warning,) = look(verify=Verify.FULL, against_read_back="no NBD").warnings
+    read_bytes = sum(min(disk.virtual_size_bytes, disk.physical_bytes) for disk in VM.disks)
+    assert warning.code == "READ_BACK_IN_DOWNTIME"
+    assert warning.evidence["predicted_seconds"] == read_bytes / EXPORT_BYTES_PER_SECOND
+    assert look(verify=Verify.FULL).warnings == []
+    assert look(verify=Verify.SAMPLE, against_read_back="no NBD").warnings == []
 
 
 @pytest.mark.parametrize(

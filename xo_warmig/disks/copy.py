@@ -94,7 +94,7 @@ async def copy_extents(
 
 
 async def _copy(begin: Begin, sinks: Sinks, order: CopyOrder, sent: SentLog, meter: Meter) -> CopyResult:
-    share = await _admitted(order)
+    share = await admitted(order)
     copying = _Copying(begin, order, share, sent, meter)
     try:
         await copying.run(sinks)
@@ -106,7 +106,7 @@ async def _copy(begin: Begin, sinks: Sinks, order: CopyOrder, sent: SentLog, met
     return CopyResult(meter.read_bytes, meter.written_bytes, meter.transfer_seconds)
 
 
-async def _admitted(order: CopyOrder) -> Share:
+async def admitted(order: CopyOrder) -> Share:
     """A share of the buffers, in turn."""
     place = BUDGET.enter(urgent=order.urgent)
     try:

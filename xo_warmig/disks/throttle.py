@@ -44,6 +44,11 @@ class Throttle:
         """The target's, when it is read back."""
         return ThrottledSource(stream, Pace(self._writing)) if self._writing else stream
 
+    def back_readers(self, streams: Sequence[DiskReader]) -> Sequence[DiskReader]:
+        """The same, over several connections."""
+        pace = Pace(self._writing)
+        return [ThrottledReader(stream, pace) for stream in streams] if self._writing else streams
+
     @property
     def held_back_seconds(self) -> float:
         """How long the copy has waited for its limits; its two ends wait side by side."""

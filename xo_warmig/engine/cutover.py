@@ -20,6 +20,7 @@ from xo_warmig.engine.deciding import decide_what_follows, decision_now
 from xo_warmig.engine.final_reading import read_of_final
 from xo_warmig.engine.offers import choose_final_ways, copied_whole, life_now, look_at_final_offers, without_delta
 from xo_warmig.engine.passes import forget_pending, void_base
+from xo_warmig.engine.reading_back import read_final_back
 from xo_warmig.engine.restoring import final_power, unblock_source
 from xo_warmig.engine.state import MigrationState
 from xo_warmig.engine.way_back import freeze_target
@@ -269,6 +270,7 @@ async def carry_state(work: Work) -> None:
 async def verify(work: Work) -> None:
     """At the last byte all must be as at the first: the source halted and blocked (R1, R3), the target untouched (R17)."""
     work.watch.split(parts_of_final(work))
+    await read_final_back(work)
     carrying, work.carrying = work.carrying, None
     await (carrying if carrying is not None else carry_state(work))
     work.watch.lap("state")
@@ -279,6 +281,7 @@ async def verify(work: Work) -> None:
         work.briefly(lambda: target_untouched(work)),
     )
     work.watch.lap("verify")
+    await forget_pending(work)
     starts = work.state.request.start_destination_vm
     await work.journal.enter(Phase.STARTING if starts else Phase.COMMITTING, guard=demand_not_cancelled)
     work.start_asked_here = True

@@ -154,8 +154,11 @@ async def judge_pass(work: Work) -> None:
     await tell_notes(work, report)
     await work.journal.record(PassFinished(report=report))
     if report.verdict is Verdict.COMPLETE:
-        await forget_pending(work)
-        await work.journal.enter(Phase.VERIFYING if plan.kind is PassKind.FINAL else Phase.SYNCING)
+        if plan.kind is PassKind.FINAL:  # pending until it was read back, too
+            await work.journal.enter(Phase.VERIFYING)
+        else:
+            await forget_pending(work)
+            await work.journal.enter(Phase.SYNCING)
         return
     broken = [each for each in report.disks if each.verdict is Verdict.FAILED]
     if all([await is_passable(work, plan, each) for each in broken]):

@@ -33,7 +33,8 @@ _DOING: Final[dict[Phase, str]] = {
     Phase.HOLDING: "waits for `cutover` or for a time, with passes in between; the predicted downtime is on show",
     Phase.STOPPING: "the source is blocked, then shut down: the downtime begins",
     Phase.FINALISING: "the last delta, read from the halted disks; the VM's own changed state goes with it",
-    Phase.VERIFYING: "all must be as at the first byte: source halted and blocked, target untouched",
+    Phase.VERIFYING: "with `verify` full, what was sent is read back; then all must be as at the first byte: source halted and "
+    "blocked, target untouched",
     Phase.STARTING: "the target's start was asked for",
     Phase.CHECKING: "the target runs: the downtime is over. Its boot is watched",
     Phase.AWAITING_COMMIT: "waits for `commit`, for `rollback`, or until the seconds that `commit` gave are over",

@@ -8,11 +8,13 @@ from xo_warmig.model.findings import Finding, PlannedDisk, PlannedLimit, Planned
 from xo_warmig.model.passes import Way
 from xo_warmig.model.plans import KeptDisk
 from xo_warmig.model.reports import Warning_
-from xo_warmig.model.requests import WarmMigrationRequest
+from xo_warmig.model.requests import Verify, WarmMigrationRequest
+from xo_warmig.model.units import format_bytes
 from xo_warmig.model.vm import Disk, Vif
 from xo_warmig.replication.choosing import Offer, choose_way
 from xo_warmig.replication.measured import NOTHING_MEASURED, Rates
 from xo_warmig.replication.networks import choose_networks
+from xo_warmig.replication.reading_back import HEAD_BYTES
 
 
 def plan_report(
@@ -35,6 +37,7 @@ def plan_report(
         *(_of_error(error, vm.uuid) for error in flight.errors),
         *(_of_warning(warning, vm.uuid) for warning in flight.warnings),
         *_reuse_findings(disks, earlier),
+        *_sample_findings(request, seen),
     ]
     sizes = [disk.first_pass_bytes for disk in disks]
     return PlanReport(
@@ -147,6 +150,24 @@ def _object(evidence: dict[str, object], vm: str) -> str:
         if isinstance(found, str):
             return found
     return vm
+
+
+def _sample_findings(request: WarmMigrationRequest, seen: Survey) -> list[Finding]:
+    """Of what a sample is taken where the target's pool does not serve blocks."""
+    against = seen.around.against_read_back
+    if request.verify is not Verify.SAMPLE or not against or not seen.vm.disks:
+        return []
+    return [
+        Finding(
+            code="SAMPLE_OF_EXPORT_HEAD",
+            severity=Severity.INFO,
+            object=seen.around.target_pool,
+            message=f"verify sample compares what lies within the first {format_bytes(HEAD_BYTES)} of each target disk's export, not "
+            f"blocks from all of it: {against}",
+            remedy="give a network of the target's pool the purpose nbd or insecure_nbd, or choose verify full",
+            evidence={"reason": against},
+        )
+    ]
 
 
 def _reuse_findings(disks: list[PlannedDisk], earlier: list[MigrationState]) -> list[Finding]:

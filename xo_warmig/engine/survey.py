@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from xo_warmig.engine.state import MigrationState
 from xo_warmig.errors import NoSuchObject
-from xo_warmig.model.requests import Transport, WarmMigrationRequest
+from xo_warmig.model.requests import Transport, Verify, WarmMigrationRequest
 from xo_warmig.model.vm import Network, StorageRepository, Vm
 from xo_warmig.replication.choosing import needs_nbd
 from xo_warmig.replication.ports import Pool, Pools, SourcePool, TargetPool
@@ -49,6 +49,7 @@ async def survey(
         now=now,
         against_blocks=await _against_blocks(request, source, vm),
         against_listing=await _against_listing(request, source, vm),
+        against_read_back="" if request.verify is Verify.NONE else await target.against_nbd(),
     )
     return Survey(source, target, vm, around, preflight(request, vm, around))
 

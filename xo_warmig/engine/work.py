@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+from xo_warmig.engine.hashes import Tables
 from xo_warmig.engine.journal import Journal
 from xo_warmig.engine.pacing import Pacing, Way
 from xo_warmig.engine.settings import Settings
@@ -30,10 +31,18 @@ class Surroundings:
     """What all migrations of a server share."""
 
     def __init__(
-        self, pools: Pools, store: Store, streams: Streams, clock: Clock, settings: Settings, pacing: Pacing
+        self,
+        pools: Pools,
+        store: Store,
+        streams: Streams,
+        clock: Clock,
+        settings: Settings,
+        pacing: Pacing,
+        tables: Tables,
     ) -> None:
         self.pools = pools
         self.store = store
+        self.tables = tables
         self.streams = streams
         self.clock = clock
         self.settings = settings
@@ -62,6 +71,7 @@ class Work:
         self.target = target
         self.pools = around.pools
         self.store = around.store
+        self.tables = around.tables
         self.streams = around.streams
         self.clock = around.clock
         self.settings = around.settings

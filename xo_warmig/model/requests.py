@@ -38,6 +38,14 @@ class Transport(StrEnum):
     NBD = "nbd"
 
 
+class Verify(StrEnum):
+    """What is read back from the target and compared by hash: nothing; a sample of each pass but the final one; all of every pass."""
+
+    NONE = "none"
+    SAMPLE = "sample"
+    FULL = "full"
+
+
 class ShutdownPolicy(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """How the source is stopped. ``timeout`` is in seconds."""
 
@@ -67,5 +75,6 @@ class WarmMigrationRequest(msgspec.Struct, frozen=True, kw_only=True, rename="ca
     commit: Literal["auto", "manual"] | Annotated[int, msgspec.Meta(ge=0)] = "auto"  # a number: seconds after the boot
     on_failure: OnFailure = OnFailure.KEEP
     transport: Transport = Transport.AUTO
+    verify: Verify = Verify.SAMPLE
     max_rate: Annotated[int, msgspec.Meta(ge=LEAST_RATE)] | None = None  # bytes per second, of all disks together
     throttle_final_pass: bool = False  # limits, this one and the pools', hold in the downtime too

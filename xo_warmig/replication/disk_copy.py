@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import deque
 
+from xo_warmig.disks.block_table import BlockTable
 from xo_warmig.disks.copy import CopyResult
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.throttle import Throttle
@@ -47,9 +48,10 @@ class DiskCopy:
         final: bool = False,
         limits: CopyLimits | None = None,
         throttle: Throttle | None = None,
+        table: BlockTable | None = None,
     ) -> None:
-        """See ``copy_disk``; ``throttle`` says how fast it may go. Without a book a copy is not resumed: nobody would know of it after
-        a crash (R18).
+        """See ``copy_disk``; ``throttle`` says how fast it may go, and ``table`` gets the hashes of what is sent. Without a book a copy is
+        not resumed: nobody would know of it after a crash (R18).
         """
         self.report: DiskPassReport | None = None
         self.error: WarmigError | None = None
@@ -63,7 +65,7 @@ class DiskCopy:
         self._limits = limits or CopyLimits()
         self._throttle = throttle or Throttle()
         resumes = book is not None and not final
-        self._ledger = Ledger(plan, book, mark, pending, resumes=resumes, limits=self._limits)
+        self._ledger = Ledger(plan, book, mark, pending, resumes=resumes, limits=self._limits, table=table)
         self._patience = Patience(self._limits)
         self._notes: deque[CopyNote] = deque(maxlen=_MOST_NOTES)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from xo_warmig.disks.block_table import BlockTable
 from xo_warmig.disks.blocks import missing_blocks
 from xo_warmig.disks.sent import SentLog
 from xo_warmig.errors import TransferError
@@ -25,11 +26,12 @@ class Ledger:
         *,
         resumes: bool,
         limits: CopyLimits,
+        table: BlockTable | None = None,
     ) -> None:
         """``resumes`` False: the pass begins at the disk's start after every break, so no marks are kept."""
         known = (mark if resumes else None) or Mark()
         self.resumes = resumes
-        self.sent = SentLog(known, tail_bytes=limits.tail_bytes if resumes else 0)
+        self.sent = SentLog(known, tail_bytes=limits.tail_bytes if resumes else 0, table=table)
         self._plan = plan
         self._book = book
         self._pending = pending
@@ -103,6 +105,8 @@ class Ledger:
         else:
             self.sent.confirm()
         self._trusted = max(self._trusted, self.sent.confirmed)
+        if complete:
+            await self._sync_table()
         await self.store()
 
     def has_progressed(self) -> bool:
@@ -117,8 +121,13 @@ class Ledger:
         async with self._storing:
             mark = self.sent.mark()
             if mark != self._stored:
+                await self._sync_table()  # what is not sent again is read back by the hashes that there are
                 await self._book.mark(self._plan.disk, mark)
                 self._stored = mark
+
+    async def _sync_table(self) -> None:
+        if self.sent.table is not None:
+            await self.sent.table.sync()
 
     async def keep_storing(self, clock: Clock, seconds: float) -> None:
         """Write the mark down again and again."""

@@ -122,6 +122,21 @@ class Pool(Protocol):
         """Open a VHD export of ``vdi``, or of what differs from ``base``. Not repeatable: each call is a new connection."""
         ...
 
+    async def against_nbd(self) -> str:
+        """Why the pool serves no disk over NBD, in words; "" when it does."""
+        ...
+
+    async def against_blocks(self, vdi: str) -> str:
+        """Why the pool does not serve the disk's blocks over NBD, in words; "" when it does."""
+        ...
+
+    async def open_blocks(self, vdi: str, *, connections: int, urgent: bool = False) -> Blocks:
+        """Open up to so many NBD connections to a disk. Not repeatable. ``urgent``: a VM is down meanwhile.
+
+        Raises TransferError, FormatError.
+        """
+        ...
+
     async def release_disk(self, vdi: str) -> None:
         """Take from control domains a disk of ours that a restarted toolstack left attached to them, with nobody writing any more.
 
@@ -175,10 +190,6 @@ class SourcePool(Pool, Protocol):
         """Open a full qcow2 export of ``vdi``. Not repeatable: each call is a new connection."""
         ...
 
-    async def against_blocks(self, vdi: str) -> str:
-        """Why the pool does not serve the disk's blocks over NBD, in words; "" when it does."""
-        ...
-
     async def is_tracked(self, vdi: str) -> bool:
         """Whether the pool keeps track of the disk's changes (CBT); of a snapshot, whether it is part of such a log."""
         ...
@@ -195,13 +206,6 @@ class SourcePool(Pool, Protocol):
         """What was written to ``vdi``, which must not be attached, since its snapshot ``base``: see ``formats.cbt``.
 
         Raises PoolError: no log leads from the one to the other. FormatError.
-        """
-        ...
-
-    async def open_blocks(self, vdi: str, *, connections: int, urgent: bool = False) -> Blocks:
-        """Open up to so many NBD connections to a disk. Not repeatable. ``urgent``: a VM is down meanwhile.
-
-        Raises TransferError, FormatError.
         """
         ...
 

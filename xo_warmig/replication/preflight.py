@@ -9,8 +9,8 @@ from typing import NamedTuple
 from xo_warmig.errors import ForbiddenOperation, IncorrectState, InvalidRequest, NotEnoughSpace, WarmigError
 from xo_warmig.model.plans import MigrationPlan
 from xo_warmig.model.reports import Warning_
-from xo_warmig.model.requests import ForceShutdown, WarmMigrationRequest
-from xo_warmig.model.units import GIB, format_bytes
+from xo_warmig.model.requests import ForceShutdown, Verify, WarmMigrationRequest
+from xo_warmig.model.units import GIB, MIB, format_bytes, format_seconds
 from xo_warmig.model.vm import Disk, Network, PowerState, StorageRepository, Vm
 from xo_warmig.replication.holding import parse_wish
 from xo_warmig.replication.large_disks import large_disk_errors, large_disk_warnings, too_large_for
@@ -19,6 +19,8 @@ from xo_warmig.replication.networks import choose_networks
 
 # SM refuses a snapshot at 30; each pass adds one until the coalescer has caught up.
 MOST_CHAIN_DEPTH = 25
+# What one export gives over a network of 1 Gbit/s, to tell how long reading back may take before anything was measured.
+EXPORT_BYTES_PER_SECOND = 100 * MIB
 # The texts that this project blocks operations with begin so.
 OUR_MARK = "xo_warmig"
 # The key of a source VM's other_config that says which server has it (R16).
@@ -40,6 +42,7 @@ class Surroundings(NamedTuple):
     source disks that an earlier attempt left a copy of, for which no space is needed. ``ours``: ended migrations of this server, whose
     door key is no obstacle. ``now``: seconds since the epoch. By source disk: ``against_blocks``, why its pool does not serve it over NBD,
     and ``against_listing``, why nothing tells what a disk stores that no VHD can hold; "" where nothing stands against it.
+    ``against_read_back``: why the target's disks cannot be read back over NBD, "" where they can, or where that does not matter.
     """
 
     target_pool: str
@@ -52,6 +55,7 @@ class Surroundings(NamedTuple):
     now: float = 0.0
     against_blocks: Mapping[str, str] = {}
     against_listing: Mapping[str, str] = {}
+    against_read_back: str = ""
 
 
 class Preflight(NamedTuple):
@@ -78,7 +82,11 @@ def preflight(request: WarmMigrationRequest, vm: Vm, around: Surroundings) -> Pr
         *_space_errors(vm, srs, around),
         *network_errors,
     ]
-    warnings = [*_warnings(request, vm), *large_disk_warnings(vm, around.against_listing)]
+    warnings = [
+        *_warnings(request, vm),
+        *large_disk_warnings(vm, around.against_listing),
+        *_read_back_warnings(request, vm, around),
+    ]
     if errors:
         return Preflight(errors, warnings, None)
     plan = MigrationPlan(
@@ -334,6 +342,27 @@ def _space_errors(vm: Vm, srs: Mapping[str, str], around: Surroundings) -> Itera
 
 def _copy_bytes(sr: StorageRepository, disk: Disk) -> int:
     return min(disk.virtual_size_bytes, disk.physical_bytes) if sr.thin else disk.virtual_size_bytes
+
+
+def _read_back_warnings(request: WarmMigrationRequest, vm: Vm, around: Surroundings) -> Iterator[Warning_]:
+    """From an export a disk can be read back only as a whole, and the last time of that is in the downtime."""
+    if request.verify is not Verify.FULL or not around.against_read_back or not vm.disks:
+        return
+    # The disks are read side by side over one network.
+    read_bytes = sum(min(disk.virtual_size_bytes, disk.physical_bytes) for disk in vm.disks)
+    seconds = read_bytes / EXPORT_BYTES_PER_SECOND
+    yield Warning_(
+        code="READ_BACK_IN_DOWNTIME",
+        message=f"verify full reads all {format_bytes(read_bytes)} of the target back in the downtime, about {format_seconds(seconds)} at "
+        f"{format_bytes(EXPORT_BYTES_PER_SECOND)}/s: its pool does not serve single blocks over NBD ({around.against_read_back})",
+        evidence={
+            "bytes": read_bytes,
+            "predicted_seconds": seconds,
+            "assumed_bytes_per_second": EXPORT_BYTES_PER_SECOND,
+            "reason": around.against_read_back,
+        },
+        remedy="give a network of the target's pool the purpose nbd or insecure_nbd, or choose verify sample",
+    )
 
 
 def _warnings(request: WarmMigrationRequest, vm: Vm) -> Iterator[Warning_]:

@@ -24,6 +24,7 @@ MOST_PER_HOST = 8
 MORE_IF_URGENT = 2  # for a VM that is down meanwhile
 _TRIES = 2
 _PURPOSES_FRESH_SECONDS = 60.0
+NO_PURPOSE = "no network of the pool has the purpose nbd or insecure_nbd"
 _FIRST_WAIT_SECONDS = 0.01  # the end of a read may be inside the downtime
 _SOON_SECONDS = 5.0
 _RELEASE_SECONDS = 60.0
@@ -134,7 +135,12 @@ class BlockServers:
         except PoolError as error:
             # One host that is down is enough for that; exports do without it.
             return "the pool's release has no NBD" if error.code == "MESSAGE_METHOD_UNKNOWN" else str(error)
-        return "" if places else "no network of the pool has the purpose nbd or insecure_nbd"
+        return "" if places else NO_PURPOSE
+
+    async def against_all(self) -> str:
+        """Why no disk of the pool is served, in words; "" when its networks allow it."""
+        purposes = await self._network_purposes()
+        return "" if purposes & {"nbd", "insecure_nbd"} else NO_PURPOSE
 
     async def open(self, vdi: str, *, connections: int, urgent: bool = False) -> OpenBlocks:
         """Up to so many connections to a disk, fewer where its hosts have many already. A host that fails is not the last word.

@@ -115,6 +115,9 @@ class Pool:
     async def open_qcow2(self, vdi: str) -> Transfer[SocketSource]:
         return await self._transfers.open_qcow2(vdi)
 
+    async def against_nbd(self) -> str:
+        return await self._block_servers.against_all()
+
     async def against_blocks(self, vdi: str) -> str:
         return await self._block_servers.against(vdi)
 
