@@ -4,18 +4,19 @@ BIN := .venv/bin
 PROCESSES ?= 3
 
 .PHONY: demo test sweep check schemas docs bench clean
-BENCHES := copy delta downtime memory answering recovery
+BENCHES := copy latency delta downtime memory answering recovery
 
 demo: .venv/.run
 	@$(BIN)/xo-warmig demo
 
+# Hundreds of processes import the same modules, so these are compiled once, whatever the environment says.
 # Tracebacks are Python's own: pytest's reads sources anew, at which Python 3.11 fails now and then in a deep stack, and all ends there.
 test: .venv/.dev .made/system .made/node
-	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup --tb=native $(TESTS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup --tb=native $(TESTS)
 
 # Every state that a killed server can leave, by tests/faults. POINTS names variants, or single points as the sweep prints them.
 sweep: .venv/.dev .made/system
-	$(BIN)/python -m tests.faults $(POINTS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m tests.faults $(POINTS)
 
 check: .venv/.dev
 	$(BIN)/ruff check .

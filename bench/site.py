@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -46,17 +47,24 @@ def has_room(count_bytes: int) -> bool:
 
 @contextmanager
 def two_pools(
-    *, disks: int, allocated_bytes: int, size_bytes: int = 0, https: bool = False, nbd_purpose: str = ""
+    *,
+    disks: int,
+    allocated_bytes: int,
+    size_bytes: int = 0,
+    https: bool = False,
+    nbd_purpose: str = "",
+    latency_seconds: float = 0.0,
 ) -> Iterator[Site]:
     """A VM on the first pool with ``disks`` of ``size_bytes``, by default twice ``allocated_bytes``.
 
-    ``https``: of both pools. ``nbd_purpose`` of the source: see ``PoolConfig``.
+    ``https`` and ``latency_seconds``: of both pools. ``nbd_purpose`` of the source: see ``PoolConfig``.
     """
     disk = DiskConfig(size_bytes=size_bytes or max(4 * GIB, 2 * allocated_bytes), allocated_bytes=allocated_bytes)
     vm = VmConfig(name_label="bench", power_state="Halted", disks=[disk] * disks)
+    both: dict[str, Any] = {"https": https, "latency_seconds": latency_seconds}
     pools = [
-        PoolConfig(name="source", vms=[vm], https=https, nbd_purpose=nbd_purpose),
-        PoolConfig(name="target", cpu_vendor="AuthenticAMD", seed=2, https=https),
+        PoolConfig(name="source", vms=[vm], nbd_purpose=nbd_purpose, **both),
+        PoolConfig(name="target", cpu_vendor="AuthenticAMD", seed=2, **both),
     ]
     with site_in_memory(SiteConfig(pools=pools), written_bytes=2 * disks * allocated_bytes) as site:
         yield site

@@ -29,6 +29,7 @@ from xo_warmig.api.vault import open_vault
 from xo_warmig.config import Config
 from xo_warmig.engine.durable import DurableDriver
 from xo_warmig.engine.engine import Engine
+from xo_warmig.engine.hashes.files import TableFiles
 from xo_warmig.engine.pacing import Pacing
 from xo_warmig.engine.store.database import Database, file_of, url_in
 from xo_warmig.engine.store.durable import DatabaseStore
@@ -39,6 +40,7 @@ PING_SECONDS: Final = 60.0
 PING_TIMEOUT_SECONDS: Final = 300.0  # a busy browser tab answers late
 GRACE_SECONDS: Final = 3
 BACKLOG: Final = 512
+TABLES_DIRECTORY: Final = "hashes"  # of what running passes have sent
 TURNS_FILE: Final = "turns.sqlite"  # beside our own database: which turns were taken
 
 
@@ -89,7 +91,8 @@ async def running(config: Config) -> AsyncIterator[Server]:
         # The next lines are also the proof that the pools of xapi fit what engine and API ask for: the type checker reads them.
         driver = DurableDriver(database.file.with_name(TURNS_FILE))
         pacing = Pacing(config.pool_rates)
-        engine = Engine(directory, store=DatabaseStore(database), driver=driver, pacing=pacing)
+        tables = TableFiles(config.state_dir / TABLES_DIRECTORY)
+        engine = Engine(directory, store=DatabaseStore(database), driver=driver, pacing=pacing, tables=tables)
         stack.push_async_callback(engine.close)
         servers = ServerBook(ServerStore(database, vault), directory)
         server = Server(

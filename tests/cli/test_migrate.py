@@ -27,6 +27,7 @@ DEFAULTS = {
     "shutdown": {"timeout": 1200, "force": "ifNoTools"},
     "onFailure": "keep",
     "transport": "auto",
+    "verify": "sample",
     "maxRate": None,
     "throttleFinalPass": False,
 }
@@ -50,7 +51,7 @@ def test_every_option_has_its_parameter(canned: Any, run: Any) -> None:
     canned.answers["warmMigration.start"] = "m-1"
     options = f"""--no-start --delete-source --cutover 2026-05-01T23:30+02:00 --commit 60
         --target-downtime 0.2 --max-passes 4 --min-pass-interval 9 --map-vdi {VM}={SR}
-        --map-vif {SR}={VM} --shutdown-timeout 60 --force-shutdown never --on-failure drop --transport vhd
+        --map-vif {SR}={VM} --shutdown-timeout 60 --force-shutdown never --on-failure drop --transport vhd --verify full
         --max-rate 50MiB/s --throttle-final-pass""".split()
     assert json.loads(run("migrate", VM, SR, *options, "--detach", "--json").stdout) == {"id": "m-1"}
     assert asked(canned) == {
@@ -68,6 +69,7 @@ def test_every_option_has_its_parameter(canned: Any, run: Any) -> None:
         "shutdown": {"timeout": 60, "force": "never"},
         "onFailure": "drop",
         "transport": "vhd",
+        "verify": "full",
         "maxRate": 50 << 20,
         "throttleFinalPass": True,
     }

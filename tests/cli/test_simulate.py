@@ -47,12 +47,14 @@ def test_pools_are_intel_and_amd_in_turn() -> None:
         delays={"attach": 0.4},
         release="8.3",
         sr_size=GIB,
+        qcow2=True,
         vms=(parse_vm("name=db"),),
     )
     assert [pool.cpu_vendor for pool in site.pools] == ["GenuineIntel", "AuthenticAMD", "GenuineIntel"]
     assert [[vm.name_label for vm in pool.vms] for pool in site.pools] == [["db"], [], []]
     assert len({pool.seed for pool in site.pools}) == 3
     assert all((pool.https, pool.bandwidth, pool.sr_size_bytes) == (True, 7, GIB) for pool in site.pools)
+    assert all(pool.image_formats == ["vhd", "qcow2"] for pool in site.pools)
     assert all((pool.latency_seconds, pool.nbd_purpose) == (0.02, "insecure_nbd") for pool in site.pools)
 
 

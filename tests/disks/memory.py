@@ -22,13 +22,12 @@ def budget_is_whole() -> bool:
     """Every buffer was given back, and every place."""
     places = [BUDGET.enter() for _ in range(MOST_COPIES)]
     shares = [place.result(timeout=1) for place in places]
-    buffers = [[share.take() for _ in range(2)] for share in shares[: MOST_IN_ALL - MOST_COPIES]]
-    alone = [share.take() for share in shares[MOST_IN_ALL - MOST_COPIES :]]
-    for share, taken in zip(shares, [*buffers, *([each] for each in alone)], strict=True):
+    each = MOST_IN_ALL // MOST_COPIES
+    for share, taken in [(share, [share.take() for _ in range(each)]) for share in shares]:
         for buffer in taken:
             share.give_back(buffer)
         share.leave()
-    return True
+    return BUDGET._left == BUDGET._to_lend
 
 
 class MemorySource:

@@ -37,17 +37,17 @@ class MemoryReader:
         self._breaks_at, self._hangs_at = breaks_at, hangs_at
         self._slow = slow
 
-    def serve(self, reads: ReadSource, depth: int) -> None:
+    def serve(self, reads: ReadSource) -> None:
         open_reads: deque[Read] = deque()
         while True:
-            while len(open_reads) < depth and (read := reads.take(wait=not open_reads)) is not None:
+            while (read := reads.take(sum(each.extent.length for each in open_reads))) is not None:
                 open_reads.append(read)
             self.most_open = max(self.most_open, len(open_reads))
             if not open_reads:
                 return
-            open_reads.rotate(self._random.randrange(depth))
+            open_reads.rotate(self._random.randrange(len(open_reads)))
             self.answer(open_reads[0])
-            reads.done(open_reads.popleft())
+            reads.done(open_reads.popleft(), asked=time.monotonic())
 
     def close(self) -> None:
         self.closed.set()

@@ -2,7 +2,7 @@
 
 import threading
 
-from xo_warmig.disks.budget import BUFFER_BYTES, MOST_PER_COPY, ZEROS, Budget, Share
+from xo_warmig.disks.budget import BUFFER_BYTES, LEAST_PER_COPY, MOST_SPARE, ZEROS, Budget, Share
 
 
 def entered(budget: Budget) -> Share:
@@ -12,7 +12,7 @@ def entered(budget: Budget) -> Share:
 def take_all(budget: Budget, share: Share) -> list[bytearray]:
     """What a copy can get without waiting."""
     taken = []
-    while budget.may_hold(share.held):
+    while budget.may_hold(share):
         taken.append(share.take())
     return taken
 
@@ -22,7 +22,7 @@ def test_a_copy_alone_gets_all_that_it_can_use_and_buffers_are_used_again() -> N
     budget = Budget()
     share = entered(budget)
     buffers = take_all(budget, share)
-    assert [len(buffer) for buffer in buffers] == [BUFFER_BYTES] * MOST_PER_COPY
+    assert [len(buffer) for buffer in buffers] == [BUFFER_BYTES] * LEAST_PER_COPY
     for buffer in buffers:
         share.give_back(buffer)
     assert share.take() in buffers
@@ -35,11 +35,11 @@ def test_a_copy_that_holds_all_it_could_get_stops_no_other() -> None:
     held = [take_all(budget, share) for share in shares]
     assert all(held)
     assert sum(map(len, held)) == 32
-    assert not budget.may_hold(1)
+    assert not any(budget.may_hold(share) for share in shares)
     shares[7].give_back(held[7].pop())
     for buffer in held[7]:
         shares[7].give_back(buffer)
-    assert budget.may_hold(shares[7].held)
+    assert budget.may_hold(shares[7])
 
 
 def test_what_is_lent_is_shared_equally() -> None:
@@ -47,6 +47,36 @@ def test_what_is_lent_is_shared_equally() -> None:
     budget = Budget(most=32, copies=20)
     shares = [entered(budget) for _ in range(6)]
     assert [len(take_all(budget, share)) for share in shares] == [3] * 6
+
+
+def test_a_copy_from_afar_gets_more_and_shares_it_with_those_that_come() -> None:
+    """It gives back what it has beyond its part as it is sent, and wants less when it is near again."""
+    budget = Budget(most=64, copies=20)
+    far = entered(budget)
+    far.want(30)
+    held = take_all(budget, far)
+    assert len(held) == 30
+    near = entered(budget)
+    near.want(40)
+    others = take_all(budget, near)
+    assert len(others) == 16  # what is left to lend, beside its own
+    while len(held) > 22:
+        assert far.take_if_free() is None
+        far.give_back(held.pop())
+    others += take_all(budget, near)
+    assert (len(held), len(others)) == (22, 23)
+    far.want(4)
+    assert far.take_if_free() is None
+
+
+def test_few_buffers_are_kept_when_nobody_has_them() -> None:
+    """So that what a far copy had goes back to the machine."""
+    budget = Budget()
+    share = entered(budget)
+    share.want(30)
+    for buffer in take_all(budget, share):
+        share.give_back(buffer)
+    assert len(budget._spare) == MOST_SPARE
 
 
 def test_a_copy_waits_for_its_own_buffers() -> None:

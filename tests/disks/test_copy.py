@@ -5,9 +5,9 @@ import threading
 import time
 
 import pytest
-import xxhash
 
 from tests.disks.memory import PARENT, SIZE, MemorySink, MemorySinks, MemorySource, budget_is_whole, content, vhd
+from xo_warmig.disks.block_hashes import digest, hashes_of
 from xo_warmig.disks.copy import CopyResult, copy_vhd
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
@@ -141,7 +141,9 @@ async def test_cancelling_closes_both_streams_and_ends_both_threads() -> None:
     source, sink = MemorySource(vhd(content([0, 1]), [0, 1])[: 3 * MIB], hang=True), MemorySink()
     before = threading.active_count()
     task = asyncio.create_task(run(source, sink))
-    await asyncio.sleep(0.05)
+    async with asyncio.timeout(10):
+        while not sink.data:
+            await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -250,7 +252,7 @@ async def test_what_was_sent_is_hashed_in_order() -> None:
     mark = sent.mark()
     assert [(piece.offset, piece.length) for piece in mark.tail] == [(2 * MIB, 128 * KIB), (4 * MIB, 128 * KIB)]
     for offset, length, xxh3 in [(p.offset, p.length, p.xxh3) for p in mark.tail]:
-        assert xxh3 == xxhash.xxh3_64_intdigest(disk[offset : offset + length])
+        assert xxh3 == digest(hashes_of(memoryview(disk)[offset : offset + length], offset))
     assert mark.sent == 6 * MIB
 
 

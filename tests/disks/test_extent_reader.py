@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 from tests.disks.memory import SIZE, MemorySink, MemorySinks, budget_is_whole, content
 from tests.disks.memory_readers import MemoryReader, always, readers
 from xo_warmig.disks.copy import CopyResult, copy_extents
-from xo_warmig.disks.extent_reader import DEPTH
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
-from xo_warmig.disks.reads import Read
+from xo_warmig.disks.reads import LEAST_PER_CONNECTION_BYTES, READ_BYTES, Read
 from xo_warmig.disks.sent import SentLog
 from xo_warmig.disks.streams import ByteSink
 from xo_warmig.errors import SafetyError, TransferError
@@ -76,7 +75,7 @@ async def test_all_connections_work_and_none_has_more_in_flight_than_it_may() ->
     disk = readers(RANDOM, 4, slow=1.0)
     await copy(disk, WHOLE, [MemorySink()])
     assert all(reader.extents for reader in disk)
-    assert max(reader.most_open for reader in disk) == DEPTH
+    assert max(reader.most_open for reader in disk) == LEAST_PER_CONNECTION_BYTES // READ_BYTES
     assert normalise(extent for reader in disk for extent in reader.extents) == WHOLE
     assert budget_is_whole()
 

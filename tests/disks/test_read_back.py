@@ -4,13 +4,15 @@ import asyncio
 import threading
 
 import pytest
-import xxhash
 
 from tests.disks.memory import PARENT, SIZE, MemorySource, content, vhd
-from xo_warmig.disks.read_back import Comparison, compare_vhd
+from xo_warmig.disks.block_hashes import digest, entries_of, hashes_of
+from xo_warmig.disks.block_table import TablePieces
+from xo_warmig.disks.read_back import Checked, Comparison, check_vhd, compare_vhd
+from xo_warmig.engine.hashes.memory import MemoryTable
 from xo_warmig.errors import FormatError, TransferError
 from xo_warmig.formats.vhd import BLOCK_BYTES
-from xo_warmig.model.passes import SentPiece
+from xo_warmig.model.passes import HASHED_BYTES, SentPiece
 from xo_warmig.model.units import KIB, MIB
 
 DISK = content([0, 1, 3, 6])
@@ -18,7 +20,8 @@ DISK = content([0, 1, 3, 6])
 
 def sent(disk: bytes, *places: tuple[int, int]) -> list[SentPiece]:
     return [
-        SentPiece(start, length, xxhash.xxh3_64_intdigest(disk[start : start + length])) for start, length in places
+        SentPiece(start, length, digest(hashes_of(memoryview(disk)[start : start + length], start)))
+        for start, length in places
     ]
 
 
@@ -80,3 +83,39 @@ async def test_cancelling_closes_the_stream_and_ends_the_thread() -> None:
             return
         await asyncio.sleep(0.01)
     raise AssertionError("the thread still runs")
+
+
+def table_of(disk: bytes, *places: tuple[int, int]) -> MemoryTable:
+    """As a copy of these places leaves it."""
+    table = MemoryTable(len(disk))
+    for start, length in places:
+        hashes = hashes_of(memoryview(disk)[start : start + length], start)
+        table.put(start // HASHED_BYTES, entries_of(hashes, start, length, len(disk)))
+    return table
+
+
+async def check(stream: bytes, table: MemoryTable, head_bytes: int | None = None) -> Checked:
+    return await check_vhd(MemorySource(stream), TablePieces(table), virtual_size_bytes=SIZE, head_bytes=head_bytes)
+
+
+async def test_a_table_is_compared_block_by_block() -> None:
+    """Of what travelled in part nothing is compared; the first difference is told with both hashes."""
+    table = table_of(DISK, *PIECES, (12 * MIB + 512, MIB))
+    assert await check(vhd(DISK, [0, 1, 3, 6]), table) == Checked(1 + 8 + 32 + 15, 7 * BLOCK_BYTES - 3 * BLOCK_BYTES)
+    held = bytearray(DISK)
+    held[7 * MIB + 70_000] ^= 1
+    found = (await check(vhd(bytes(held), [0, 1, 3, 6]), table)).difference
+    assert found is not None
+    at = 7 * MIB + 64 * KIB
+    assert (found.offset, found.length) == (at, 64 * KIB)
+    assert [found.expected, found.found] == [hashes_of(memoryview(d)[at : at + 64 * KIB], at)[0] for d in (DISK, held)]
+
+
+async def test_the_head_of_an_export_is_a_sample() -> None:
+    """What lies behind it is not read; what is not stored at all is seen without."""
+    table = table_of(DISK, *PIECES)
+    stream = vhd(DISK, [0, 1, 3, 6])
+    assert await check(stream[: -4 * MIB - 512], table, 2 * BLOCK_BYTES) == Checked(9, 2 * BLOCK_BYTES)
+    lacking = await check(vhd(DISK, [0, 1]), table, 2 * BLOCK_BYTES)
+    assert lacking.difference is not None
+    assert lacking.difference.offset == 6 * MIB

@@ -9,6 +9,7 @@ from xo_warmig.disks.budget import ZEROS
 from xo_warmig.disks.loads import Load
 from xo_warmig.disks.pipe import Closed, Part
 from xo_warmig.disks.reads import READ_BYTES, Filling, Read, ReadQueue
+from xo_warmig.disks.window import Window
 from xo_warmig.errors import TransferError
 from xo_warmig.model.extents import Extent
 from xo_warmig.model.units import KIB, MIB
@@ -26,7 +27,7 @@ def queue_with(*parts: Part) -> tuple[ReadQueue, Filling]:
 
 def take_all(queue: ReadQueue) -> list[Read]:
     found = []
-    while (read := queue.take(wait=False)) is not None:
+    while (read := queue.take(512)) is not None:
         found.append(read)
     return found
 
@@ -44,10 +45,22 @@ def test_a_load_becomes_reads_of_bounded_size_into_its_buffer() -> None:
     ]
     for number, read in enumerate(reads, 1):
         read.view[:] = bytes([number]) * len(read.view)
-        queue.done(read)
+        queue.done(read, asked=0.0)
     queue.wait_for(waited_for)
     held = bytes(waited_for.buffer)
     assert held == b"".join(bytes([n]) * r.extent.length for n, r in enumerate(reads, 1)).ljust(2 * MIB, b"\0")
+
+
+def test_a_connection_gets_no_more_than_its_part_of_the_window() -> None:
+    """But always something."""
+    queue, waited_for = ReadQueue(2, Window(2 * MIB)), filling(Part(0, 0, 2 * MIB))
+    queue.put(waited_for)
+    assert queue.take(MIB) is None
+    assert queue.take(MIB - 512) is not None
+    queue = ReadQueue(2, Window(0, 0))
+    queue.put(filling(Part(0, 0, MIB)))
+    assert queue.take(512) is None
+    assert queue.take(0) is not None
 
 
 def test_zeros_are_there_at_once() -> None:
@@ -56,38 +69,38 @@ def test_zeros_are_there_at_once() -> None:
     zeros = Filling(Load([Part(0, 0, MIB)], stored=False), ZEROS)
     queue.put(zeros)
     queue.wait_for(zeros)
-    assert queue.take(wait=False) is None
+    assert queue.take(512) is None
 
 
 def test_whoever_has_nothing_to_do_comes_first() -> None:
     """One that has reads in flight gets no more while others wait for their first."""
     queue = ReadQueue()
     taken: list[Read | None] = []
-    waiting = threading.Thread(target=lambda: taken.append(queue.take(wait=True)))
+    waiting = threading.Thread(target=lambda: taken.append(queue.take(0)))
     waiting.start()
     while not queue._idle:
         time.sleep(0.001)
     with queue._arrived:  # as if the waiting thread were slow to wake
         queue._reads.extend(Read(Extent(at, 512), memoryview(b""), filling()) for at in (0, 512))
-    second = queue.take(wait=False)
+    second = queue.take(512)
     assert second is not None
-    assert queue.take(wait=False) is None
+    assert queue.take(512) is None
     queue.end()
     waiting.join(5)
     assert len(taken) == 1
     assert taken[0] is not None
-    assert queue.take(wait=True) is None
+    assert queue.take(0) is None
 
 
 def test_the_first_failure_is_told_and_everybody_stops() -> None:
     """Those that wait for reads, and the one that waits for a buffer."""
     queue, waited_for = queue_with(Part(0, 0, 512))
-    queue.take(wait=True)
+    queue.take(0)
     stopped: list[type[BaseException]] = []
 
     def wait() -> None:
         try:
-            queue.take(wait=True)
+            queue.take(0)
         except Closed as closed:
             stopped.append(type(closed))
 

@@ -115,6 +115,8 @@ class FakePool:
         self.foreign: list[Attachment] = []
         self.serves_blocks = False  # over NBD
         self.refuses_tracking = False
+        self.against_listing = ""
+        self.coalesces_until = 0.0  # by the loop's clock
         self.life = Life(host="host-1", host_booted="0.", vm_started="1")
         self.srs = {
             f"sr-{name}": StorageRepository(
@@ -160,11 +162,12 @@ class FakePool:
 
     def disk(self, uuid: str, number: int) -> Disk:
         vdi = self.vdis[uuid]
+        unmerged = 6 if self.coalesces_until and asyncio.get_running_loop().time() < self.coalesces_until else 0
         return Disk(
             vdi=uuid, sr=vdi.sr, device=str(number), mode="RW", bootable=number == 0, unpluggable=True,
             virtual_size_bytes=vdi.size, physical_bytes=len(vdi.blocks) * BLOCK, name_label=f"disk {number}",
             name_description="", snapshots=[each.uuid for each in self.vdis.values() if each.snapshot_of == uuid],
-            other_vms=self.world.other_vms.get(uuid, []),
+            other_vms=self.world.other_vms.get(uuid, []), unmerged=unmerged,
         )  # fmt: skip
 
     async def read_sr(self, sr: str) -> StorageRepository:
@@ -269,6 +272,19 @@ class FakePool:
             self._settle(vdi)
             end = FakeEnd(self, self.vdis[vdi], "source", None if base is None else self.vdis[base])
         return end.taken_over()
+
+    async def against_qcow2(self, vdi: str) -> str:
+        async with self.world.call(self._name, "against_qcow2"):
+            return self.against_listing
+        raise AssertionError
+
+    async def open_qcow2(self, vdi: str) -> Any:
+        return await self.open_export(vdi, base=None)
+
+    async def against_nbd(self) -> str:
+        async with self.world.call(self._name, "against_nbd"):
+            return "" if self.serves_blocks else "no network serves it"
+        raise AssertionError
 
     async def against_blocks(self, vdi: str) -> str:
         async with self.world.call(self._name, "against_blocks"):

@@ -8,6 +8,7 @@ from tests.engine.fake_pools import FakeEnd, FakePool, FakePools
 from tests.engine.virtual_time import VirtualClock
 from tests.engine.world import World
 from xo_warmig.engine.engine import Engine
+from xo_warmig.engine.hashes import MemoryTables
 from xo_warmig.engine.settings import Settings
 from xo_warmig.engine.store import MemoryStore
 from xo_warmig.model.events import Event, RecordedEvent
@@ -27,6 +28,7 @@ class Lives:
     def __init__(self, world: World) -> None:
         self.world = world
         self.store = MemoryStore()
+        self.tables = MemoryTables()
         self.number = 0
         self.engine = self._born()
 
@@ -34,8 +36,13 @@ class Lives:
         self.number += 1
         self.pools = MortalPools(self)
         return Engine(
-            self.pools, store=MortalStore(self), clock=VirtualClock(), streams=self.world.streams, settings=SETTINGS
-        )  # fmt: skip
+            self.pools,
+            store=MortalStore(self),
+            clock=VirtualClock(),
+            streams=self.world.streams,
+            settings=SETTINGS,
+            tables=self.tables,
+        )
 
     def die(self) -> None:
         """The process is gone at once; the kernel closes its connections, which the pools notice a moment later."""

@@ -9,7 +9,16 @@ from xo_warmig.errors import ForbiddenOperation, IncorrectState, InvalidRequest,
 from xo_warmig.model.vm import PowerState
 
 # What a refused request may have done: looked.
-LOOKS = {"against_blocks", "read_vm", "read_sr", "networks", "power_state", "blocked_operations", "attachments"}
+LOOKS = {
+    "against_nbd",
+    "against_blocks",
+    "read_vm",
+    "read_sr",
+    "networks",
+    "power_state",
+    "blocked_operations",
+    "attachments",
+}
 
 
 def test_the_same_call_joins_the_running_migration(play: Any) -> None:

@@ -11,6 +11,7 @@ from tests.engine.virtual_time import VirtualClock
 from xo_warmig.disks.throttle import Throttle
 from xo_warmig.engine.engine import Engine
 from xo_warmig.engine.pacing import Pacing, Way
+from xo_warmig.engine.works import seen_throughput
 from xo_warmig.model.findings import LimitOf
 from xo_warmig.model.passes import PassKind, PassReport
 from xo_warmig.model.rates import PoolRate, RateTable, WrittenRates, read_rates
@@ -188,8 +189,9 @@ def test_predictions_use_what_the_final_pass_may_use(play: Any) -> None:
         (warned,) = [each for each in scene.engine.reports()[0].warnings if each.code == "DOWNTIME_ABOVE_TARGET"]
         assert "it may be shorter" in warned.message
         works, plan = scene.engine._works, scene.engine._journals[scene.engine.reports()[0].id].state.plan
-        assert works._seen_throughput(plan) == first[-1].throughput_bytes_per_second > 2 * RATE
-        assert works._seen_throughput(msgspec.structs.replace(plan, source_pool="another")) is None
+        between = works.passes_between(plan.source_pool, plan.target_pool)
+        assert seen_throughput(between) == first[-1].throughput_bytes_per_second > 2 * RATE
+        assert seen_throughput(works.passes_between("another", plan.target_pool)) is None
 
     play(body)
 

@@ -328,7 +328,11 @@ def test_the_plan_tells_what_is_reused_and_why_not(play: Play) -> None:
         third = await scene.engine.plan(scene.request)
         assert [disk.reused for disk in third.disks] == [True, False]
         assert "gone" in third.disks[1].reason
-        assert {finding.code for finding in third.findings} == {"COPY_REUSED", "COPY_NOT_REUSED"}
+        assert {finding.code for finding in third.findings} == {
+            "COPY_REUSED",
+            "COPY_NOT_REUSED",
+            "SAMPLE_OF_EXPORT_HEAD",
+        }
 
     play(body)
 

@@ -2,18 +2,26 @@
 
 import asyncio
 import itertools
+from array import array
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.engine.fake_pools import BLOCK, FakePool, FakeVdi, FakeVm
 from tests.engine.throttled_ends import end_of, pass_through
+from xo_warmig.disks.block_sample import Listing, listing_of
+from xo_warmig.disks.block_table import BlockTable
 from xo_warmig.disks.copy import CopyResult, Sinks
 from xo_warmig.disks.loads import Extents
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
+from xo_warmig.disks.read_back import Checked, Difference, Wanted
 from xo_warmig.disks.sent import SentLog
+from xo_warmig.disks.table import Listed, blocks_listed
 from xo_warmig.errors import PoolError, PoolUnreachable, TransferError
+from xo_warmig.formats.cbt import from_extents
+from xo_warmig.model.extents import Extent
+from xo_warmig.model.passes import HASHED_BYTES, SentPiece
 from xo_warmig.model.vm import Attachment, PowerState
 from xo_warmig.replication.ways import Streams
 
@@ -27,7 +35,9 @@ _READS = (
     "is_booted",
     "assert_",
     "our_objects",
+    "against_nbd",
     "against_blocks",
+    "against_qcow2",
     "is_tracked",
     "changed_blocks",
     "life_of",
@@ -81,6 +91,7 @@ class World:
         self.violations: list[str] = []
         self.source = FakePool(self, "source")
         self.target = FakePool(self, "target")
+        self.corrupts: set[int] = set()  # blocks that change on their way
         self.copies: list[tuple[str, int, bool]] = []
         self._build()
 
@@ -202,7 +213,7 @@ class World:
         """Stands in for ``copy_vhd``: block by block, in virtual time."""
         end = end_of(source)
         assert order.differencing is (end.base is not None)
-        return await self._move(source, end.blocks, sinks, order, meter)
+        return await self._move(source, end.blocks, sinks, order, sent, meter)
 
     async def copy_extents(
         self, readers: Any, extents: Extents, sinks: Sinks, order: CopyOrder, *, sent: SentLog, meter: Meter
@@ -218,6 +229,7 @@ class World:
             [(index, stored.get(index, (0, 0))[0]) for index in indexes],
             sinks,
             order,
+            sent,
             meter,
         )
 
@@ -230,10 +242,63 @@ class World:
 
     @property
     def streams(self) -> Streams:
-        return Streams(self.copy, self.copy_extents, self.read_table)
+        return Streams(
+            self.copy,
+            self.copy_extents,
+            self.read_table,
+            self.read_clusters,
+            self.list_blocks,
+            list_hashed=self.list_hashed,
+            check_vhd=self.check_vhd,
+            check_blocks=self.check_blocks,
+        )
+
+    async def read_clusters(self, source: Any, size_bytes: int) -> bytes:
+        """Stands in for ``disks.table.read_clusters``."""
+        source.close()
+        return from_extents((Extent(index * BLOCK, BLOCK) for index, _ in source.blocks), size_bytes)
+
+    async def list_blocks(self, blocks: bytes, pending: bytes, size_bytes: int, *, gap_bytes: int) -> Listed:
+        """``disks.table.list_blocks`` without a thread, which knows nothing of virtual time."""
+        return blocks_listed(blocks, pending, size_bytes, gap_bytes=gap_bytes)
+
+    async def list_hashed(self, table: BlockTable, *, seed: str | None) -> Listing:
+        """Stands in for ``disks.block_sample.list_hashed``."""
+        return listing_of(table, seed=seed)
+
+    async def check_vhd(
+        self, source: Any, wanted: Wanted, *, virtual_size_bytes: int, head_bytes: int | None = None
+    ) -> Checked:
+        """Stands in for ``disks.read_back.check_vhd``: the disk is read from its begin."""
+        pieces = [piece for block in range(DISK_BYTES // BLOCK) for piece in wanted.of(block)]
+        blocks = [piece.offset // BLOCK for piece in pieces if head_bytes is None or piece.offset < head_bytes]
+        return await self._check(
+            source, [p for p in pieces if p.offset // BLOCK in blocks], max(blocks, default=-1) + 1
+        )
+
+    async def check_blocks(self, readers: Any, extents: Extents, table: BlockTable, *, urgent: bool = False) -> Checked:
+        """Stands in for ``disks.block_check.check_blocks``."""
+        pieces = [
+            SentPiece(extent.offset, extent.length, table.get(extent.offset // HASHED_BYTES, 1)[0])
+            for extent in extents()
+        ]
+        return await self._check(readers[0], pieces, len(pieces))
+
+    async def _check(self, stream: Any, pieces: list[SentPiece], blocks_read: int) -> Checked:
+        end = end_of(stream)
+        async with self.call("copy", "check"):
+            pass
+        await asyncio.sleep(blocks_read * BLOCK / self.throughput)
+        if end.dead or end.pool.name in self.down:
+            raise TransferError("the target broke", evidence={"side": "target"})
+        for piece in pieces:
+            found = end.vdi.blocks.get(piece.offset // BLOCK, (0, 0))[0] + 2
+            if found != piece.xxh3:
+                return Checked(len(pieces), 0, Difference(piece.offset, piece.length, piece.xxh3, found))
+        return Checked(len(pieces), blocks_read * BLOCK)
 
     async def _move(
-        self, stream: Any, blocks: list[tuple[int, int]], sinks: Sinks, order: CopyOrder, meter: Meter
+        self, stream: Any, blocks: list[tuple[int, int]], sinks: Sinks, order: CopyOrder, sent: SentLog, meter: Meter
     ) -> CopyResult:
         begin = asyncio.get_running_loop().time()
         source = end_of(stream)
@@ -256,7 +321,9 @@ class World:
                 meter.read(BLOCK)
                 if value or not skip_zeros:
                     await pass_through(sent_to, BLOCK)
-                    sink.write(index, value)
+                    sink.write(index, value + (index in self.corrupts))
+                    if sent.table is not None:  # the first 64 KiB stand for all of a block
+                        sent.table.put(index * BLOCK // HASHED_BYTES, array("Q", [value + 2]))
                     meter.wrote(BLOCK)
             async with self.call("copy", "end"):
                 pass

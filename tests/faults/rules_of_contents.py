@@ -56,7 +56,7 @@ def target_not_written_after_its_start(story: Story) -> Iterator[str]:
     starts = story.target_starts()
     for each in story.transfers("target", story.after.target.disks(story.target_vm), good=False):
         if starts and each["ended"] > min(starts):
-            yield f"an import into {each['vdi']} was open when the target was started"
+            yield f"a transfer of {each['vdi']} was open when the target was started"
 
 
 def own_state_carried(story: Story) -> Iterator[str]:

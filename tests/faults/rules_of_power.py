@@ -116,7 +116,8 @@ def final_pass_complete(story: Story, time: float) -> Iterator[str]:
         if not any(since <= each["started"] and each["ended"] <= time for each in reads):
             yield f"the source's disk {vdi} had not been read, nor what changed of it listed, since it halted"
     for vdi in story.written_disks():
-        if not any(since <= each["ended"] <= time for each in story.transfers("target", [vdi])):
+        imports = [each for each in story.transfers("target", [vdi]) if each["name"] == "import_raw_vdi"]
+        if not any(since <= each["ended"] <= time for each in imports):
             yield f"the target's disk {vdi} had no complete import since the source halted"
 
 

@@ -22,7 +22,7 @@ from tests.faults.words import Word, say
 from tests.pools import XapiSession, control, tiny_vm
 from xo_warmig.client import CallFailed, Client, ConnectionLost
 from xo_warmig.model.units import GIB, MIB
-from xo_warmig.simulator.launch import Site, start_site
+from xo_warmig.simulator.launch import Pool, Site, start_site
 from xo_warmig.simulator.site import PoolConfig, SiteConfig, VmConfig
 
 _ENDS = ("done", "failed", "cancelled")
@@ -37,8 +37,8 @@ _numbers = itertools.count(1)
 class Variant(msgspec.Struct, frozen=True, kw_only=True):
     """A way that a migration goes: its parameters, faults on the target's pool, and the end that must come.
 
-    ``words``: what people say on the way. ``user_snapshot``: the source has a snapshot that is its user's. ``nbd``: its pool serves
-    blocks, so that changes are tracked.
+    ``words``: what people say on the way. ``user_snapshot``: the source has a snapshot that is its user's. ``nbd``: both pools
+    serve blocks, so that changes are tracked, and the target is read back by blocks.
     """
 
     name: str
@@ -116,10 +116,12 @@ class Scene:
         await asyncio.to_thread(control, self.target, "faults", clear=True)
         for fault in variant.faults:
             await asyncio.to_thread(control, self.target, "faults", **fault)
-        await asyncio.to_thread(self._serve_blocks, variant.nbd)
+        for pool in (self.source, self.target):
+            await asyncio.to_thread(self._serve_blocks, pool, variant.nbd)
 
-    def _serve_blocks(self, serves: bool) -> None:
-        session = XapiSession(self.source)
+    @staticmethod
+    def _serve_blocks(pool: Pool, serves: bool) -> None:
+        session = XapiSession(pool)
         for network, record in session.call("network.get_all_records").items():
             if serves and not record["purpose"]:
                 session.call("network.add_purpose", network, "insecure_nbd")
@@ -235,8 +237,7 @@ class Migration:
                 await asyncio.sleep(_LOOK_SECONDS)
             assert report is not None
             if report["phase"] == "done" and not self.variant.asked.delete:
-                again = await client.call("vm.warmMigration", **self._parameters)
-                assert again == report["targetVm"], "the call again answers what was recorded"
+                assert await self._again(client) == report["targetVm"], "the call again answers what was recorded"
             self.report = report
             self.events: list[Json] = await client.call("warmMigration.events", id=report["id"])
 
@@ -292,6 +293,16 @@ class Migration:
         except CallFailed as failure:
             return failure
         return None
+
+    async def _again(self, client: Client) -> object:
+        """The answer to the call after its end; the source is looked at for it, so a pool that was killed is waited for."""
+        while True:
+            try:
+                return await client.call("vm.warmMigration", **self._parameters)
+            except CallFailed as failure:
+                if failure.code != _POOL_AWAY:
+                    raise
+                await connected(client)
 
     async def _report(self, client: Client) -> Json | None:
         """The newest of this VM."""

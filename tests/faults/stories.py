@@ -220,7 +220,8 @@ def _exports() -> list[Json]:
 
 
 def _imports() -> list[Json]:
-    return [{"vdi": vdi, "started": 28.0, "ended": 49.0, "error": None} for vdi in _disk_names(TARGET)]
+    times = {"started": 28.0, "ended": 49.0, "error": None}
+    return [{"name": "import_raw_vdi", "vdi": vdi} | times for vdi in _disk_names(TARGET)]
 
 
 def _events(asked: Asked) -> list[Json]:

@@ -48,6 +48,7 @@ VARIANTS = {
         ),
         Variant(name="by-blocks", parameters=_KEPT, nbd=True),
         Variant(name="by-blocks-refused", parameters=_KEPT, nbd=True, expected=("failed",), faults=(_NO_STATE,)),
+        Variant(name="verified", parameters=_KEPT | {"verify": "full"}),
         Variant(name="deleted", parameters={"startDestinationVm": True, "deleteSourceVm": True}),
         # Both go back with the source halted: one when the target's start is refused, one before it was asked for.
         Variant(name="refused-kept", parameters=_KEPT, expected=("failed",), faults=(_NO_START,)),

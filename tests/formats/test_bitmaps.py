@@ -29,6 +29,12 @@ def test_a_bitmap_is_made_again_from_its_runs(bitmap: bytes) -> None:
     assert with_bits_set(len(bitmap), set_runs(bitmap)) == bitmap
 
 
+def test_what_is_passed_over_whole_changes_nothing() -> None:
+    """Runs that begin, end and go on where pieces of zeros do."""
+    runs = [Run(4096 * 8 - 1, 2), Run(3 * 4096 * 8, 4096 * 8), Run(6 * 4096 * 8 - 8, 8), Run(7 * 4096 * 8 + 5, 3)]
+    assert list(set_runs(with_bits_set(8 * 4096 + 1, runs))) == runs
+
+
 @given(st.binary(max_size=8), st.sampled_from([bytes, bytearray, memoryview]))
 def test_every_kind_of_buffer_is_read(bitmap: bytes, kind: type) -> None:
     """A view into a receive buffer needs no copy."""

@@ -16,6 +16,7 @@ from xo_warmig.replication.convergence import (
     final_throughput,
     is_upper_bound,
     predict_downtime,
+    predict_read,
     throughput_of,
 )
 
@@ -34,6 +35,8 @@ def a_pass(
     predicted: float | None = None,
     started: float = 0.0,
     throttled: bool = False,
+    back_mib: float = 0.0,
+    back_seconds: float = 0.0,
 ) -> PassReport:
     """A complete pass."""
     return PassReport(
@@ -41,8 +44,8 @@ def a_pass(
         kind=kind,
         verdict=Verdict.COMPLETE,
         started=started,
-        seconds=fixed + (mib / rate_mib if rate_mib else 0.0),
-        fixed_seconds=fixed,
+        seconds=fixed + back_seconds + (mib / rate_mib if rate_mib else 0.0),
+        fixed_seconds=fixed + back_seconds,
         snapshot_seconds=snapshot,
         bytes=int(mib * MIB),
         written_bytes=int(mib * MIB),
@@ -51,10 +54,32 @@ def a_pass(
         predicted_downtime_seconds=predicted,
         disks=[],
         throttled=throttled,
+        read_back_bytes=int(back_mib * MIB),
+        read_back_seconds=back_seconds,
     )
 
 
 FULL = a_pass(PassKind.FULL, mib=10_000.0, dirty_mib=None)
+
+
+@pytest.mark.parametrize(
+    ("full_back", "delta_back", "expected"),
+    [
+        ((0.0, 0.0), (0.0, 0.0), 5.0),  # nothing was read back
+        ((10_000.0, 100.0), (200.0, 2.5), 7.5),  # over NBD: no less than the least that was seen
+        ((10_000.0, 100.0), (50.0, 1.0), 6.5),  # 50 MiB more than the delta, at 100 MiB/s
+        ((10_000.0, 100.0), (10_000.0, 99.0), 104.0),  # from an export it is all of the disk again
+    ],
+)
+def test_reading_back_counts_where_it_is_in_the_downtime(
+    full_back: tuple[float, float], delta_back: tuple[float, float], expected: float
+) -> None:
+    """A sample is not, and costs passes their time only."""
+    full = a_pass(PassKind.FULL, mib=10_000.0, dirty_mib=None, back_mib=full_back[0], back_seconds=full_back[1])
+    delta = a_pass(mib=min(delta_back[0], 200.0) or 100.0, back_mib=delta_back[0], back_seconds=delta_back[1])
+    assert predict_downtime([full, delta], COSTS, pending_seconds=8.0) == pytest.approx(5.0)
+    strict = COSTS._replace(reads_back=True)
+    assert predict_downtime([full, delta], strict, pending_seconds=8.0) == pytest.approx(expected, rel=0.05)
 
 
 def test_no_delta_no_prediction() -> None:
@@ -126,6 +151,28 @@ def test_decisions(passes: list[PassReport], predicted: float | None, expected: 
 def test_a_running_vm_gets_a_delta_pass_whatever_the_limits() -> None:
     """Even when the most passes are used up by the full one."""
     assert isinstance(decide([FULL], BUDGET._replace(max_passes=2), None, now=0.0), PassAgain)
+
+
+@pytest.mark.parametrize(
+    ("whole_mib", "pending", "speed", "seconds"),
+    [
+        (0, 20.0, Speed(), 2.0),
+        (1000, 20.0, Speed(), 12.0),
+        (0, 20.0, Speed(most_final=1.0 * MIB), 200.0),
+    ],
+)
+def test_how_long_the_final_pass_reads(whole_mib: int, pending: float, speed: Speed, seconds: float) -> None:
+    """What was written since the base, and disks without one whole; at what it may use."""
+    passes = [a_pass()]
+    found = predict_read(passes, pending_seconds=pending, whole_bytes=whole_mib * MIB, speed=speed)
+    assert found == pytest.approx(seconds)
+
+
+def test_without_any_pass_it_reads_as_earlier_migrations_did_or_a_gigabit_line_would() -> None:
+    """A halted VM has only that one."""
+    assert predict_read([], pending_seconds=0.0, whole_bytes=1000 * MIB) == pytest.approx(10.0)
+    seen = Speed(seen=500.0 * MIB)
+    assert predict_read([], pending_seconds=0.0, whole_bytes=1000 * MIB, speed=seen) == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize(("now", "wait"), [(100.0, 60.0), (130.0, 30.0), (500.0, 0.0)])

@@ -30,6 +30,17 @@ def sent_twice(pools: MemoryPools) -> int:
     return pools.took_bytes - SENT_ONCE
 
 
+async def test_a_target_that_no_export_can_read_back_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From what is confirmed, as no VHD can hold its disk; told, and nothing is compared."""
+    monkeypatch.setattr("xo_warmig.replication.attempt.needs_nbd", lambda size_bytes: True)
+    pools = MemoryPools([Break("target", 9 * MIB)])
+    report = await pools.copy()
+    assert report.verdict is Verdict.COMPLETE
+    assert bytes(pools.disk) == DISK
+    assert "back" not in pools.opened
+    assert "COPY_SENT_AGAIN" in codes(report)
+
+
 async def test_a_copy_without_breaks_is_confirmed_in_slices() -> None:
     """Each mark tells what is confirmed; the last one all of the disk."""
     pools = MemoryPools()

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from xo_warmig.errors import ForbiddenOperation, IncorrectState, InvalidRequest, NoSuchObject, NotEnoughSpace
-from xo_warmig.model.requests import ForceShutdown, ShutdownPolicy, WarmMigrationRequest
+from xo_warmig.model.requests import ForceShutdown, ShutdownPolicy, Verify, WarmMigrationRequest
 from xo_warmig.model.units import GIB
 from xo_warmig.model.vm import CdDrive, Disk, Network, PowerState, StorageRepository, Vif, Vm
-from xo_warmig.replication.preflight import Preflight, Surroundings, preflight, reserve_bytes
+from xo_warmig.replication.preflight import EXPORT_BYTES_PER_SECOND, Preflight, Surroundings, preflight, reserve_bytes
 
 DISK = Disk(
     vdi="disk-0",
@@ -68,6 +68,8 @@ def look(
     networks: list[Network] | None = None,
     there_already: frozenset[str] = frozenset(),
     more_srs: tuple[StorageRepository, ...] = (),
+    around_more: dict[str, Any] | None = None,
+    against_read_back: str = "",
     **request: Any,
 ) -> Preflight:
     """A preflight with some things changed."""
@@ -79,6 +81,8 @@ def look(
         source_srs={"sr-source": msgspec.structs.replace(SR, **({"uuid": "sr-source"} | (source_sr or {})))},
         networks=NETWORKS if networks is None else networks,
         there_already=there_already,
+        **(around_more or {}),
+        against_read_back=against_read_back,
     )
     return preflight(msgspec.structs.replace(REQUEST, **request), msgspec.structs.replace(VM, **(vm or {})), around)
 
@@ -100,6 +104,16 @@ def test_a_plain_vm_gets_a_plan() -> None:
     assert found.plan.target_pool_name == "target"
 
 
+def test_reading_whole_exports_back_in_the_downtime_is_warned_of() -> None:
+    """With how long it may take; not where blocks are served, and not of a sample."""
+    (warning,) = look(verify=Verify.FULL, against_read_back="no NBD").warnings
+    read_bytes = sum(min(disk.virtual_size_bytes, disk.physical_bytes) for disk in VM.disks)
+    assert warning.code == "READ_BACK_IN_DOWNTIME"
+    assert warning.evidence["predicted_seconds"] == read_bytes / EXPORT_BYTES_PER_SECOND
+    assert look(verify=Verify.FULL).warnings == []
+    assert look(verify=Verify.SAMPLE, against_read_back="no NBD").warnings == []
+
+
 @pytest.mark.parametrize(
     ("vm", "code"),
     [
@@ -108,7 +122,6 @@ def test_a_plain_vm_gets_a_plan() -> None:
         ({"is_control_domain": True}, "NOT_A_VM"),
         ({"power_state": PowerState.SUSPENDED}, "VM_BAD_POWER_STATE"),
         ({"power_state": PowerState.PAUSED}, "VM_BAD_POWER_STATE"),
-        (disks(virtual_size_bytes=2041 * GIB), "DISK_TOO_LARGE"),
         (disks(sharable=True), "DISK_SHARABLE"),
         (disks(other_vms=["vm-2"]), "DISK_SHARED"),
         (disks(on_boot="reset"), "DISK_RESET_ON_BOOT"),

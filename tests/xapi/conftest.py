@@ -287,7 +287,7 @@ def source_pool() -> PoolConfig:
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
     """Two simulated pools, shared by the tests of a module; the second one is empty."""
-    pools = [source_pool(), PoolConfig(name="pool-1", cpu_vendor="AuthenticAMD", seed=2)]
+    pools = [source_pool(), PoolConfig(name="pool-1", cpu_vendor="AuthenticAMD", seed=2, qcow2_export=False)]
     with start_site(SiteConfig(pools=pools)) as running:
         yield running
 

@@ -36,6 +36,28 @@ async def test_a_pool_says_whether_it_serves_a_disk() -> None:
 
 
 @pytest.mark.parametrize(
+    ("standings", "places"),
+    [
+        ([(True, True), (True, True)], ["10.0.0.1", "10.0.0.2"]),
+        ([(True, True), (False, True)], ["10.0.0.1"]),
+        ([(True, False), (True, True)], ["10.0.0.2"]),
+        ([(True, False), (False, True)], ["10.0.0.1"]),
+        ([(False, True), (False, False)], []),
+    ],
+)
+async def test_hosts_that_are_down_are_not_dialled(standings: list[tuple[bool, bool]], places: list[str]) -> None:
+    """A pool names them, too. Disabled ones are for where there are no others."""
+    serving, infos = Serving(), []
+    for number, (live, enabled) in enumerate(standings, 1):
+        metrics = serving.pool.add("host_metrics", live=live)
+        host = serving.pool.add("host", metrics=metrics, enabled=enabled)
+        serving.pool.add("PIF", host=host, IP=f"10.0.0.{number}", IPv6=[])
+        infos.append({"address": f"10.0.0.{number}", "port": "10809", "exportname": "/disk", "cert": ""})
+    serving.pool.handlers["VDI.get_nbd_info"] = lambda _: infos
+    assert [place.host for place in await serving.servers._places("ref")] == places
+
+
+@pytest.mark.parametrize(
     ("code", "told"),
     [("MESSAGE_METHOD_UNKNOWN", "release"), ("HOST_OFFLINE", "HOST_OFFLINE"), ("RBAC_PERMISSION_DENIED", "RBAC")],
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -49,7 +50,7 @@ def patched(disk: bytes, extents: Sequence[Extent]) -> bytes:
     return bytes(expected)
 
 
-PATTERN = b"".join(offset.to_bytes(8, "big") for offset in range(0, SIZE, 8))
+PATTERN = struct.pack(f">{SIZE // 8}Q", *range(0, SIZE, 8))
 
 
 @pytest.mark.parametrize("extents", [WHOLE, SCATTERED])

@@ -125,7 +125,23 @@ async def test_the_depth_of_a_chain_counts_its_images(
     vm = make_vm()
     base = make_vdi(sm_config={"vhd-parent": "hidden"})
     make_vbd(vm, make_vdi(sm_config={"vhd-parent": pool.get("VDI", base)["uuid"]}))
-    assert (await read(pool, vm)).disks[0].chain_depth == 3
+    disk = (await read(pool, vm)).disks[0]
+    assert (disk.chain_depth, disk.unmerged) == (3, 2)
+
+
+async def test_an_image_whose_parent_has_another_child_is_not_to_be_merged(
+    pool: Any,
+    make_vm: Callable[..., str],
+    make_vdi: Callable[..., str],
+    make_vbd: Callable[..., str],
+    surroundings: Any,
+) -> None:
+    """As that of a snapshot that is kept."""
+    vm = make_vm()
+    below = {"sm_config": {"vhd-parent": "hidden"}}
+    make_vbd(vm, make_vdi(**below))
+    make_vdi(**below)
+    assert (await read(pool, vm)).disks[0].unmerged == 0
 
 
 async def test_interfaces_come_with_their_networks(pool: Any, surroundings: Any, make_vm: Callable[..., str]) -> None:

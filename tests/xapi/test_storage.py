@@ -32,7 +32,7 @@ def record(**fields: Any) -> dict[str, Any]:
 )
 def test_a_driver_s_kind_says_how_its_disks_behave(fields: dict[str, Any], thin: bool, reads_as_zero: bool) -> None:
     """A bare volume on LVM holds what its last owner left in it."""
-    sr = sr_from(record(**fields), plugged=True, features=None)
+    sr = sr_from(record(**fields), plugged=True, driver=None)
     assert (sr.thin, sr.reads_as_zero) == (thin, reads_as_zero)
 
 
@@ -48,7 +48,24 @@ def test_a_driver_s_kind_says_how_its_disks_behave(fields: dict[str, Any], thin:
 )
 def test_not_every_sr_takes_new_disks(fields: dict[str, Any], features: Any, allowed: bool) -> None:
     """By its driver's features and by its content."""
-    assert sr_from(record(**fields), plugged=True, features=features).allows_create is allowed
+    driver = None if features is None else {"features": features}
+    assert sr_from(record(**fields), plugged=True, driver=driver).allows_create is allowed
+
+
+@pytest.mark.parametrize(
+    ("driver", "most"),
+    [
+        (None, None),
+        ({"features": {}}, None),
+        ({"features": {}, "supported_image_formats": []}, None),
+        ({"features": {}, "supported_image_formats": ["raw"]}, None),
+        ({"features": {}, "supported_image_formats": ["vhd", "raw"]}, 2040 << 30),
+        ({"features": {}, "supported_image_formats": ["vhd", "qcow2"]}, 16 << 40),
+    ],
+)
+def test_how_large_disks_may_be_is_known_where_the_driver_says_its_formats(driver: Any, most: int | None) -> None:
+    """It does since xapi 26.15."""
+    assert sr_from(record(), plugged=True, driver=driver).most_disk_bytes == most
 
 
 async def test_an_sr_is_plugged_when_a_live_host_has_it(pool: Any) -> None:

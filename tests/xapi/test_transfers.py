@@ -244,3 +244,20 @@ async def _opened_again(target: Pool, vdi: str) -> Transfer[SocketSink]:
             with contextlib.suppress(PoolError):
                 return await target.open_import(vdi)
             await asyncio.sleep(0.05)
+
+
+async def test_a_qcow2_export_can_be_had_where_the_release_has_it(
+    source: Pool, target: Pool, disk: Disk, vdi: str
+) -> None:
+    """Broken off after its head it leaves nothing attached; elsewhere the refusal is known by its status."""
+    exported = await source.open_qcow2(disk.vdi)
+    head = bytearray(4)
+    await asyncio.to_thread(exported.stream.readinto, memoryview(head))
+    assert head == b"QFI\xfb"
+    await exported.abort()
+    assert await source.attachments([disk.vdi]) == [
+        each for each in await source.attachments([disk.vdi]) if not each.is_control_domain
+    ]
+    with pytest.raises(TransferError, match="Unknown format qcow2") as error:
+        await target.open_qcow2(vdi)
+    assert error.value.evidence["status"] == 404

@@ -10,7 +10,7 @@ import click
 
 from xo_warmig.cli.sizes import size
 from xo_warmig.model.rates import LEAST_RATE, describe
-from xo_warmig.model.requests import ForceShutdown, OnFailure, Transport, WarmMigrationRequest
+from xo_warmig.model.requests import ForceShutdown, OnFailure, Transport, Verify, WarmMigrationRequest
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -137,7 +137,15 @@ _PARAMETERS = (
         type=click.Choice([str(one) for one in Transport]),
         default=str(DEFAULTS.transport),
         show_default=True,
-        help="How source disks may be read: the best way that the pool offers, or VHD exports only.",
+        help="How source disks may be read: the best way that the pool offers, VHD exports only, or NBD only.",
+    ),
+    click.option(
+        "--verify",
+        type=click.Choice([str(one) for one in Verify]),
+        default=str(DEFAULTS.verify),
+        show_default=True,
+        help="Read back from the target and compare by hash: nothing, a sample of each pass but the last, or all that was written,"
+        " which makes the downtime longer.",
     ),
     click.option(
         "--max-rate",
@@ -177,6 +185,7 @@ def as_request(**asked: Any) -> dict[str, Any]:
         "shutdown": {"timeout": asked["shutdown_timeout"], "force": asked["force_shutdown"]},
         "onFailure": asked["on_failure"],
         "transport": asked["transport"],
+        "verify": asked["verify"],
         "maxRate": asked["max_rate"],
         "throttleFinalPass": asked["throttle_final_pass"],
     }

@@ -59,6 +59,7 @@ def delays(text: str) -> dict[str, float]:
 )
 @click.option("--release", type=click.Choice(host_facts.releases()), default="8.3", show_default=True)
 @click.option("--sr-size", type=size, default="200G", show_default=True, help="Of each storage repository.")
+@click.option("--qcow2", is_flag=True, help="Storage that keeps disks above 2040 GiB, as qcow2; up to 16T.")
 @click.option(
     "--vm", "vms", type=vm, multiple=True, help="A VM of the first pool, instead of web-1: name=db,disk=8G:1G,..."
 )
@@ -102,6 +103,7 @@ def site_config(
     delays: dict[str, float],
     release: str,
     sr_size: int,
+    qcow2: bool,
     vms: tuple[VmConfig, ...],
 ) -> SiteConfig:
     """The site that the options describe. The first pool has the VMs."""
@@ -112,6 +114,7 @@ def site_config(
             release=release,
             hosts=hosts,
             sr_size_bytes=sr_size,
+            image_formats=["vhd", "qcow2"] if qcow2 else ["vhd"],
             https=https,
             seed=seed + number,
             bandwidth=bandwidth,

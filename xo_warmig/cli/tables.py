@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xo_warmig.cli.waiting import AWAITED, commands, kept, moment, taken_up_again, waits
-from xo_warmig.model.passes import PassReport, Verdict
+from xo_warmig.model.passes import HASHED_BYTES, PassReport, Verdict
 from xo_warmig.model.phases import Phase, WaitingFor, is_end
 from xo_warmig.model.reports import Downtime, MigrationReport
 from xo_warmig.model.standing import standing
@@ -20,6 +20,7 @@ from xo_warmig.model.units import format_bytes, format_seconds
 
 UUID_WIDTH = 36
 NARROW = 100  # columns below which a table of passes leaves something out
+WIDE = 120  # columns from which on it has room for what was read back
 
 COLOURS = {Phase.DONE: "green", Phase.FAILED: "red", Phase.CANCELLED: "yellow", Phase.ROLLING_BACK: "red"}
 
@@ -32,6 +33,13 @@ def rate(bytes_per_second: float | None) -> str:
 def pass_rate(one: PassReport) -> str:
     """A pass's throughput, and whether that is what a limit let it have."""
     return rate(one.throughput_bytes_per_second) + (", limited" if one.throttled else "")
+
+
+def compared(one: PassReport) -> str:
+    """How much of what a pass wrote was read back and found to be as it was sent, and how long that took."""
+    if not one.read_back_blocks:
+        return "-"
+    return f"{format_bytes(one.read_back_blocks * HASHED_BYTES)} in {format_seconds(one.read_back_seconds)}"
 
 
 def seconds(value: float | None) -> str:
@@ -93,6 +101,8 @@ def passes_table(passes: Sequence[PassReport], *, width: int = NARROW) -> Table:
         ("Guest wrote", lambda one: rate(one.dirty_bytes_per_second)),
         ("Predicted downtime", lambda one: seconds(one.predicted_downtime_seconds)),
     ]
+    if width >= WIDE and any(one.read_back_blocks for one in passes):
+        columns.insert(5, ("Compared", compared))
     if width < NARROW:
         columns = [(title, value) for title, value in columns if title not in ("of it fixed", "Rate")]
     table = Table("Pass", "Kind", box=box.SIMPLE_HEAD, pad_edge=width >= NARROW)

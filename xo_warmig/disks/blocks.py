@@ -27,9 +27,26 @@ def blocks_of(layout: VhdLayout) -> bytes:
 
 def missing_blocks(wanted: bytes, there: bytes) -> int:
     """How many blocks are in ``wanted`` and not in ``there``."""
-    length = max(len(wanted), len(there))
-    padded = (int.from_bytes(bitmap.ljust(length, b"\0"), "big") for bitmap in (wanted, there))
-    return (next(padded) & ~next(padded)).bit_count()
+    one, other, _ = _aligned(wanted, there)
+    return (one & ~other).bit_count()
+
+
+def without(blocks: bytes, others: bytes) -> bytes:
+    """Those that are not among the others."""
+    one, other, length = _aligned(blocks, others)
+    return (one & ~other).to_bytes(length, "big")
+
+
+def in_both(blocks: bytes, others: bytes) -> bytes:
+    """Those that are in both lists."""
+    one, other, length = _aligned(blocks, others)
+    return (one & other).to_bytes(length, "big")
+
+
+def _aligned(one: bytes, other: bytes) -> tuple[int, int, int]:
+    """Two lists as numbers of as many bytes."""
+    length = max(len(one), len(other))
+    return int.from_bytes(one.ljust(length, b"\0"), "big"), int.from_bytes(other.ljust(length, b"\0"), "big"), length
 
 
 def count_between(blocks: bytes, start_offset: int, end_offset: int) -> int:

@@ -1,7 +1,8 @@
 """The memory of all copies of this process: so many buffers, and how they are shared out.
 
 Each copy that runs has one buffer of its own, which nobody can take from it: a copy that hangs on a dead pool with all it could get
-never stops another one. The others are lent, an equal part to each, while there are any. A copy that would be one too many waits for
+never stops another one. The others are lent, at most an equal part to each, while there are any; a copy wants few unless its source is
+far away, where much must be under way (``disks.window``). A copy that would be one too many waits for
 its turn before it reads a byte; one in a downtime has places of its own, as those before it may be held back for days.
 """
 
@@ -12,10 +13,13 @@ from concurrent.futures import Future
 from xo_warmig.model.units import MIB
 
 BUFFER_BYTES = 2 * MIB  # a VHD block, and the most that a chunk of the sparse stream may hold
-MOST_PER_COPY = 4  # one being filled, one being sent, two between them: more did not make a copy faster
-MOST_IN_ALL = 32  # 64 MiB, however many disks are copied at once
+LEAST_PER_COPY = (
+    4  # one being filled, one being sent, two between them: more did not make a copy from a near pool faster
+)
+MOST_IN_ALL = 64  # 128 MiB, however many disks are copied at once
+MOST_SPARE = 16  # that are kept for later while nobody has them
 MOST_URGENT = 16  # copies in a downtime, one buffer each beside the others
-MOST_COPIES = 20  # one buffer each; twelve are left to lend, so three copies have all that they can use
+MOST_COPIES = 20  # one buffer each; 44 are left to lend, so 14 copies from near pools have all that they can use
 
 ZEROS = bytes(BUFFER_BYTES)
 """What is sent for ranges that a source does not store. Everyone's, so it counts to no budget."""
@@ -50,21 +54,21 @@ class Budget:
                     self._copies += 1
                     place.set_result(Share(self))
 
-    def may_hold(self, held: int) -> bool:
-        """Whether a copy that holds so many buffers may have one more now."""
-        fair = min(MOST_PER_COPY - 1, max(1, self._to_lend // max(1, self._copies)))
-        return held == 0 or (held <= fair and self._left > 0)
+    def may_hold(self, share: "Share") -> bool:
+        """Whether a copy may have one more buffer now."""
+        fair = min(share.wanted - 1, max(1, self._to_lend // max(1, self._copies)))
+        return share.held == 0 or (share.held <= fair and self._left > 0)
 
     def take(self, share: "Share") -> bytearray:
         """For ``Share``."""
         with self._changed:
-            self._changed.wait_for(lambda: self.may_hold(share.held))
+            self._changed.wait_for(lambda: self.may_hold(share))
             return self._lend(share)
 
     def take_if_free(self, share: "Share") -> bytearray | None:
         """For ``Share``."""
         with self._changed:
-            return self._lend(share) if self.may_hold(share.held) else None
+            return self._lend(share) if self.may_hold(share) else None
 
     def _lend(self, share: "Share") -> bytearray:
         self._left -= share.held > 0
@@ -76,7 +80,8 @@ class Budget:
         with self._changed:
             share.held -= 1
             self._left += share.held > 0
-            self._spare.append(buffer)
+            if len(self._spare) < MOST_SPARE:
+                self._spare.append(buffer)
             self._changed.notify_all()
 
     def leave(self) -> None:
@@ -93,6 +98,11 @@ class Share:
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self.held = 0
+        self.wanted = LEAST_PER_COPY
+
+    def want(self, count: int) -> None:
+        """So many buffers are of use to this copy from now on; what it holds beyond them it gives back as they are sent."""
+        self.wanted = count
 
     def take(self) -> bytearray:
         """An empty buffer. Waits for one of this copy's own or for one to be lent; the first is there at once."""

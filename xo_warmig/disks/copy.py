@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import NamedTuple, Protocol, TypeAlias
 
-from xo_warmig.disks.budget import MOST_PER_COPY, Budget, Share
+from xo_warmig.disks.budget import LEAST_PER_COPY, Budget, Share
 from xo_warmig.disks.extent_reader import ExtentReading
 from xo_warmig.disks.loads import Extents
 from xo_warmig.disks.meter import Meter
@@ -94,7 +94,7 @@ async def copy_extents(
 
 
 async def _copy(begin: Begin, sinks: Sinks, order: CopyOrder, sent: SentLog, meter: Meter) -> CopyResult:
-    share = await _admitted(order)
+    share = await admitted(order)
     copying = _Copying(begin, order, share, sent, meter)
     try:
         await copying.run(sinks)
@@ -106,7 +106,7 @@ async def _copy(begin: Begin, sinks: Sinks, order: CopyOrder, sent: SentLog, met
     return CopyResult(meter.read_bytes, meter.written_bytes, meter.transfer_seconds)
 
 
-async def _admitted(order: CopyOrder) -> Share:
+async def admitted(order: CopyOrder) -> Share:
     """A share of the buffers, in turn."""
     place = BUDGET.enter(urgent=order.urgent)
     try:
@@ -121,7 +121,7 @@ class _Copying:
     """A running copy: its threads, and what they have in their hands."""
 
     def __init__(self, begin: Begin, order: CopyOrder, share: Share, sent: SentLog, meter: Meter) -> None:
-        self._channel: Channel[Piece] = Channel(MOST_PER_COPY - 2)
+        self._channel: Channel[Piece] = Channel(LEAST_PER_COPY - 2)
         self._sink: ByteSink | None = None
         self._share = share
         self._reading = begin(self._channel, share)

@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from xo_warmig.disks.budget import MOST_PER_COPY, ZEROS, Share
+from xo_warmig.disks.budget import BUFFER_BYTES, LEAST_PER_COPY, ZEROS, Share
 from xo_warmig.disks.loads import Extents, Load, Survey, loads, survey
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
@@ -17,7 +17,7 @@ from xo_warmig.disks.reads import DiskReader, Filling, ReadQueue
 from xo_warmig.errors import SafetyError, TransferError
 from xo_warmig.formats.zeros import nonzero_extents
 
-DEPTH = 2  # a connection's server does one read after the other: one that it does, one that it finds when it is done
+_SENDING = 2  # buffers that are sent while others are filled
 
 
 class ExtentReading:
@@ -31,8 +31,6 @@ class ExtentReading:
         channel: Channel[Piece],
         share: Share,
         meter: Meter,
-        *,
-        depth: int = DEPTH,
     ) -> None:
         self._readers = readers
         self._extents = extents
@@ -40,8 +38,7 @@ class ExtentReading:
         self._channel = channel
         self._share = share
         self._meter = meter
-        self._depth = depth
-        self._reads = ReadQueue()
+        self._reads = ReadQueue(len(readers))
         self._fillings: deque[Filling] = deque()
 
     def run(self, listed: Callable[[bytes], None]) -> None:
@@ -81,7 +78,7 @@ class ExtentReading:
 
     def _serve(self, reader: DiskReader) -> None:
         try:
-            reader.serve(self._reads, self._depth)
+            reader.serve(self._reads)
         except Closed:
             pass
         except BaseException as why:
@@ -121,13 +118,20 @@ class ExtentReading:
         coming = loads(self._extents(), self._order)
         load = next(coming, None)
         while load is not None or self._fillings:
-            while load is not None and self._begin(load):
+            most = self._most()
+            while load is not None and self._begin(load, most):
                 load = next(coming, None)
             self._put(self._fillings[0])
 
-    def _begin(self, load: Load) -> bool:
+    def _most(self) -> int:
+        """How many buffers this copy may have now: enough for all that may be in flight."""
+        most = max(LEAST_PER_COPY, -(-self._reads.window_bytes // BUFFER_BYTES) + _SENDING)
+        self._share.want(most)
+        return most
+
+    def _begin(self, load: Load, most: int) -> bool:
         """Have a load read, if there is a buffer for it; there is one in the end when none is in hand here."""
-        if len(self._fillings) >= MOST_PER_COPY:
+        if len(self._fillings) >= most:
             return False
         buffer: bytearray | bytes | None = ZEROS
         if load.stored:

@@ -1,11 +1,20 @@
 """One NBD connection after its negotiation, with several reads in flight, each straight into the buffer that it is sent from."""
 
 import contextlib
+import time
+from typing import NamedTuple
 
 from xo_warmig.disks.reads import Read, ReadSource
 from xo_warmig.disks.streams import ByteDuplex
 from xo_warmig.errors import TransferError, WarmigError
 from xo_warmig.formats.nbd import DISCONNECT, REPLY_BYTES, Reads
+
+
+class _Asked(NamedTuple):
+    """A read, and the monotonic second at which it was asked for."""
+
+    read: Read
+    at: float
 
 
 class NbdReader:
@@ -15,50 +24,48 @@ class NbdReader:
         """``size_bytes`` of the export, as the server said."""
         self.size_bytes = size_bytes
         self._stream = stream
-        self._open: Reads[Read] = Reads(size_bytes)
-        self._in_flight = 0  # reads that were asked for and whose data has not come whole
+        self._open: Reads[_Asked] = Reads(size_bytes)
+        self._in_flight_bytes = 0  # of reads that were asked for and whose data has not come whole
         self._header = memoryview(bytearray(REPLY_BYTES))
         self._closed = False
 
-    def serve(self, reads: ReadSource, depth: int) -> None:
+    def serve(self, reads: ReadSource) -> None:
         """See ``DiskReader``."""
-        while self._ask(reads, depth):
-            reads.done(self._receive())
+        while self._ask(reads):
+            read, asked = self._receive()
+            reads.done(read, asked=asked)
 
     def close(self) -> None:
         """A server that waits for requests is told of the end; one that is in the middle of an answer sees it."""
-        if not self._closed and not self._in_flight:
+        if not self._closed and not self._in_flight_bytes:
             with contextlib.suppress(WarmigError):
                 self._stream.writev([DISCONNECT])
         self._closed = True
         self._stream.close()
 
-    def _ask(self, reads: ReadSource, depth: int) -> bool:
+    def _ask(self, reads: ReadSource) -> bool:
         """Ask for what there is, waiting only where nothing is in flight; whether anything is then."""
         requests = []
-        while self._in_flight < depth:
-            read = reads.take(wait=not self._in_flight)
-            if read is None:
-                break
-            requests.append(self._open.ask(read.extent, read))
-            self._in_flight += 1
+        while (read := reads.take(self._in_flight_bytes)) is not None:
+            requests.append(self._open.ask(read.extent, _Asked(read, time.monotonic())))
+            self._in_flight_bytes += read.extent.length
         if requests:
             self._stream.writev(requests)
-        return self._in_flight > 0
+        return self._in_flight_bytes > 0
 
-    def _receive(self) -> Read:
+    def _receive(self) -> _Asked:
         self._fill(self._header)
-        read = self._open.answered(self._header)
-        self._fill(read.view)
-        self._in_flight -= 1
-        return read
+        asked = self._open.answered(self._header)
+        self._fill(asked.read.view)
+        self._in_flight_bytes -= asked.read.extent.length
+        return asked
 
     def _fill(self, view: memoryview) -> None:
         if self._stream.readinto(view) < len(view):
             raise TransferError(
                 "the NBD server closed the connection in the middle of a read",
                 code="NBD_CONNECTION_LOST",
-                evidence={"reads_in_flight": self._in_flight},
+                evidence={"in_flight_bytes": self._in_flight_bytes},
                 remedy="The storage of the disk could not be read, or the host stops; the pool's logs say which. "
                 "The pass can be repeated.",
             )

@@ -1,17 +1,21 @@
 """What joins the reader of a disk and its connections: reads one way, and their ends back."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 from xo_warmig.disks.loads import Load
 from xo_warmig.disks.pipe import Closed
+from xo_warmig.disks.window import Window
 from xo_warmig.model.extents import Extent, split
 from xo_warmig.model.units import KIB
 
 # As much as xapi-nbd reads from the disk at a time; so a buffer of 2 MiB keeps four connections busy.
 READ_BYTES = 512 * KIB
+# A connection's server does one read after the other: one that it does, one that it finds when it is done.
+LEAST_PER_CONNECTION_BYTES = 2 * READ_BYTES
 
 
 class Filling:
@@ -36,11 +40,11 @@ class Read(NamedTuple):
 class ReadSource(Protocol):
     """Where a connection takes its reads from: ``ReadQueue``, or a stage before it."""
 
-    def take(self, *, wait: bool) -> Read | None:
+    def take(self, in_flight_bytes: int) -> Read | None:
         """See ``ReadQueue``."""
         ...
 
-    def done(self, read: Read) -> None:
+    def done(self, read: Read, *, asked: float) -> None:
         """See ``ReadQueue``."""
         ...
 
@@ -53,8 +57,8 @@ class DiskReader(Protocol):
         """Of the disk that it reads."""
         ...
 
-    def serve(self, reads: ReadSource, depth: int) -> None:
-        """Do reads until they end, with up to ``depth`` of them asked for at a time.
+    def serve(self, reads: ReadSource) -> None:
+        """Do reads until they end, with as many of them asked for at a time as ``reads`` gives out.
 
         Raises:
             TransferError: the connection broke, or a read failed. FormatError: it makes no sense. Closed: another one failed.
@@ -67,9 +71,12 @@ class DiskReader(Protocol):
 
 
 class ReadQueue:
-    """Hands out reads in the order in which they came, to whichever connection asks first."""
+    """Hands out reads in the order in which they came, to whichever connection asks first, and no more at a time than its window holds."""
 
-    def __init__(self) -> None:
+    def __init__(self, connections: int = 1, window: Window | None = None) -> None:
+        """``window``: what all connections together may have in flight."""
+        self._connections = max(1, connections)
+        self._window = window or Window(self._connections * LEAST_PER_CONNECTION_BYTES)
         lock = threading.Lock()
         self._arrived = threading.Condition(lock)
         self._filled = threading.Condition(lock)
@@ -86,13 +93,20 @@ class ReadQueue:
             self._reads.extend(reads)
             self._arrived.notify_all()
 
-    def take(self, *, wait: bool) -> Read | None:
-        """The next read, waited for or not; None when there is none now, or with ``wait`` never again.
+    @property
+    def window_bytes(self) -> int:
+        """How much may be in flight now."""
+        return self._window.bytes
+
+    def take(self, in_flight_bytes: int) -> Read | None:
+        """The next read for a connection that has so much in flight: waited for where that is nothing, and None then when none will
+        come again; else None when there is none now, or the connection has its part of what may be in flight.
 
         Who waits has nothing to do, and so comes before those that would only have one read more.
 
         Raises Closed when a read has failed.
         """
+        wait = not in_flight_bytes
         with self._arrived:
             if wait:
                 self._idle += 1
@@ -102,11 +116,14 @@ class ReadQueue:
                 raise Closed
             if len(self._reads) <= (0 if wait else self._idle):
                 return None
+            if not wait and in_flight_bytes >= self._window.bytes // self._connections:
+                return None
             return self._reads.popleft()
 
-    def done(self, read: Read) -> None:
-        """Its view is filled."""
+    def done(self, read: Read, *, asked: float) -> None:
+        """Its view is filled; it was asked for at this moment, in monotonic seconds."""
         with self._filled:
+            self._window.answered(read.extent.length, asked=asked, now=time.monotonic())
             read.filling.left -= 1
             if not read.filling.left:
                 self._filled.notify_all()

@@ -1,14 +1,19 @@
-"""What a copy has sent so far: how far it is on the disk, and hashes of the newest pieces that nobody has confirmed yet (R22)."""
+"""What a copy has sent so far: how far it is on the disk, and hashes of it.
+
+Those of the newest pieces that nobody has confirmed yet are for going on after a break (R22); those of all blocks, in a table, for
+reading the disk back at the end.
+"""
 
 import threading
 from collections import deque
 from collections.abc import Iterable
 
-from xo_warmig.model.passes import Mark, SentPiece
-from xo_warmig.model.units import KIB, MIB
+from xo_warmig.disks.block_table import BlockTable
+from xo_warmig.model.passes import HASHED_BYTES, Mark, SentPiece
+from xo_warmig.model.units import MIB
 
 TAIL_BYTES = 160 * MIB
-GRANULARITY_BYTES = 64 * KIB
+GRANULARITY_BYTES = HASHED_BYTES  # where a copy goes on, its table does
 # A mark is stored every few seconds, so its size has a bound of its own; as much as 160 MiB in granules of 64 KiB and some.
 MOST_PIECES = 4096
 
@@ -16,8 +21,9 @@ MOST_PIECES = 4096
 class SentLog:
     """Written to by the thread that sends, read and set back by whoever runs the copy. Offsets are multiples of 64 KiB."""
 
-    def __init__(self, mark: Mark, *, tail_bytes: int = TAIL_BYTES) -> None:
-        """``tail_bytes`` 0: nothing is hashed, as nobody will ask."""
+    def __init__(self, mark: Mark, *, tail_bytes: int = TAIL_BYTES, table: BlockTable | None = None) -> None:
+        """``tail_bytes`` 0: nobody will ask for the newest pieces. ``table``: where the hashes of all blocks go."""
+        self.table = table
         self._lock = threading.Lock()
         self._most_bytes = tail_bytes
         self.confirmed = mark.confirmed
@@ -26,7 +32,7 @@ class SentLog:
         self._tail_bytes = sum(piece.length for piece in mark.tail)
 
     def wants_hashes(self, reached: int) -> bool:
-        """Whether the pieces that bring the copy to ``reached`` are to be hashed: not where it does not go on in ascending order."""
+        """Whether the pieces that bring the copy to ``reached`` belong to the tail: not where it does not go on in ascending order."""
         return self._most_bytes > 0 and reached > self.sent
 
     def add(self, pieces: Iterable[SentPiece], reached: int) -> None:
@@ -53,6 +59,8 @@ class SentLog:
 
     def back_to(self, offset: int) -> None:
         """The copy goes on from there: what was sent beyond it will be sent again."""
+        if self.table is not None:
+            self.table.cut(offset)
         with self._lock:
             self.sent = offset
             while self._tail and self._tail[-1].offset + self._tail[-1].length > offset:

@@ -3,8 +3,7 @@
 import math
 import time
 
-import xxhash
-
+from xo_warmig.disks.block_hashes import digest, entries_of, hashes_of
 from xo_warmig.disks.budget import Share
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
@@ -12,7 +11,7 @@ from xo_warmig.disks.pipe import Channel, Piece
 from xo_warmig.disks.sent import SentLog
 from xo_warmig.disks.streams import ByteSink
 from xo_warmig.formats.sparse import END, chunk_header
-from xo_warmig.model.passes import SentPiece
+from xo_warmig.model.passes import HASHED_BYTES, SentPiece
 
 
 class SparseWriter:
@@ -21,6 +20,7 @@ class SparseWriter:
     def __init__(self, channel: Channel[Piece], share: Share, order: CopyOrder, sent: SentLog, meter: Meter) -> None:
         self._channel = channel
         self._share = share
+        self._size_bytes = order.virtual_size_bytes
         self._slice_bytes = order.slice_bytes or math.inf
         self._slice_seconds = order.slice_seconds or math.inf
         self._sent = sent
@@ -65,13 +65,18 @@ class SparseWriter:
             count_bytes += length
         if buffers:
             sink.writev(buffers)
-        self._sent.add(self._hashed(piece, view) if self._sent.wants_hashes(piece.reached) else (), piece.reached)
+        self._note(piece, view)
         self._meter.wrote(count_bytes)
         return count_bytes
 
-    @staticmethod
-    def _hashed(piece: Piece, view: memoryview) -> list[SentPiece]:
-        return [
-            SentPiece(offset, length, xxhash.xxh3_64_intdigest(view[start : start + length]))
-            for offset, start, length in piece.parts
-        ]
+    def _note(self, piece: Piece, view: memoryview) -> None:
+        """What was sent, and its hashes where somebody will ask for them."""
+        table, for_tail = self._sent.table, self._sent.wants_hashes(piece.reached)
+        tail: list[SentPiece] = []
+        for offset, start, length in piece.parts if for_tail or table is not None else ():
+            hashes = hashes_of(view[start : start + length], offset)
+            if table is not None:
+                table.put(offset // HASHED_BYTES, entries_of(hashes, offset, length, self._size_bytes))
+            if for_tail:
+                tail.append(SentPiece(offset, length, digest(hashes)))
+        self._sent.add(tail, piece.reached)

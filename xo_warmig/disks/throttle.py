@@ -44,6 +44,11 @@ class Throttle:
         """The target's, when it is read back."""
         return ThrottledSource(stream, Pace(self._writing)) if self._writing else stream
 
+    def back_readers(self, streams: Sequence[DiskReader]) -> Sequence[DiskReader]:
+        """The same, over several connections."""
+        pace = Pace(self._writing)
+        return [ThrottledReader(stream, pace) for stream in streams] if self._writing else streams
+
     @property
     def held_back_seconds(self) -> float:
         """How long the copy has waited for its limits; its two ends wait side by side."""
@@ -94,9 +99,9 @@ class ThrottledReader:
         """See ``DiskReader``."""
         return self.stream.size_bytes
 
-    def serve(self, reads: ReadSource, depth: int) -> None:
+    def serve(self, reads: ReadSource) -> None:
         """See ``DiskReader``."""
-        self.stream.serve(PacedReads(reads, self._pace), depth)
+        self.stream.serve(PacedReads(reads, self._pace))
 
     def close(self) -> None:
         """See ``DiskReader``. When one connection has nothing more to read, so have the others, but for what is in flight."""
@@ -113,17 +118,17 @@ class PacedReads:
         self._reads = reads
         self._pace = pace
 
-    def take(self, *, wait: bool) -> Read | None:
+    def take(self, in_flight_bytes: int) -> Read | None:
         """See ``ReadQueue``."""
-        read = self._reads.take(wait=wait)
+        read = self._reads.take(in_flight_bytes)
         left_bytes = read.extent.length if read is not None else 0
         while left_bytes:
             left_bytes -= self._pace.take(left_bytes)
         return read
 
-    def done(self, read: Read) -> None:
+    def done(self, read: Read, *, asked: float) -> None:
         """See ``ReadQueue``."""
-        self._reads.done(read)
+        self._reads.done(read, asked=asked)
 
 
 class ThrottledSink:

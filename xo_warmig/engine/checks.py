@@ -6,12 +6,16 @@ from xo_warmig.engine.blocks import demand_blocks
 from xo_warmig.engine.detaching import still_held
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import SafetyError
+from xo_warmig.model.phases import WaitingFor
+from xo_warmig.model.units import format_seconds
 from xo_warmig.model.vm import Attachment, PowerState, Vm
 from xo_warmig.replication.preflight import DOOR, MOST_CHAIN_DEPTH, lack_of_space, snapshot_bytes
 
 DOOR_LOST = "DOOR_LOST"
 # Our passes add a level each; SM refuses at 30.
 _LAST_CHAIN_DEPTH = MOST_CHAIN_DEPTH + 3
+# A pass makes one image to merge for each disk, as its older snapshot goes; storage may well merge a few passes later.
+_MOST_UNMERGED = 5
 
 
 async def running_source(work: Work) -> Vm:
@@ -152,6 +156,32 @@ def _touched(work: Work, how: str, **evidence: object) -> SafetyError:
         evidence={"rule": "R17", "vm": work.target_vm, **evidence},
         remedy="start the migration again: it makes new disks",
     )
+
+
+async def with_coalesced_disks(work: Work) -> Vm:
+    """R19: the running source, once its storage is not behind with merging what earlier snapshots left; told where it stays behind."""
+    found: list[Vm] = []
+
+    async def merged() -> bool:
+        found[:] = [await work.patiently(lambda: running_source(work))]
+        behind = [disk for disk in found[0].disks if disk.unmerged > _MOST_UNMERGED]
+        if behind:
+            await work.journal.wait_for(
+                WaitingFor.STORAGE,
+                f"{behind[0].unmerged} images of disk {behind[0].name_label!r} are to be coalesced first",
+            )
+        return not behind
+
+    times = work.settings
+    if not await work.until(merged, seconds=times.coalesce_seconds, poll_seconds=times.coalesce_poll_seconds):
+        await work.journal.warn(
+            "COALESCING_BEHIND",
+            f"the storage did not coalesce in {format_seconds(times.coalesce_seconds)}; another snapshot is taken all the same",
+            rule="R19",
+            remedy="look whether the storage has space to coalesce, and whether its garbage collector is switched off",
+        )
+    await work.journal.wait_for(WaitingFor.NOTHING)
+    return found[0]
 
 
 async def room_for_snapshots(work: Work, vm: Vm) -> None:

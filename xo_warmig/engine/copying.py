@@ -2,9 +2,12 @@
 
 import msgspec
 
+from xo_warmig.disks.block_table import BlockTable
 from xo_warmig.disks.meter import Meter
 from xo_warmig.engine.failures import to_fact
+from xo_warmig.engine.reading_back import is_in_downtime, read_back_copied, table_of
 from xo_warmig.engine.work import Work
+from xo_warmig.errors import WarmigError
 from xo_warmig.model.passes import DiskPassPlan, DiskPassReport, Mark, PassKind, PassPlan, PassReport, Verdict
 from xo_warmig.replication.disk_copy import DiskCopy
 from xo_warmig.replication.run import Begun, judge
@@ -26,7 +29,28 @@ class Book:
 
 async def copy_one(work: Work, plan: PassPlan, disk: DiskPassPlan, meter: Meter) -> DiskPassReport:
     """Copy one disk; how it ended is a value. Raises CancelledError with both ends closed and the disks free."""
-    in_downtime = plan.kind is PassKind.FINAL and work.state.source_was_running
+    try:
+        with table_of(work, plan, disk) as table:
+            return await copy_and_read_back(work, plan, disk, meter, table)
+    except WarmigError as error:  # of the table: what befalls the disks is in the report
+        return msgspec.structs.replace(_untold(disk), verdict=Verdict.FAILED, error=to_fact(error))
+
+
+async def copy_and_read_back(
+    work: Work, plan: PassPlan, disk: DiskPassPlan, meter: Meter, table: BlockTable | None
+) -> DiskPassReport:
+    """Copy, and compare what is on the target then; of a final pass that is done when all of its disks are there."""
+    report = await copy(work, plan, disk, meter, table)
+    if table is None or plan.kind is PassKind.FINAL or report.verdict is not Verdict.COMPLETE:
+        return report
+    return await read_back_copied(work, plan, disk, table, report)
+
+
+async def copy(
+    work: Work, plan: PassPlan, disk: DiskPassPlan, meter: Meter, table: BlockTable | None
+) -> DiskPassReport:
+    """The copy alone."""
+    in_downtime = is_in_downtime(work, plan)
     copying = DiskCopy(
         disk,
         work.ways,
@@ -39,6 +63,7 @@ async def copy_one(work: Work, plan: PassPlan, disk: DiskPassPlan, meter: Meter)
         final=plan.kind is PassKind.FINAL,
         limits=work.settings.copy_limits,
         throttle=work.pacing.throttle(work.way, in_downtime=in_downtime),
+        table=table,
     )
     report = await copying.run()
     return report if copying.error is None else msgspec.structs.replace(report, error=to_fact(copying.error))

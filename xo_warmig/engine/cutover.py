@@ -6,6 +6,7 @@ disks are read only when it was seen halted with nobody writing to them (R1, R3)
 
 import asyncio
 import logging
+from collections.abc import Mapping
 
 from xo_warmig.engine.blocks import SOURCE_OPERATIONS, source_blocks
 from xo_warmig.engine.checks import (
@@ -16,8 +17,10 @@ from xo_warmig.engine.checks import (
     target_untouched,
 )
 from xo_warmig.engine.deciding import decide_what_follows, decision_now
-from xo_warmig.engine.offers import choose_final_ways, life_now, look_at_final_offers
-from xo_warmig.engine.passes import forget_pending
+from xo_warmig.engine.final_reading import read_of_final
+from xo_warmig.engine.offers import choose_final_ways, copied_whole, life_now, look_at_final_offers, without_delta
+from xo_warmig.engine.passes import forget_pending, void_base
+from xo_warmig.engine.reading_back import read_final_back
 from xo_warmig.engine.restoring import final_power, unblock_source
 from xo_warmig.engine.state import MigrationState
 from xo_warmig.engine.way_back import freeze_target
@@ -95,12 +98,37 @@ async def cut_over(work: Work) -> None:
     await work.patiently(lambda: look_ahead(work))
     await work.patiently(lambda: freeze_target(work))
     await look_at_final_offers(work)
+    if await lost_deltas(work):
+        return
     await open_ahead(work)
     if isinstance(decision_now(work), CutOver):
         await stop_source(work)
     else:  # a pool was waited for, and the last pass has become old
         await work.drop_held()
         await decide_what_follows(work)
+
+
+async def lost_deltas(work: Work) -> bool:
+    """Whether a disk would be read whole in the downtime, as nothing lists its changes: it is copied anew first, while the source runs.
+
+    Raises SafetyError when as many passes as may be were taken.
+    """
+    lost = await without_delta(work)
+    if lost and len(work.state.passes) + 1 >= work.state.request.max_passes:
+        raise no_delta(lost)
+    for disk, why in lost.items():
+        await void_base(work, disk, why)
+    return bool(lost)
+
+
+def no_delta(lost: Mapping[str, str]) -> SafetyError:
+    """R12: a whole read of a disk is no downtime that anybody asked for."""
+    return SafetyError(
+        f"disk {next(iter(lost))} would have to be read whole while the VM is down: {next(iter(lost.values()))}",
+        code="NO_DELTA",
+        evidence={"rule": "R12", "disks": dict(lost)},
+        remedy="see that the pool can track the disk's changes and that the VM shuts down cleanly, or migrate it halted",
+    )
 
 
 async def stop_source(work: Work) -> None:
@@ -177,25 +205,31 @@ async def shut_down(work: Work) -> bool:
 
 
 async def begin_final(work: Work) -> None:
-    """The last delta, from the halted disks themselves: never resumed, so begun anew after every break (R3, R22)."""
+    """The last delta, from the halted disks or snapshots of them: never resumed, so begun anew after every break (R3, R22)."""
     await work.journal.enter(Phase.FINALISING)
     disks = work.state.plan.vm.disks
     chosen: dict[str, Chosen] = {}
+    halted: list[Vm] = []
+    number = len(work.state.passes) + 1
 
     async def choose() -> None:
         chosen.update(await choose_final_ways(work))
 
+    async def look() -> None:
+        halted.append(await work.briefly(lambda: halted_and_blocked(work)))
+
     await together(
         choose(),
-        work.briefly(lambda: halted_and_blocked(work)),
+        look(),
         work.briefly(lambda: target_untouched(work)),
     )
     work.watch.lap("check")
+    await see_deltas(work, chosen)
     plan = plan_pass(
-        number=len(work.state.passes) + 1,
+        number=number,
         kind=PassKind.FINAL,
         disks=disks,
-        read={disk.vdi: disk.vdi for disk in disks},
+        read=await read_of_final(work, halted[0], number),
         targets=work.state.target_disks,
         zeroed_srs=work.state.plan.zeroed_srs,
         chosen=chosen,
@@ -205,10 +239,20 @@ async def begin_final(work: Work) -> None:
     work.carrying = asyncio.ensure_future(carry_state(work))
 
 
-async def halted_and_blocked(work: Work) -> None:
+async def see_deltas(work: Work, chosen: Mapping[str, Chosen]) -> None:
+    """A disk without a delta is copied whole where that costs no downtime; else the source runs again. Raises SafetyError."""
+    lost = copied_whole(work, chosen)
+    if lost and work.state.source_was_running:
+        raise no_delta(lost)
+    for disk, why in lost.items():
+        await void_base(work, disk, why)
+
+
+async def halted_and_blocked(work: Work) -> Vm:
     """R1, R3: one reading of the source says both."""
     vm = await halted_source(work)
     demand_source_blocks(work, vm)
+    return vm
 
 
 async def carry_state(work: Work) -> None:
@@ -226,6 +270,7 @@ async def carry_state(work: Work) -> None:
 async def verify(work: Work) -> None:
     """At the last byte all must be as at the first: the source halted and blocked (R1, R3), the target untouched (R17)."""
     work.watch.split(parts_of_final(work))
+    await read_final_back(work)
     carrying, work.carrying = work.carrying, None
     await (carrying if carrying is not None else carry_state(work))
     work.watch.lap("state")
@@ -236,6 +281,7 @@ async def verify(work: Work) -> None:
         work.briefly(lambda: target_untouched(work)),
     )
     work.watch.lap("verify")
+    await forget_pending(work)
     starts = work.state.request.start_destination_vm
     await work.journal.enter(Phase.STARTING if starts else Phase.COMMITTING, guard=demand_not_cancelled)
     work.start_asked_here = True

@@ -7,6 +7,7 @@ from xo_warmig.engine.work import Work
 from xo_warmig.model.events import Decided, Decision
 from xo_warmig.model.passes import PassKind, PassReport, Verdict
 from xo_warmig.model.phases import Phase, WaitingFor
+from xo_warmig.model.requests import Verify
 from xo_warmig.model.units import format_seconds
 from xo_warmig.replication.convergence import (
     Budget,
@@ -28,7 +29,8 @@ def complete_passes(work: Work) -> list[PassReport]:
 
 def predicted_now(work: Work) -> float | None:
     """The downtime if the cutover began now."""
-    costs = Costs(work.shutdown_seconds, work.start_seconds)
+    reads_back = work.state.request.verify is Verify.FULL
+    costs = Costs(work.shutdown_seconds, work.start_seconds, reads_back)
     return predict_downtime(complete_passes(work), costs, pending_seconds=pending_seconds(work), speed=speed_of(work))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy
-from dbos import DBOS, DBOSConfig, Queue, SetWorkflowID
+from dbos import DBOS, DBOSConfig, Queue, SetWorkflowID, WorkflowStatus
 
 from xo_warmig.engine.driver import Turns
 
@@ -42,16 +42,22 @@ class DurableDriver:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._running: set[asyncio.Task[Any]] = set()
-        self._recovering: asyncio.Task[None] | None = None
+        self._left: set[str] = set()  # workflows that an earlier process left, until they go on
+        self._queue: Queue | None = None
+        self._giving_up: asyncio.TimerHandle | None = None
 
     async def open(self, turns: Turns) -> None:
         global _driver, _turns
         _driver, _turns = self, turns
-        queue = DBOS(config=self._config())._registry.get_internal_queue()
-        queue._polling_interval_sec = FIRST_LOOKS_SECONDS
+        self._queue = DBOS(config=self._config())._registry.get_internal_queue()
+        self._queue._polling_interval_sec = FIRST_LOOKS_SECONDS
         DBOS.launch()
+        self._left |= {each.workflow_id for each in await self._under_way()}
         await self._forget_ended()
-        self._recovering = asyncio.create_task(self._look_less_often(queue))
+        if self._left:
+            self._giving_up = asyncio.get_running_loop().call_later(RECOVERY_SECONDS, self._look_less_often)
+        else:
+            self._look_less_often()
 
     async def drive(self, migration: str) -> None:
         """What DBOS goes on with by itself is left to it; what it cannot go on with begins anew, which the facts make right."""
@@ -70,16 +76,25 @@ class DurableDriver:
         if ended:
             await DBOS.delete_workflows_async([each.workflow_id for each in ended], delete_children=True)
 
+    def goes_on(self, workflow: str) -> None:
+        """It was taken from the queue, if it was there."""
+        if self._left:
+            self._left.discard(workflow)
+            if not self._left:
+                self._look_less_often()
+
+    def _look_less_often(self) -> None:
+        """A look costs more than a thousandth of a second."""
+        if self._queue is not None:
+            self._queue._polling_interval_sec = LOOKS_SECONDS
+
     @staticmethod
-    async def _look_less_often(queue: Queue) -> None:
-        """Once nothing waits in the queue. A look costs a thousandth of a second."""
-        if await DBOS.list_workflows_async(status=list(_UNDER_WAY), load_input=False, load_output=False):
-            await asyncio.sleep(RECOVERY_SECONDS)
-        queue._polling_interval_sec = LOOKS_SECONDS
+    async def _under_way() -> list[WorkflowStatus]:
+        return await DBOS.list_workflows_async(status=list(_UNDER_WAY), load_input=False, load_output=False)
 
     async def close(self) -> None:
-        if self._recovering is not None:
-            self._recovering.cancel()
+        if self._giving_up is not None:
+            self._giving_up.cancel()
         for task in list(self._running):
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
@@ -138,6 +153,7 @@ def _at_work() -> tuple[DurableDriver, Turns]:
 @DBOS.workflow(name=_MIGRATE, max_recovery_attempts=MOST_RECOVERIES)
 async def migrate(migration: str) -> None:
     """Turn after turn to the end. The number of the turn names the children, so a replay meets the same ones."""
+    _go_on()
     number = 0
     while True:
         ended, of_pass, disks = await take_turn(migration, number)
@@ -155,7 +171,13 @@ async def migrate(migration: str) -> None:
 @DBOS.workflow(name=_COPY_DISK, max_recovery_attempts=MOST_RECOVERIES)
 async def copy_disk(migration: str, number: int, disk: str) -> None:
     """One disk's part of a pass."""
+    _go_on()
     await copy(migration, number, disk)
+
+
+def _go_on() -> None:
+    driver, _ = _at_work()
+    driver.goes_on(DBOS.workflow_id or "")
 
 
 @DBOS.step(name="turn")

@@ -11,6 +11,7 @@ from xo_warmig.engine import steering
 from xo_warmig.engine.driver import Driver, PlainDriver
 from xo_warmig.engine.failures import from_fact
 from xo_warmig.engine.feed import Feed, Notice
+from xo_warmig.engine.hashes import MemoryTables, Tables
 from xo_warmig.engine.joins import answers_again, demand_same
 from xo_warmig.engine.journal import Guard, Journal
 from xo_warmig.engine.keeping import drop_expired
@@ -25,7 +26,7 @@ from xo_warmig.engine.sweeping import sweep
 from xo_warmig.engine.turns import Turn, copy_disk, take_turn
 from xo_warmig.engine.work import Surroundings, Work
 from xo_warmig.engine.works import Works
-from xo_warmig.errors import IncorrectState, NoSuchObject
+from xo_warmig.errors import IncorrectState, NoSuchObject, WarmigError
 from xo_warmig.model.events import (
     CancelAsked,
     CommitAsked,
@@ -42,6 +43,7 @@ from xo_warmig.model.phases import Phase
 from xo_warmig.model.reports import MigrationReport
 from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.replication.clock import Clock, SystemClock
+from xo_warmig.replication.measured import rates_of
 from xo_warmig.replication.ports import Pools
 from xo_warmig.replication.run import Streams
 
@@ -74,6 +76,7 @@ class Engine:
         streams: Streams | None = None,
         settings: Settings | None = None,
         pacing: Pacing | None = None,
+        tables: Tables | None = None,
     ) -> None:
         self._around = Surroundings(
             pools,
@@ -82,6 +85,7 @@ class Engine:
             clock if clock is not None else SystemClock(),
             settings if settings is not None else Settings(),
             pacing if pacing is not None else Pacing(),
+            tables if tables is not None else MemoryTables(),
         )
         self._driver: Driver = driver if driver is not None else PlainDriver()
         self._feed = Feed()
@@ -100,6 +104,7 @@ class Engine:
                 await self._driver.drive(journal.id)
             elif journal.state.late_halt_watched is not None:
                 self._aside(self._watch(journal.id))
+        self._drop_tables()
         self._aside(self._drop_expired())
 
     # What the driver calls.
@@ -109,6 +114,7 @@ class Engine:
         turn = await take_turn(work)
         if turn.ended:
             self._works.forget(migration)
+            self._drop_tables()
             if work.state.late_halt_watched is not None:
                 self._aside(self._watch(migration))
         return turn
@@ -148,7 +154,8 @@ class Engine:
         """
         seen = await self._survey(request)
         limits = self._around.pacing.planned(Way("", request, seen.source, seen.target))
-        return plan_report(request, seen, self._states_earlier(request.vm), limits)
+        rates = rates_of([], self._works.passes_between(seen.source.uuid, seen.target.uuid))
+        return plan_report(request, seen, self._states_earlier(request.vm), limits, rates)
 
     async def outcome(self, migration: str) -> str:
         """The target's uuid once it was seen to boot, or, when it is not to be started, once all is done.
@@ -318,6 +325,14 @@ class Engine:
             if journal.state.shutdown_asked is not None:
                 return True
         return False
+
+    def _drop_tables(self) -> None:
+        """What was sent to disks that no migration writes to any more nobody will compare."""
+        states = [journal.state for journal in self._journals.values() if not journal.state.ended]
+        try:
+            self._around.tables.keep_only([disk.vdi for state in states for disk in state.target_disks.values()])
+        except WarmigError as error:
+            log.warning("hashes of ended migrations stay for now: %s", error)
 
     async def _drop_expired(self) -> None:
         while True:

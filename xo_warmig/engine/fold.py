@@ -30,6 +30,7 @@ from xo_warmig.model.events import (
     EpochBegun,
     Event,
     Failed,
+    FinalReadBack,
     LateHaltWatched,
     LeftBehind,
     PassFact,
@@ -73,6 +74,7 @@ from xo_warmig.model.events import (
 from xo_warmig.model.passes import PassKind, PassPlan, PassReport, Verdict
 from xo_warmig.model.phases import Phase, WaitingFor, advance, is_end
 from xo_warmig.model.plans import TargetDisk
+from xo_warmig.replication.run import with_read_back
 
 
 def fold(events: Iterable[RecordedEvent]) -> MigrationState | None:
@@ -255,6 +257,8 @@ def _pass(state: MigrationState, event: PassFact, time: float) -> dict[str, Any]
         case DiskCopied(number=number, report=report):
             mine = state.open_pass is not None and state.open_pass.number == number
             return {"copied": state.copied | {report.disk: report}} if mine else {}
+        case FinalReadBack(disks=disks):
+            return {"passes": [*state.passes[:-1], with_read_back(state.passes[-1], disks)]}
         case PassFinished(report=report):
             return {"passes": [*state.passes, report], "copied": {}, "target_disks": _based(state, report)}
         case _:

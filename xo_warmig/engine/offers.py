@@ -8,7 +8,8 @@ from xo_warmig.errors import PoolError, PoolUnreachable
 from xo_warmig.model.passes import PassKind, Way
 from xo_warmig.model.requests import Transport
 from xo_warmig.model.vm import Life
-from xo_warmig.replication.choosing import Chosen, Offer, choose_way
+from xo_warmig.replication.choosing import Chosen, Offer, by_blocks_only, choose_way
+from xo_warmig.replication.measured import rates_of
 from xo_warmig.replication.tasks import together
 
 log = logging.getLogger("xo_warmig.engine")
@@ -30,6 +31,32 @@ async def choose_ways(work: Work, read: Mapping[str, str], life: Life | None) ->
         for disk, offer in zip(disks, offers, strict=True)
     }
     return await chosen_of(work, believed)
+
+
+def copied_whole(work: Work, chosen: Mapping[str, Chosen]) -> dict[str, str]:
+    """The disks that have a base and will be copied whole all the same, as nothing lists what changed since; and why."""
+    targets = work.state.target_disks
+    return {
+        disk: each.reason
+        for disk, each in chosen.items()
+        if each.way is Way.NBD and disk in targets and targets[disk].base is not None
+    }
+
+
+async def without_delta(work: Work) -> dict[str, str]:
+    """The same of the final pass, as far as can be told while the source runs: these would be read whole in the downtime."""
+    transport = work.state.request.transport
+    only = [disk.vdi for disk in work.state.plan.vm.disks if by_blocks_only(transport, disk.virtual_size_bytes)]
+    if not only:
+        return {}
+    life = await life_now(work)
+    offers = {disk: work.final_offers[disk] for disk in only}
+    return copied_whole(
+        work,
+        await chosen_of(
+            work, {d: Offer(each.nbd, each.cbt or against_base(work, d, life)) for d, each in offers.items()}
+        ),
+    )
 
 
 async def look_at_final_offers(work: Work) -> None:
@@ -116,11 +143,13 @@ async def against_log(work: Work) -> str:
 
 async def chosen_of(work: Work, offers: Mapping[str, Offer]) -> dict[str, Chosen]:
     """The ways, with a warning for each disk that was read in a better one before."""
-    chosen = {}
+    chosen, rates = {}, rates_of(work.state.passes, work.earlier_passes)
+    sizes = {disk.vdi: disk.virtual_size_bytes for disk in work.state.plan.vm.disks}
     for disk, offer in offers.items():
         target = work.state.target_disks.get(disk)
         full = target is None or target.base is None
-        chosen[disk] = choose_way(full=full, transport=work.state.request.transport, offer=offer)
+        transport = work.state.request.transport
+        chosen[disk] = choose_way(full=full, transport=transport, offer=offer, size_bytes=sizes[disk], rates=rates)
         if chosen[disk].way is Way.VHD and _was_read_over_nbd(work, disk):
             await work.journal.warn(
                 "WAY_CHANGED", f"disk {disk} is read from a VHD export from here on: {chosen[disk].reason}", disk=disk

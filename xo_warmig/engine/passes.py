@@ -1,10 +1,13 @@
 """Passes: snapshot, copy each disk, judge, and only then let go of the older snapshot."""
 
-from xo_warmig.engine.checks import room_for_snapshots, running_source, target_untouched
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from xo_warmig.engine.checks import room_for_snapshots, target_untouched, with_coalesced_disks
 from xo_warmig.engine.copying import copy_one, judged
 from xo_warmig.engine.failures import from_fact
 from xo_warmig.engine.leftovers import remove_snapshot
-from xo_warmig.engine.offers import choose_ways, life_now
+from xo_warmig.engine.offers import choose_ways, copied_whole, life_now
 from xo_warmig.engine.showing import begin_showing, end_showing
 from xo_warmig.engine.tracking import track_disks
 from xo_warmig.engine.way_back import thaw_target
@@ -29,6 +32,8 @@ from xo_warmig.replication.tasks import together, unbroken
 
 # What a pass of one disk may fail of without the whole migration failing: its base is of no use, so it is copied whole (R12: told).
 _VOIDS_BASE = frozenset({"PENDING_NOT_COVERED", "WRONG_EXPORT", "BASE_GONE"})
+Calling = Callable[[Callable[[], Coroutine[Any, Any, str]]], Awaitable[str]]
+
 # A final pass that broke is begun anew this often: all of it is sent again, and the VM is down meanwhile.
 MOST_FINAL_PASSES = 3
 
@@ -38,8 +43,8 @@ async def begin_pass(work: Work) -> None:
     await destroy_older(work)
     await thaw_target(work)
     await forget_pending(work)
+    vm = await with_coalesced_disks(work)
     begin = work.clock.monotonic()
-    vm = await work.patiently(lambda: running_source(work))
     await work.patiently(lambda: room_for_snapshots(work, vm))
     await void_lost_bases(work, vm)
     await track_disks(work)
@@ -51,8 +56,11 @@ async def begin_pass(work: Work) -> None:
     # R21: the life that they were taken in, where that is sure. A pool that was away meanwhile may have lost a host.
     anew = begun_earlier.isdisjoint([*snapshots, _tag(work, number)])
     life = before if anew and before is not None and await life_now(work) == before else None
-    targets = work.state.target_disks
     read = {disk.vdi: uuid for disk, uuid in zip(disks, snapshots, strict=True)}
+    chosen = await choose_ways(work, read, life)
+    for disk, why in copied_whole(work, chosen).items():
+        await void_base(work, disk, why)
+    targets = work.state.target_disks
     plan = plan_pass(
         number=number,
         kind=kind_of(targets) if targets else (PassKind.FULL if number == 1 else PassKind.DELTA),
@@ -60,7 +68,7 @@ async def begin_pass(work: Work) -> None:
         read=read,
         targets=targets,
         zeroed_srs=work.state.plan.zeroed_srs,
-        chosen=await choose_ways(work, read, life),
+        chosen=chosen,
     )
     await work.patiently(lambda: target_untouched(work))
     seconds = work.clock.monotonic() - begin
@@ -94,13 +102,13 @@ async def void_base(work: Work, disk: str, reason: str) -> None:
     await work.journal.warn("COPIED_ANEW", f"disk {disk} is copied whole again: {reason}", rule="R18", disk=disk)
 
 
-async def snapshot(work: Work, disk: Disk, number: int) -> str:
-    """Freeze one disk; found again by its tag."""
-    tag = _tag(work, number)
+async def snapshot(work: Work, disk: Disk, number: int, calling: Calling | None = None) -> str:
+    """Freeze one disk; found again by its tag. ``calling``: how a pool that is away is borne, with patience unless told otherwise."""
+    tag, calling = _tag(work, number), calling or work.patiently
     await work.journal.record(EffectIntended(effect=Effect.SNAPSHOT, subject=disk.vdi, tag=tag))
     try:
         take = work.source.snapshot_disk
-        uuid = await work.patiently(lambda: take(disk.vdi, tag=tag, epoch=work.state.epoch))
+        uuid = await calling(lambda: take(disk.vdi, tag=tag, epoch=work.state.epoch))
     except PoolError as refusal:
         if not isinstance(refusal, PoolUnreachable):
             await work.journal.record(EffectFailed(effect=Effect.SNAPSHOT, subject=disk.vdi))
@@ -146,8 +154,11 @@ async def judge_pass(work: Work) -> None:
     await tell_notes(work, report)
     await work.journal.record(PassFinished(report=report))
     if report.verdict is Verdict.COMPLETE:
-        await forget_pending(work)
-        await work.journal.enter(Phase.VERIFYING if plan.kind is PassKind.FINAL else Phase.SYNCING)
+        if plan.kind is PassKind.FINAL:  # pending until it was read back, too
+            await work.journal.enter(Phase.VERIFYING)
+        else:
+            await forget_pending(work)
+            await work.journal.enter(Phase.SYNCING)
         return
     broken = [each for each in report.disks if each.verdict is Verdict.FAILED]
     if all([await is_passable(work, plan, each) for each in broken]):

@@ -33,7 +33,8 @@ _DOING: Final[dict[Phase, str]] = {
     Phase.HOLDING: "waits for `cutover` or for a time, with passes in between; the predicted downtime is on show",
     Phase.STOPPING: "the source is blocked, then shut down: the downtime begins",
     Phase.FINALISING: "the last delta, read from the halted disks; the VM's own changed state goes with it",
-    Phase.VERIFYING: "all must be as at the first byte: source halted and blocked, target untouched",
+    Phase.VERIFYING: "with `verify` full, what was sent is read back; then all must be as at the first byte: source halted and "
+    "blocked, target untouched",
     Phase.STARTING: "the target's start was asked for",
     Phase.CHECKING: "the target runs: the downtime is over. Its boot is watched",
     Phase.AWAITING_COMMIT: "waits for `commit`, for `rollback`, or until the seconds that `commit` gave are over",
@@ -49,9 +50,9 @@ _INTRODUCTION: Final = f"""# Phases
 
 Made from `xo_warmig/model/phases.py` and `xo_warmig/engine/course.py` (`{_COMMAND}`); do not edit.
 
-A phase says what is being done. What a migration *waits for* (`slot`, `pool`, `operator`, `time` or nothing) stands beside it in every
-report, and so does `paused`. All of it follows from the migration's recorded facts: after a crash the next server reads them and goes on in
-the phase that they say.
+A phase says what is being done. What a migration *waits for* (`slot`, `pool`, `storage`, `operator`, `time` or nothing) stands beside it in
+every report, and so does `paused`. All of it follows from the migration's recorded facts: after a crash the next server reads them and goes
+on in the phase that they say.
 
 The line that matters is the one before `{Phase.STARTING}`. Before it every failure gives the source back by itself. From there on the
 target may hold writes that the source has not, and nothing goes back by itself, but for a start that was plainly refused with the target

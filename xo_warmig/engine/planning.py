@@ -8,23 +8,36 @@ from xo_warmig.model.findings import Finding, PlannedDisk, PlannedLimit, Planned
 from xo_warmig.model.passes import Way
 from xo_warmig.model.plans import KeptDisk
 from xo_warmig.model.reports import Warning_
-from xo_warmig.model.requests import WarmMigrationRequest
+from xo_warmig.model.requests import Verify, WarmMigrationRequest
+from xo_warmig.model.units import format_bytes
 from xo_warmig.model.vm import Disk, Vif
 from xo_warmig.replication.choosing import Offer, choose_way
+from xo_warmig.replication.measured import NOTHING_MEASURED, Rates
 from xo_warmig.replication.networks import choose_networks
+from xo_warmig.replication.reading_back import HEAD_BYTES
 
 
 def plan_report(
-    request: WarmMigrationRequest, seen: Survey, earlier: list[MigrationState], limits: list[PlannedLimit]
+    request: WarmMigrationRequest,
+    seen: Survey,
+    earlier: list[MigrationState],
+    limits: list[PlannedLimit],
+    rates: Rates = NOTHING_MEASURED,
 ) -> PlanReport:
-    """Everything about the way of one VM: where each disk and interface goes, how, how fast it may, and what was found."""
+    """Everything about the way of one VM: where each disk and interface goes, how, how fast it may, and what was found.
+
+    Args:
+        earlier: migrations of the VM that left something.
+        rates: what each way of reading made between these pools.
+    """
     vm, around, flight = seen.vm, seen.around, seen.preflight
-    disks = [_disk(disk, request, seen, earlier) for disk in vm.disks]
+    disks = [_disk(disk, request, seen, earlier, rates) for disk in vm.disks]
     chosen, _ = choose_networks(vm, around.networks, request.map_vifs_networks)
     findings = [
         *(_of_error(error, vm.uuid) for error in flight.errors),
         *(_of_warning(warning, vm.uuid) for warning in flight.warnings),
         *_reuse_findings(disks, earlier),
+        *_sample_findings(request, seen),
     ]
     sizes = [disk.first_pass_bytes for disk in disks]
     return PlanReport(
@@ -44,17 +57,22 @@ def plan_report(
     )
 
 
-def _disk(disk: Disk, request: WarmMigrationRequest, seen: Survey, earlier: list[MigrationState]) -> PlannedDisk:
+def _disk(
+    disk: Disk, request: WarmMigrationRequest, seen: Survey, earlier: list[MigrationState], rates: Rates
+) -> PlannedDisk:
     sr = request.map_vdis_srs.get(disk.vdi, request.sr)
     target = seen.around.srs.get(sr)
     kept = _kept(disk, request, seen, earlier)
     against = "there is no earlier copy" if kept is None else why_not_reusable(kept, disk, sr)
-    reused = against is None
     believed = kept is not None and kept.life is not None
-    offer = Offer(
-        nbd=seen.against_blocks.get(disk.vdi, ""), cbt="" if believed else "not since the earlier copy's base"
-    )
-    first = choose_way(full=not reused, transport=request.transport, offer=offer)
+    nbd = seen.around.against_blocks.get(disk.vdi, "")
+    offer = Offer(nbd=nbd, cbt="" if believed else "not since the earlier copy's base")
+    size = disk.virtual_size_bytes
+    full = against is not None
+    first = choose_way(full=full, transport=request.transport, offer=offer, size_bytes=size, rates=rates)
+    if against is None and first.way is Way.NBD:
+        against = first.reason
+    reused = against is None
     return PlannedDisk(
         disk=disk.vdi,
         device=disk.device,
@@ -67,9 +85,15 @@ def _disk(disk: Disk, request: WarmMigrationRequest, seen: Survey, earlier: list
         way_reason=first.reason,
         reused=reused,
         # What was written since an old base nobody can tell before the export's table is read.
-        first_pass_bytes=None if reused else min(disk.virtual_size_bytes, disk.physical_bytes),
+        first_pass_bytes=None if reused else _first_pass_bytes(disk, seen),
         reason="an earlier attempt's copy is gone on with" if reused else f"copied whole: {against}",
     )
+
+
+def _first_pass_bytes(disk: Disk, seen: Survey) -> int:
+    """What is read: what is allocated, or all where nothing tells what that is."""
+    whole = bool(seen.around.against_listing.get(disk.vdi))
+    return disk.virtual_size_bytes if whole else min(disk.virtual_size_bytes, disk.physical_bytes)
 
 
 def _way(way: Way, reused: bool) -> str:
@@ -126,6 +150,24 @@ def _object(evidence: dict[str, object], vm: str) -> str:
         if isinstance(found, str):
             return found
     return vm
+
+
+def _sample_findings(request: WarmMigrationRequest, seen: Survey) -> list[Finding]:
+    """Of what a sample is taken where the target's pool does not serve blocks."""
+    against = seen.around.against_read_back
+    if request.verify is not Verify.SAMPLE or not against or not seen.vm.disks:
+        return []
+    return [
+        Finding(
+            code="SAMPLE_OF_EXPORT_HEAD",
+            severity=Severity.INFO,
+            object=seen.around.target_pool,
+            message=f"verify sample compares what lies within the first {format_bytes(HEAD_BYTES)} of each target disk's export, not "
+            f"blocks from all of it: {against}",
+            remedy="give a network of the target's pool the purpose nbd or insecure_nbd, or choose verify full",
+            evidence={"reason": against},
+        )
+    ]
 
 
 def _reuse_findings(disks: list[PlannedDisk], earlier: list[MigrationState]) -> list[Finding]:

@@ -10,6 +10,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # An import may stand open before its first byte, but a shutdown that drags on would hold the target's disk for nothing.
     held_import_seconds: float = 600.0
+    # Halted disks whose final pass takes longer are read from snapshots, so that no control domain keeps the source from starting again.
+    direct_read_seconds: float = 10.0
     # R7: a guest may act on a shutdown long after the asking was given up.
     late_halt_seconds: float = 3600.0
     late_halt_poll_seconds: float = 5.0
@@ -25,6 +27,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # Before the cutover, operations of others on the VM are waited for.
     operations_seconds: float = 60.0
     operations_poll_seconds: float = 2.0
+    # R19: before a snapshot, storage that is behind with coalescing is waited for. It may never come to it (``gc=false``, no space).
+    coalesce_seconds: float = 600.0
+    coalesce_poll_seconds: float = 5.0
     progress_seconds: float = 0.3
     copy_limits: CopyLimits = CopyLimits()
     # While it holds: how often it looks, and shows the prediction.

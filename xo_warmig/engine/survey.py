@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 from xo_warmig.engine.state import MigrationState
 from xo_warmig.errors import NoSuchObject
-from xo_warmig.model.requests import Transport, WarmMigrationRequest
+from xo_warmig.model.requests import Transport, Verify, WarmMigrationRequest
 from xo_warmig.model.vm import Network, StorageRepository, Vm
+from xo_warmig.replication.choosing import needs_nbd
 from xo_warmig.replication.ports import Pool, Pools, SourcePool, TargetPool
 from xo_warmig.replication.preflight import Preflight, Surroundings, preflight
 
@@ -18,7 +19,6 @@ class Survey(NamedTuple):
     vm: Vm
     around: Surroundings
     preflight: Preflight
-    against_blocks: dict[str, str]  # by disk: why its pool does not serve its blocks over NBD, "" where it does
 
 
 async def survey(
@@ -47,16 +47,25 @@ async def survey(
         there_already=_there_already(request, earlier),
         ours=ended,
         now=now,
+        against_blocks=await _against_blocks(request, source, vm),
+        against_listing=await _against_listing(request, source, vm),
+        against_read_back="" if request.verify is Verify.NONE else await target.against_nbd(),
     )
-    return Survey(
-        source, target, vm, around, preflight(request, vm, around), await _against_blocks(request, source, vm)
-    )
+    return Survey(source, target, vm, around, preflight(request, vm, around))
 
 
 async def _against_blocks(request: WarmMigrationRequest, source: SourcePool, vm: Vm) -> dict[str, str]:
     if request.transport is Transport.VHD:
         return {}
     return {disk.vdi: await source.against_blocks(disk.vdi) for disk in vm.disks}
+
+
+async def _against_listing(request: WarmMigrationRequest, source: SourcePool, vm: Vm) -> dict[str, str]:
+    """Of disks that no VHD can hold; of the others the table of an export tells."""
+    if request.transport is Transport.VHD:
+        return {}
+    large = [disk.vdi for disk in vm.disks if needs_nbd(disk.virtual_size_bytes)]
+    return {disk: await source.against_qcow2(disk) for disk in large}
 
 
 async def _target_srs(request: WarmMigrationRequest, target: TargetPool, pools: Pools) -> dict[str, StorageRepository]:

@@ -86,6 +86,7 @@ async def replace_disk(work: Work, disk: Disk, old_vdi: str) -> None:
     plan = work.state.open_pass
     if plan is not None and (mark := work.store.mark(work.id, disk.vdi, plan.number)) is not None:
         await work.store.put_mark(work.id, disk.vdi, plan.number, Mark(confirmed=mark.confirmed, sent=mark.confirmed))
+    work.tables.move(old_vdi, clone)
     await work.journal.record(
         DiskReplaced(disk=disk.vdi, vdi=clone, old_vdi=old_vdi), LeftBehind(objects=[*work.state.left, left])
     )

@@ -8,6 +8,7 @@ from xo_warmig.errors import PoolError, PoolUnreachable
 from xo_warmig.model.events import TrackingBegun, TrackingEnded
 from xo_warmig.model.requests import Transport
 from xo_warmig.model.vm import Disk
+from xo_warmig.replication.choosing import by_blocks_only
 from xo_warmig.replication.retries import is_outcome_lost, is_temporary
 from xo_warmig.replication.tasks import together, unbroken
 
@@ -34,8 +35,22 @@ async def track(work: Work, disk: Disk) -> None:
         raise
     except PoolError as refusal:
         log.info("migration %s: disk %s is not tracked: %s", work.id, disk.vdi, refusal)
-        if not (is_temporary(refusal) or is_outcome_lost(refusal)):  # else it may come true yet
-            await work.journal.record(TrackingEnded(disk=disk.vdi))
+        if is_temporary(refusal) or is_outcome_lost(refusal):  # it may come true yet
+            return
+        await work.journal.record(TrackingEnded(disk=disk.vdi))
+        if by_blocks_only(work.state.request.transport, disk.virtual_size_bytes):
+            raise _cannot_go(disk, refusal) from refusal
+
+
+def _cannot_go(disk: Disk, refusal: PoolError) -> PoolError:
+    """Said before anything is copied: without a list of changes the disk would be read whole while the VM is down."""
+    return PoolError(
+        f"disk {disk.name_label!r} can be read over NBD alone, so only changed block tracking can tell its changes, and the pool "
+        f"refuses that: {refusal.message}",
+        code="TRACKING_NEEDED",
+        evidence={**refusal.evidence, "disk": disk.vdi},
+        remedy="have the pool allow changed block tracking (licence, kind of storage), or shut the VM down and migrate it halted",
+    )
 
 
 def _left_on(work: Work) -> set[str]:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+from xo_warmig.engine.hashes import Tables
 from xo_warmig.engine.journal import Journal
 from xo_warmig.engine.pacing import Pacing, Way
 from xo_warmig.engine.settings import Settings
@@ -12,6 +13,7 @@ from xo_warmig.engine.state import MigrationState
 from xo_warmig.engine.stopwatch import Stopwatch
 from xo_warmig.engine.store import Store
 from xo_warmig.errors import IncorrectState, PoolError, PoolUnreachable, WarmigError
+from xo_warmig.model.passes import PassReport
 from xo_warmig.model.phases import WaitingFor
 from xo_warmig.model.vm import Life
 from xo_warmig.replication.choosing import Offer
@@ -29,10 +31,18 @@ class Surroundings:
     """What all migrations of a server share."""
 
     def __init__(
-        self, pools: Pools, store: Store, streams: Streams, clock: Clock, settings: Settings, pacing: Pacing
+        self,
+        pools: Pools,
+        store: Store,
+        streams: Streams,
+        clock: Clock,
+        settings: Settings,
+        pacing: Pacing,
+        tables: Tables,
     ) -> None:
         self.pools = pools
         self.store = store
+        self.tables = tables
         self.streams = streams
         self.clock = clock
         self.settings = settings
@@ -61,6 +71,7 @@ class Work:
         self.target = target
         self.pools = around.pools
         self.store = around.store
+        self.tables = around.tables
         self.streams = around.streams
         self.clock = around.clock
         self.settings = around.settings
@@ -70,6 +81,7 @@ class Work:
         self.shutdown_seconds = around.settings.shutdown_seconds
         self.start_seconds = around.settings.start_seconds
         self.seen_throughput: float | None = None  # what final passes of earlier migrations between these pools made
+        self.earlier_passes: list[PassReport] = []  # of migrations between these pools, the oldest first
         self.ended: Callable[[], frozenset[str]] = frozenset  # ids of this server's migrations that are at their end
         self.watch = Stopwatch(around.clock)
         self.held: dict[str, Import] = {}

@@ -11,9 +11,8 @@ from xo_warmig.engine.journal import Journal
 from xo_warmig.engine.takeover import take_up
 from xo_warmig.engine.work import Surroundings, Work
 from xo_warmig.errors import PoolUnreachable, WarmigError
-from xo_warmig.model.passes import PassKind, Verdict
+from xo_warmig.model.passes import PassKind, PassReport, Verdict
 from xo_warmig.model.phases import WaitingFor
-from xo_warmig.model.plans import MigrationPlan
 from xo_warmig.replication.convergence import SIGNIFICANT_BYTES
 from xo_warmig.replication.ports import AnyPool
 
@@ -76,7 +75,8 @@ class Works:
         target = await self._pool(journal, plan.target_pool, plan.target_pool_name, dispensable=True)
         work = Work(journal, source, target, self._around, self.earlier(plan.vm.uuid, than=migration))
         work.shutdown_seconds, work.start_seconds = self._learned()
-        work.seen_throughput = self._seen_throughput(plan)
+        work.earlier_passes = self.passes_between(plan.source_pool, plan.target_pool, than=migration)
+        work.seen_throughput = seen_throughput(work.earlier_passes)
         work.ended = self.ended
         journal.predict = lambda: predicted_now(work)
         try:
@@ -128,17 +128,26 @@ class Works:
             _median((seconds for name, seconds in parts if name == "start"), settings.start_seconds),
         )
 
-    def _seen_throughput(self, plan: MigrationPlan) -> float | None:
-        """What final passes between the same pools made that no limit held back, where they moved enough to tell."""
-        seen = (
-            each.throughput_bytes_per_second
-            for state in (journal.state for journal in self._journals.values())
-            if (state.plan.source_pool, state.plan.target_pool) == (plan.source_pool, plan.target_pool)
+    def passes_between(self, source_pool: str, target_pool: str, *, than: str = "") -> list[PassReport]:
+        """Those of all migrations so far from one pool to another, the oldest migration's first."""
+        states = (journal.state for journal in self._journals.values() if journal.id != than)
+        return [
+            each
+            for state in states
+            if (state.plan.source_pool, state.plan.target_pool) == (source_pool, target_pool)
             for each in state.passes
-            if each.kind is PassKind.FINAL and each.verdict is Verdict.COMPLETE and not each.throttled
-            if each.bytes >= SIGNIFICANT_BYTES
-        )
-        return _median(seen, None)
+        ]
+
+
+def seen_throughput(passes: Iterable[PassReport]) -> float | None:
+    """What final ones made that no limit held back, where they moved enough to tell."""
+    seen = (
+        each.throughput_bytes_per_second
+        for each in passes
+        if each.kind is PassKind.FINAL and each.verdict is Verdict.COMPLETE and not each.throttled
+        if each.bytes >= SIGNIFICANT_BYTES
+    )
+    return _median(seen, None)
 
 
 def _median(values: Iterable[float], otherwise: Otherwise) -> float | Otherwise:

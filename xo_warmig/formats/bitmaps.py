@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 # Runs of equal full bytes are found by the regular expression engine; only bytes with both kinds of bits are looked at one by one.
 _NOT_ZERO = re.compile(rb"\xff+|[^\x00\xff]+")
+# It takes its time over zeros, which most of a large disk's bitmap is: they are passed over by whole pieces, at the speed of memcmp.
+_PIECE = bytes(4096)
+_COUNTED_BYTES = 1024 * 1024
 
 
 class Run(NamedTuple):
@@ -37,19 +40,30 @@ def set_runs(bitmap: bytes | bytearray | memoryview) -> Iterator[Run]:
 
 def _raw_runs(bitmap: bytes | bytearray | memoryview) -> Iterator[tuple[int, int]]:
     """The same bits, cut at bytes."""
-    for match in _NOT_ZERO.finditer(bitmap):
-        start, end = match.span()
-        if bitmap[start] == 0xFF:
-            yield start * 8, (end - start) * 8
+    data = bytes(bitmap) if isinstance(bitmap, memoryview) else bitmap
+    for piece in range(0, len(data), len(_PIECE)):
+        if data.startswith(_PIECE, piece):
             continue
-        for index in range(start, end):
-            for first, length in _RUNS_IN_BYTE[bitmap[index]]:
-                yield index * 8 + first, length
+        for match in _NOT_ZERO.finditer(data, piece, piece + len(_PIECE)):
+            start, end = match.span()
+            if data[start] == 0xFF:
+                yield start * 8, (end - start) * 8
+                continue
+            for index in range(start, end):
+                for first, length in _RUNS_IN_BYTE[data[index]]:
+                    yield index * 8 + first, length
 
 
-def with_bits_set(length_bytes: int, runs: Iterable[Run]) -> bytes:
-    """A bitmap of ``length_bytes`` in which just these runs are set; bits beyond its end are left out."""
-    bitmap = bytearray(length_bytes)
+def count_bits(bitmap: bytes) -> int:
+    """How many bits are set. A piece at a time, as numbers made of large bitmaps take as much memory as these."""
+    pieces = (bitmap[at : at + _COUNTED_BYTES] for at in range(0, len(bitmap), _COUNTED_BYTES))
+    return sum(int.from_bytes(piece, "big").bit_count() for piece in pieces)
+
+
+def with_bits_set(length_bytes: int, runs: Iterable[Run], before: bytes = b"") -> bytes:
+    """A bitmap of ``length_bytes`` in which just these runs are set, and what was ``before``; bits beyond its end are left out."""
+    bitmap = bytearray(before[:length_bytes])
+    bitmap.extend(bytes(length_bytes - len(bitmap)))
     for first, length in runs:
         end = min(first + length, length_bytes * 8)
         if first < end:

@@ -14,6 +14,8 @@ from xo_warmig.model.extents import Extent, clip, join_near
 from xo_warmig.model.units import KIB
 
 BLOCK_BYTES = 64 * KIB
+# A large disk's text is decoded in pieces, between which other threads have their turn; padding inside makes the result too short.
+_PIECE_CHARACTERS = 1024 * KIB
 
 
 def bitmap_length(size_bytes: int) -> int:
@@ -29,11 +31,14 @@ def decode_text(text: str | bytes, size_bytes: int) -> bytes:
         FormatError: it is no base64, or is not as long as a disk of ``size_bytes`` needs.
     """
     expected = bitmap_length(size_bytes)
-    encoded = "".join(text.split()) if isinstance(text, str) else b"".join(text.split())
-    if len(encoded) != -(-expected // 3) * 4:
-        raise _wrong_length(size_bytes, expected, len(encoded) * 3 // 4)
+    characters = -(-expected // 3) * 4
+    if len(text) != characters:
+        text = "".join(text.split()) if isinstance(text, str) else b"".join(text.split())
+    if len(text) != characters:
+        raise _wrong_length(size_bytes, expected, len(text) * 3 // 4)
     try:
-        bitmap = base64.b64decode(encoded, validate=True)
+        pieces = (text[at : at + _PIECE_CHARACTERS] for at in range(0, characters, _PIECE_CHARACTERS))
+        bitmap = b"".join(base64.b64decode(piece, validate=True) for piece in pieces)
     except (binascii.Error, ValueError) as error:
         raise FormatError(
             "the changed-block bitmap is not base64", evidence={"reason": str(error)}, remedy=_REMEDY
@@ -65,8 +70,7 @@ def changed_extents(bitmap: bytes, size_bytes: int, *, gap_bytes: int = 0) -> It
 
 def with_extents(bitmap: bytes, extents: Iterable[Extent], size_bytes: int) -> bytes:
     """The bitmap with every block set, too, that one of these touches."""
-    more = int.from_bytes(from_extents(extents, size_bytes), "big")
-    return (int.from_bytes(bitmap, "big") | more).to_bytes(bitmap_length(size_bytes), "big")
+    return with_bits_set(bitmap_length(size_bytes), (_touched(extent) for extent in clip(extents, size_bytes)), bitmap)
 
 
 def from_extents(extents: Iterable[Extent], size_bytes: int) -> bytes:

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import msgspec
 
-from xo_warmig.model.passes import DiskPassReport, PassPlan, PassReport
+from xo_warmig.model.passes import DiskPassReport, PassPlan, PassReport, ReadBack
 from xo_warmig.model.phases import Phase, WaitingFor
 from xo_warmig.model.plans import KeptDisk, Leftover, MigrationPlan
 from xo_warmig.model.reports import Downtime, Warning_
@@ -232,6 +232,12 @@ class PassFinished(_Fact, frozen=True, kw_only=True):
     report: PassReport
 
 
+class FinalReadBack(_Fact, frozen=True, kw_only=True):
+    """What the final pass wrote was read from the target, and is what was sent. By source disk."""
+
+    disks: dict[str, ReadBack]
+
+
 class Decision(StrEnum):
     """What follows a complete pass."""
 
@@ -373,7 +379,16 @@ CopyFact = (
     | TargetThawed
     | BaseVoided
 )
-PassFact = TrackingBegun | TrackingEnded | SnapshotTaken | SnapshotDestroyed | PassStarted | DiskCopied | PassFinished
+PassFact = (
+    TrackingBegun
+    | TrackingEnded
+    | SnapshotTaken
+    | SnapshotDestroyed
+    | PassStarted
+    | DiskCopied
+    | PassFinished
+    | FinalReadBack
+)
 CutoverFact = (
     SourceBlocking
     | SourceUnblocked

@@ -4,11 +4,14 @@ from enum import StrEnum
 
 import msgspec
 
-from xo_warmig.model.units import format_bytes, format_seconds
+from xo_warmig.model.units import KIB, format_bytes, format_seconds
+
+# What is sent is hashed in blocks of so much of the disk.
+HASHED_BYTES = 64 * KIB
 
 
 class PassKind(StrEnum):
-    """``final`` is the one whose source is a halted VM's own disk."""
+    """``final`` is the one that reads a halted VM's disks, or snapshots of them where that takes long."""
 
     FULL = "full"
     DELTA = "delta"
@@ -18,8 +21,8 @@ class PassKind(StrEnum):
 class Way(StrEnum):
     """How a source disk is read.
 
-    ``vhd``: the stream of a VHD export. ``nbd``: the blocks that such an export's table lists, over NBD. ``cbt``: those that changed
-    block tracking lists, over NBD.
+    ``vhd``: the stream of a VHD export. ``nbd``: the blocks that such an export's table lists, over NBD; where no VHD can hold the disk,
+    those that a qcow2 export's tables list, or all. ``cbt``: those that changed block tracking lists, over NBD.
     """
 
     VHD = "vhd"
@@ -58,9 +61,10 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
 class DiskPassPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What one pass does to one disk.
 
-    ``read_vdi`` is what is exported (a snapshot, or in a final pass the disk itself), ``base`` the snapshot it is compared with
+    ``read_vdi`` is what is exported (a snapshot, or in a final pass mostly the disk itself), ``base`` the snapshot it is compared with
     (None: all that is allocated), ``skip_zeros`` whether zeros may be left out, ``zero_unallocated`` whether what the source does not
-    store is sent as zeros (R20). ``way`` is how it is read, because of ``reason``, over up to so many ``connections`` by NBD.
+    store is sent as zeros (R20). ``way`` is how it is read, because of ``reason``, over up to so many ``connections`` by NBD;
+    ``no_other_way``: the pass fails where it cannot be read so.
     """
 
     disk: str  # uuid of the source VDI
@@ -73,6 +77,7 @@ class DiskPassPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     way: Way = Way.VHD
     reason: str = ""
     connections: int = 1
+    no_other_way: bool = False
 
 
 class PassPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -90,6 +95,20 @@ class CopyNote(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     message: str
 
 
+class ReadBack(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What was read of a target disk after a pass, and found to be what was sent.
+
+    ``blocks`` of 64 KiB were compared by their hashes; ``bytes`` of the disk were read for that, and ``seconds`` passed. ``way``: over NBD,
+    or from a VHD export. ``unknown_blocks`` were written and not compared, as no hash of the whole block is known.
+    """
+
+    way: Way
+    blocks: int
+    bytes: int
+    seconds: float
+    unknown_blocks: int = 0
+
+
 class DiskPassReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What came of one disk in one pass.
 
@@ -97,7 +116,8 @@ class DiskPassReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     left out are in the first only, zeros for what the source does not store in the second only, and what was sent again counts again).
     ``seconds`` from opening to the confirmed end; of these ``open_seconds`` until both ends were open (the last time, if there were
     several), ``transfer_seconds`` from the first to the last byte of data, ``confirm_seconds`` from there to the confirmed end.
-    ``held_back_seconds`` of the transfer it waited because of a limit.
+    ``held_back_seconds`` of the transfer it waited because of a limit. ``way``: how it was read, in the end; ``listed_bytes``: what the
+    2 MiB blocks come to that it touched. ``read_back`` came after all that; None: nothing was.
     """
 
     disk: str
@@ -111,12 +131,18 @@ class DiskPassReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     confirm_seconds: float = 0.0
     notes: list[CopyNote] = []
     held_back_seconds: float = 0.0
+    way: Way | None = None
+    listed_bytes: int = 0
+    read_back: ReadBack | None = None
 
 
 class PassReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What came of a pass. ``fixed_seconds`` is the part of ``seconds`` that moved no data (snapshots, attaching, tasks).
 
     ``throttled``: a limit held it back, so that without one it would have been faster, nobody knows how much.
+
+    ``read_back_bytes`` were read from the target afterwards, to compare ``read_back_blocks`` of 64 KiB with what was sent; the pass was
+    ``read_back_seconds`` longer for it, which are part of ``fixed_seconds`` but in a final pass, where they come after ``seconds``.
     """
 
     number: int
@@ -133,6 +159,9 @@ class PassReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     disks: list[DiskPassReport]
     snapshot_seconds: float = 0.0  # of fixed_seconds: before the copy began, which a final pass has not
     throttled: bool = False
+    read_back_blocks: int = 0
+    read_back_bytes: int = 0
+    read_back_seconds: float = 0.0
 
     def __str__(self) -> str:
         moved = f"{format_bytes(self.bytes)} in {format_seconds(self.seconds)}"

@@ -54,6 +54,7 @@ class WaitingFor(StrEnum):
     POOL = "pool"
     OPERATOR = "operator"
     TIME = "time"
+    STORAGE = "storage"
 
 
 _UNDO = frozenset({Phase.ROLLING_BACK, Phase.CANCELLING})

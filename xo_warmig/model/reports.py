@@ -10,7 +10,7 @@ from xo_warmig.model.requests import WarmMigrationRequest
 class DowntimePart(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A named part of the downtime, in seconds."""
 
-    name: str  # shutdown, open, transfer, confirm, state, start
+    name: str  # shutdown, check, snapshot, open, transfer, confirm, readBack, state, verify, start
     seconds: float
 
 

@@ -26,10 +26,24 @@ class OnFailure(StrEnum):
 
 
 class Transport(StrEnum):
-    """How source disks may be read: the best way that each pool offers, or VHD exports only."""
+    """How source disks may be read: the best way that each pool offers, VHD exports only, or NBD only.
+
+    With ``nbd`` a request is refused where the pool does not serve a disk; later, a pass waits for NBD and fails without it. Nothing but
+    the table of what a disk stores comes from exports. A delta whose log is not believed is a copy of the whole disk, while the VM runs
+    and told; in the downtime it is none: the source runs again, and the migration fails.
+    """
 
     AUTO = "auto"
     VHD = "vhd"
+    NBD = "nbd"
+
+
+class Verify(StrEnum):
+    """What is read back from the target and compared by hash: nothing; a sample of each pass but the final one; all of every pass."""
+
+    NONE = "none"
+    SAMPLE = "sample"
+    FULL = "full"
 
 
 class ShutdownPolicy(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -61,5 +75,6 @@ class WarmMigrationRequest(msgspec.Struct, frozen=True, kw_only=True, rename="ca
     commit: Literal["auto", "manual"] | Annotated[int, msgspec.Meta(ge=0)] = "auto"  # a number: seconds after the boot
     on_failure: OnFailure = OnFailure.KEEP
     transport: Transport = Transport.AUTO
+    verify: Verify = Verify.SAMPLE
     max_rate: Annotated[int, msgspec.Meta(ge=LEAST_RATE)] | None = None  # bytes per second, of all disks together
     throttle_final_pass: bool = False  # limits, this one and the pools', hold in the downtime too

@@ -39,7 +39,8 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True):
     qos_algorithm_params: dict[str, str] = {}
     snapshots: list[str] = []  # uuids of VDI snapshots of it
     other_vms: list[str] = []  # uuids of other VMs (no control domain, no snapshot) that have a VBD on it
-    chain_depth: int = 0
+    chain_depth: int = 0  # images from its own to the root
+    unmerged: int = 0  # of those, what the storage has yet to coalesce
 
 
 class CdDrive(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +75,10 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StorageRepository(msgspec.Struct, frozen=True, kw_only=True):
-    """An SR. ``plugged``: some live host has its PBD attached. ``thin``: its driver allocates as data is written."""
+    """An SR. ``plugged``: some live host has its PBD attached. ``thin``: its driver allocates as data is written.
+
+    ``most_disk_bytes``: the largest disk that it makes, None where its pool does not say.
+    """
 
     uuid: str
     name_label: str
@@ -87,6 +91,7 @@ class StorageRepository(msgspec.Struct, frozen=True, kw_only=True):
     thin: bool
     reads_as_zero: bool = True  # a new VDI of it reads as zeros
     allows_create: bool = True
+    most_disk_bytes: int | None = None
 
 
 class Vm(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from xo_warmig.disks.throttle import Throttle
 from xo_warmig.errors import WarmigError
 from xo_warmig.formats.vhd import BLOCK_BYTES
 from xo_warmig.model.passes import DiskPassPlan, Way
+from xo_warmig.replication.choosing import needs_nbd
 from xo_warmig.replication.ends import Ends, both, pair
 from xo_warmig.replication.ledger import Ledger
 from xo_warmig.replication.limits import CopyLimits
@@ -50,6 +51,7 @@ class Attempt:
         self._ledger = ledger
         self.way = way
         self.way_closed = ""  # why it is not the one that was wanted
+        self.read_whole = ""  # why nothing tells what the source stores
         self._final = final
         self._meter = meter
         self._limits = limits
@@ -112,7 +114,9 @@ class Attempt:
         """In the way that was wanted, or from a VHD export; what is open of the target stays open."""
         pending, final = self._ledger.pending, self._final
         try:
-            return await open_source(self._plan, self.way, self._ways, self._ends, pending=pending, final=final)
+            source = await open_source(self._plan, self.way, self._ways, self._ends, pending=pending, final=final)
+            self.read_whole = source.read_whole
+            return source
         except WayClosed as why:
             self.way, self.way_closed = Way.VHD, str(why)
             return await open_source(self._plan, self.way, self._ways, self._ends, pending=pending)
@@ -162,6 +166,8 @@ class Attempt:
 
     async def _see_on_target(self, blocks: bytes) -> None:
         """Read the target back as far as the copy wants to go on from. Raises NotOnTarget."""
+        if needs_nbd(self._plan.virtual_size_bytes):
+            raise NotOnTarget("the target's disk cannot be read back, as no VHD can hold it")
         saved_bytes = count_between(blocks, self._ledger.trusted, self.resume.offset) * BLOCK_BYTES
         opening = self._ends.open(self._ways.target.open_export(self._plan.target_vdi, base=None))
         try:

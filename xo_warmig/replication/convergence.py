@@ -15,6 +15,8 @@ from xo_warmig.replication.dirtying import written_within
 LEAST_GAIN = 0.1
 # Throughput of passes that moved less than this says more of their ends than of the way between.
 SIGNIFICANT_BYTES = 16 * MIB
+# Where nothing was ever measured between two pools: what a gigabit line takes.
+_UNMEASURED = 100.0 * MIB
 
 
 class Budget(NamedTuple):
@@ -41,10 +43,11 @@ NOTHING_KNOWN = Speed()
 
 
 class Costs(NamedTuple):
-    """What a cutover costs beside its transfer, in seconds."""
+    """What a cutover costs beside its transfer, in seconds. ``reads_back``: what the final pass writes is read back before the start."""
 
     shutdown_seconds: float
     start_seconds: float
+    reads_back: bool = False
 
 
 class CutOver(NamedTuple):
@@ -79,8 +82,36 @@ def predict_downtime(
     throughput = final_throughput(passes, speed)
     transfer_seconds = pending_bytes / throughput if throughput > 0 else 0.0
     # The least fixed cost seen of a delta, but for its snapshots: the final pass takes none.
-    fixed_seconds = min(each.fixed_seconds - each.snapshot_seconds for each in deltas)
-    return costs.shutdown_seconds + fixed_seconds + transfer_seconds + costs.start_seconds
+    fixed_seconds = min(each.fixed_seconds - each.snapshot_seconds - each.read_back_seconds for each in deltas)
+    back_seconds = read_back_seconds(passes, pending_bytes) if costs.reads_back else 0.0
+    return costs.shutdown_seconds + fixed_seconds + transfer_seconds + back_seconds + costs.start_seconds
+
+
+def read_back_seconds(passes: Sequence[PassReport], pending_bytes: float) -> float:
+    """How long reading back a pass of so many bytes takes, by those that were read back; 0 where none was.
+
+    Over NBD a pass reads its own blocks. From an export it reads more, whatever it wrote, and the next one as much again.
+    """
+    seen = [each for each in passes if each.read_back_bytes > 0]
+    if not seen:
+        return 0.0
+    least, most = (choose(seen, key=lambda each: each.read_back_bytes) for choose in (min, max))
+    to_read_bytes = seen[-1].read_back_bytes - seen[-1].written_bytes + pending_bytes
+    rate = most.read_back_bytes / max(most.read_back_seconds, 0.001)
+    return least.read_back_seconds + max(0.0, to_read_bytes - least.read_back_bytes) / rate
+
+
+def predict_read(
+    passes: Sequence[PassReport], *, pending_seconds: float, whole_bytes: int, speed: Speed = NOTHING_KNOWN
+) -> float:
+    """Seconds for which a final pass that begins now reads its source.
+
+    Args:
+        pending_seconds: how long ago the last snapshot was taken.
+        whole_bytes: what disks store that have no base yet, and so are read whole.
+    """
+    throughput = final_throughput(passes, speed) or speed.seen or _UNMEASURED
+    return (whole_bytes + written_within(passes, pending_seconds)) / throughput
 
 
 def throughput_of(passes: Sequence[PassReport]) -> float:

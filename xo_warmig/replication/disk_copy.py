@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import deque
 
+from xo_warmig.disks.block_table import BlockTable
 from xo_warmig.disks.copy import CopyResult
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.throttle import Throttle
@@ -47,9 +48,10 @@ class DiskCopy:
         final: bool = False,
         limits: CopyLimits | None = None,
         throttle: Throttle | None = None,
+        table: BlockTable | None = None,
     ) -> None:
-        """See ``copy_disk``; ``throttle`` says how fast it may go. Without a book a copy is not resumed: nobody would know of it after
-        a crash (R18).
+        """See ``copy_disk``; ``throttle`` says how fast it may go, and ``table`` gets the hashes of what is sent. Without a book a copy is
+        not resumed: nobody would know of it after a crash (R18).
         """
         self.report: DiskPassReport | None = None
         self.error: WarmigError | None = None
@@ -63,7 +65,7 @@ class DiskCopy:
         self._limits = limits or CopyLimits()
         self._throttle = throttle or Throttle()
         resumes = book is not None and not final
-        self._ledger = Ledger(plan, book, mark, pending, resumes=resumes, limits=self._limits)
+        self._ledger = Ledger(plan, book, mark, pending, resumes=resumes, limits=self._limits, table=table)
         self._patience = Patience(self._limits)
         self._notes: deque[CopyNote] = deque(maxlen=_MOST_NOTES)
 
@@ -112,6 +114,7 @@ class DiskCopy:
             finally:
                 if attempt.way_closed:
                     self._take_exports(attempt.way_closed)
+                self._tell_whole(attempt.read_whole)
             self._meter.again()
         return None, None
 
@@ -129,7 +132,8 @@ class DiskCopy:
         try:
             seconds = self._patience.wait_seconds(error, progressed=progressed, now=clock.monotonic())
         except WarmigError:
-            if self._way is Way.VHD or attempt.target_in_doubt or needs_nbd(self._plan.virtual_size_bytes):
+            forced = self._plan.no_other_way or needs_nbd(self._plan.virtual_size_bytes)
+            if self._way is Way.VHD or attempt.target_in_doubt or forced:
                 raise
             self._take_exports(str(error))
             self._patience, seconds = Patience(self._limits), 0.0
@@ -140,6 +144,11 @@ class DiskCopy:
         """Not the way that was planned from here on, and that is told (R12)."""
         self._note("WAY_CHANGED", f"not read by {self._way}, but from a VHD export: {why}")
         self._way = Way.VHD
+
+    def _tell_whole(self, why: str) -> None:
+        """Once: every byte of the disk is read, and that takes its time (R12)."""
+        if why and why not in [note.message for note in self._notes]:
+            self._note("WHOLE_DISK_READ", why)
 
     @staticmethod
     def _see_closed(attempt: Attempt) -> None:
@@ -184,6 +193,8 @@ class DiskCopy:
             confirm_seconds=0.0 if attempt is None else end - attempt.copied,
             notes=list(self._notes),
             held_back_seconds=self._throttle.held_back_seconds,
+            way=self._way,
+            listed_bytes=self._ledger.listed_bytes,
         )
         return self.report
 

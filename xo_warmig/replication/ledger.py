@@ -2,9 +2,11 @@
 
 import asyncio
 
+from xo_warmig.disks.block_table import BlockTable
 from xo_warmig.disks.blocks import missing_blocks
 from xo_warmig.disks.sent import SentLog
 from xo_warmig.errors import TransferError
+from xo_warmig.formats.vhd import BLOCK_BYTES
 from xo_warmig.model.passes import DiskPassPlan, Mark
 from xo_warmig.replication.clock import Clock
 from xo_warmig.replication.limits import CopyLimits
@@ -24,11 +26,12 @@ class Ledger:
         *,
         resumes: bool,
         limits: CopyLimits,
+        table: BlockTable | None = None,
     ) -> None:
         """``resumes`` False: the pass begins at the disk's start after every break, so no marks are kept."""
         known = (mark if resumes else None) or Mark()
         self.resumes = resumes
-        self.sent = SentLog(known, tail_bytes=limits.tail_bytes if resumes else 0)
+        self.sent = SentLog(known, tail_bytes=limits.tail_bytes if resumes else 0, table=table)
         self._plan = plan
         self._book = book
         self._pending = pending
@@ -53,6 +56,11 @@ class Ledger:
     def pending(self) -> bytes:
         """The blocks that this pass must bring, as an earlier one may have written to them (R18)."""
         return self._pending or b""
+
+    @property
+    def listed_bytes(self) -> int:
+        """What the blocks of this pass's own list come to."""
+        return int.from_bytes(self._listed or b"", "big").bit_count() * BLOCK_BYTES
 
     def resume(self) -> Resume:
         """Where to go on, and what to compare before."""
@@ -97,6 +105,8 @@ class Ledger:
         else:
             self.sent.confirm()
         self._trusted = max(self._trusted, self.sent.confirmed)
+        if complete:
+            await self._sync_table()
         await self.store()
 
     def has_progressed(self) -> bool:
@@ -111,8 +121,13 @@ class Ledger:
         async with self._storing:
             mark = self.sent.mark()
             if mark != self._stored:
+                await self._sync_table()  # what is not sent again is read back by the hashes that there are
                 await self._book.mark(self._plan.disk, mark)
                 self._stored = mark
+
+    async def _sync_table(self) -> None:
+        if self.sent.table is not None:
+            await self.sent.table.sync()
 
     async def keep_storing(self, clock: Clock, seconds: float) -> None:
         """Write the mark down again and again."""

@@ -37,6 +37,7 @@ def plan_pass(
                 way=chosen[disk.vdi].way,
                 reason=chosen[disk.vdi].reason,
                 connections=connections_for(len(disks)),
+                no_other_way=chosen[disk.vdi].no_other,
             )
             for disk in disks
         ],

@@ -122,6 +122,21 @@ class Pool(Protocol):
         """Open a VHD export of ``vdi``, or of what differs from ``base``. Not repeatable: each call is a new connection."""
         ...
 
+    async def against_nbd(self) -> str:
+        """Why the pool serves no disk over NBD, in words; "" when it does."""
+        ...
+
+    async def against_blocks(self, vdi: str) -> str:
+        """Why the pool does not serve the disk's blocks over NBD, in words; "" when it does."""
+        ...
+
+    async def open_blocks(self, vdi: str, *, connections: int, urgent: bool = False) -> Blocks:
+        """Open up to so many NBD connections to a disk. Not repeatable. ``urgent``: a VM is down meanwhile.
+
+        Raises TransferError, FormatError.
+        """
+        ...
+
     async def release_disk(self, vdi: str) -> None:
         """Take from control domains a disk of ours that a restarted toolstack left attached to them, with nobody writing any more.
 
@@ -167,8 +182,12 @@ class SourcePool(Pool, Protocol):
 
     async def read_volatile_state(self, vm: str) -> VolatileState: ...
 
-    async def against_blocks(self, vdi: str) -> str:
-        """Why the pool does not serve the disk's blocks over NBD, in words; "" when it does."""
+    async def against_qcow2(self, vdi: str) -> str:
+        """Why no qcow2 export tells what a disk stores, in words; "" when one may be asked for. It may still be refused."""
+        ...
+
+    async def open_qcow2(self, vdi: str) -> Export:
+        """Open a full qcow2 export of ``vdi``. Not repeatable: each call is a new connection."""
         ...
 
     async def is_tracked(self, vdi: str) -> bool:
@@ -187,13 +206,6 @@ class SourcePool(Pool, Protocol):
         """What was written to ``vdi``, which must not be attached, since its snapshot ``base``: see ``formats.cbt``.
 
         Raises PoolError: no log leads from the one to the other. FormatError.
-        """
-        ...
-
-    async def open_blocks(self, vdi: str, *, connections: int, urgent: bool = False) -> Blocks:
-        """Open up to so many NBD connections to a disk. Not repeatable. ``urgent``: a VM is down meanwhile.
-
-        Raises TransferError, FormatError.
         """
         ...
 

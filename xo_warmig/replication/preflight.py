@@ -9,16 +9,18 @@ from typing import NamedTuple
 from xo_warmig.errors import ForbiddenOperation, IncorrectState, InvalidRequest, NotEnoughSpace, WarmigError
 from xo_warmig.model.plans import MigrationPlan
 from xo_warmig.model.reports import Warning_
-from xo_warmig.model.requests import ForceShutdown, WarmMigrationRequest
-from xo_warmig.model.units import GIB, format_bytes
+from xo_warmig.model.requests import ForceShutdown, Verify, WarmMigrationRequest
+from xo_warmig.model.units import GIB, MIB, format_bytes, format_seconds
 from xo_warmig.model.vm import Disk, Network, PowerState, StorageRepository, Vm
 from xo_warmig.replication.holding import parse_wish
+from xo_warmig.replication.large_disks import large_disk_errors, large_disk_warnings, too_large_for
+from xo_warmig.replication.nbd_only import nbd_only_errors
 from xo_warmig.replication.networks import choose_networks
 
-# A VHD holds no more, and a VHD export is the only way of reading a disk so far.
-MOST_DISK_BYTES = 2040 * GIB
 # SM refuses a snapshot at 30; each pass adds one until the coalescer has caught up.
 MOST_CHAIN_DEPTH = 25
+# What one export gives over a network of 1 Gbit/s, to tell how long reading back may take before anything was measured.
+EXPORT_BYTES_PER_SECOND = 100 * MIB
 # The texts that this project blocks operations with begin so.
 OUR_MARK = "xo_warmig"
 # The key of a source VM's other_config that says which server has it (R16).
@@ -38,7 +40,9 @@ class Surroundings(NamedTuple):
 
     ``srs`` are those of the target pool that the request names, ``source_srs`` those of the VM's disks, both by uuid. ``there_already``:
     source disks that an earlier attempt left a copy of, for which no space is needed. ``ours``: ended migrations of this server, whose
-    door key is no obstacle. ``now``: seconds since the epoch.
+    door key is no obstacle. ``now``: seconds since the epoch. By source disk: ``against_blocks``, why its pool does not serve it over NBD,
+    and ``against_listing``, why nothing tells what a disk stores that no VHD can hold; "" where nothing stands against it.
+    ``against_read_back``: why the target's disks cannot be read back over NBD, "" where they can, or where that does not matter.
     """
 
     target_pool: str
@@ -49,6 +53,9 @@ class Surroundings(NamedTuple):
     there_already: frozenset[str] = frozenset()
     ours: frozenset[str] = frozenset()
     now: float = 0.0
+    against_blocks: Mapping[str, str] = {}
+    against_listing: Mapping[str, str] = {}
+    against_read_back: str = ""
 
 
 class Preflight(NamedTuple):
@@ -70,10 +77,16 @@ def preflight(request: WarmMigrationRequest, vm: Vm, around: Surroundings) -> Pr
         *_map_errors(request, vm, around),
         *_sr_errors(request, vm, srs, around),
         *(error for disk in vm.disks for error in _disk_errors(vm, disk)),
+        *nbd_only_errors(request, vm, around.against_blocks),
+        *large_disk_errors(request, vm, around.against_blocks),
         *_space_errors(vm, srs, around),
         *network_errors,
     ]
-    warnings = list(_warnings(request, vm))
+    warnings = [
+        *_warnings(request, vm),
+        *large_disk_warnings(vm, around.against_listing),
+        *_read_back_warnings(request, vm, around),
+    ]
     if errors:
         return Preflight(errors, warnings, None)
     plan = MigrationPlan(
@@ -235,6 +248,7 @@ def _sr_errors(
                 evidence=path | {"reason": reason},
                 remedy="choose another SR",
             )
+        yield from too_large_for(sr, disks, path)
         if any(disk.sr == sr.uuid for disk in disks):
             yield InvalidRequest(
                 f"SR {sr.name_label!r} holds the VM's disks already",
@@ -269,14 +283,6 @@ def _disk_errors(vm: Vm, disk: Disk) -> Iterator[WarmigError]:
             remedy=remedy,
         )
 
-    if disk.virtual_size_bytes > MOST_DISK_BYTES:
-        yield refused(
-            "DISK_TOO_LARGE",
-            f"is larger than {format_bytes(MOST_DISK_BYTES)}",
-            "such disks cannot be exported as VHD; move its data into smaller disks",
-            actual=disk.virtual_size_bytes,
-            most=MOST_DISK_BYTES,
-        )
     if disk.sharable:
         yield refused("DISK_SHARABLE", "may be used by several VMs at once", "detach it first")
     if disk.other_vms:
@@ -336,6 +342,27 @@ def _space_errors(vm: Vm, srs: Mapping[str, str], around: Surroundings) -> Itera
 
 def _copy_bytes(sr: StorageRepository, disk: Disk) -> int:
     return min(disk.virtual_size_bytes, disk.physical_bytes) if sr.thin else disk.virtual_size_bytes
+
+
+def _read_back_warnings(request: WarmMigrationRequest, vm: Vm, around: Surroundings) -> Iterator[Warning_]:
+    """From an export a disk can be read back only as a whole, and the last time of that is in the downtime."""
+    if request.verify is not Verify.FULL or not around.against_read_back or not vm.disks:
+        return
+    # The disks are read side by side over one network.
+    read_bytes = sum(min(disk.virtual_size_bytes, disk.physical_bytes) for disk in vm.disks)
+    seconds = read_bytes / EXPORT_BYTES_PER_SECOND
+    yield Warning_(
+        code="READ_BACK_IN_DOWNTIME",
+        message=f"verify full reads all {format_bytes(read_bytes)} of the target back in the downtime, about {format_seconds(seconds)} at "
+        f"{format_bytes(EXPORT_BYTES_PER_SECOND)}/s: its pool does not serve single blocks over NBD ({around.against_read_back})",
+        evidence={
+            "bytes": read_bytes,
+            "predicted_seconds": seconds,
+            "assumed_bytes_per_second": EXPORT_BYTES_PER_SECOND,
+            "reason": around.against_read_back,
+        },
+        remedy="give a network of the target's pool the purpose nbd or insecure_nbd, or choose verify sample",
+    )
 
 
 def _warnings(request: WarmMigrationRequest, vm: Vm) -> Iterator[Warning_]:

@@ -10,9 +10,11 @@ import logging
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from xo_warmig.disks.meter import Meter
 from xo_warmig.errors import WarmigError
-from xo_warmig.model.passes import DiskPassReport, Mark, PassKind, PassPlan, PassReport, Verdict
+from xo_warmig.model.passes import DiskPassReport, Mark, PassKind, PassPlan, PassReport, ReadBack, Verdict
 from xo_warmig.replication.disk_copy import DiskCopy
 from xo_warmig.replication.ends import close_all
 from xo_warmig.replication.limits import CopyLimits
@@ -127,7 +129,7 @@ def judge(plan: PassPlan, reports: list[DiskPassReport], begun: Begun, began_cop
     # The disks travel side by side, so the longest transfer is the time in which data moved.
     transfer_seconds = min(seconds, max((disk.transfer_seconds for disk in disks), default=0.0))
     growing = begun.interval_seconds if plan.kind is not PassKind.FULL else None
-    return PassReport(
+    report = PassReport(
         number=plan.number,
         kind=plan.kind,
         verdict=verdict_of(disks),
@@ -142,6 +144,27 @@ def judge(plan: PassPlan, reports: list[DiskPassReport], begun: Begun, began_cop
         predicted_downtime_seconds=None,
         disks=disks,
         throttled=any(disk.held_back_seconds > _NOTICED * disk.transfer_seconds for disk in disks),
+    )
+    return with_read_back(report, {})
+
+
+def with_read_back(report: PassReport, later: Mapping[str, ReadBack]) -> PassReport:
+    """The report with what was read back ``later``, by disk, and the sums over all of its disks."""
+    disks = [
+        msgspec.structs.replace(each, read_back=later[each.disk]) if each.disk in later else each
+        for each in report.disks
+    ]
+    seen = [each.read_back for each in disks if each.read_back is not None]
+    # Read back as each disk comes to its end, so the pass is longer by what its last disk needs beyond the last copy.
+    copied = max((each.seconds for each in disks), default=0.0)
+    ended = max((each.seconds + (each.read_back.seconds if each.read_back else 0.0) for each in disks), default=0.0)
+    together = max((each.seconds for each in later.values()), default=0.0)
+    return msgspec.structs.replace(
+        report,
+        disks=disks,
+        read_back_blocks=sum(each.blocks for each in seen),
+        read_back_bytes=sum(each.bytes for each in seen),
+        read_back_seconds=together or ended - copied,
     )
 
 

@@ -31,11 +31,14 @@ class GuestConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 class DiskConfig(msgspec.Struct, frozen=True, kw_only=True):
     """A disk of a VM. ``allocated_bytes`` of seeded random data are written at creation, or the image at ``image`` is loaded.
 
+    ``data_at``: byte offsets, multiples of 64 KiB, at each of which 64 KiB of seeded random data are written.
+
     ``sr`` is a position in the pool's storage repositories (0: the default one).
     """
 
     size_bytes: int = 4 * GIB
     allocated_bytes: int = 0
+    data_at: list[int] = msgspec.field(default_factory=list)
     image: str = ""
     sr: int = 0
     name_label: str = ""
@@ -78,6 +81,9 @@ class PoolConfig(msgspec.Struct, frozen=True, kw_only=True):
     transfers together, 0 for no limit; ``latency_seconds`` is the round trip that is added to each of them. ``nbd_purpose`` is that of
     the network that all hosts are on: ``nbd`` (with TLS), ``insecure_nbd`` (without), or none. ``restrictions`` of the licence replace
     those of the default, which restricts nothing: ``{"restrict_cbt": "true"}``.
+
+    ``image_formats`` of its storage: with ``qcow2`` disks may have up to 16 TiB, and those that no VHD can hold are kept so.
+    ``qcow2_export``: whether disks are exported in that format, as xapi does since 25.27.
     """
 
     name: str
@@ -87,6 +93,8 @@ class PoolConfig(msgspec.Struct, frozen=True, kw_only=True):
     host_memory_bytes: int = 64 * GIB
     sr_size_bytes: int = 200 * GIB
     sr_type: str = "ext"
+    image_formats: list[str] = msgspec.field(default_factory=lambda: ["vhd"])
+    qcow2_export: bool = True
     vms: list[VmConfig] = msgspec.field(default_factory=list)
     username: str = "root"
     password: str = "password"

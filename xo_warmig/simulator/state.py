@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from xo_warmig.errors import InvalidRequest
 from xo_warmig.simulator import own_state
 from xo_warmig.simulator.storage import BLOCK, ChainStore
-from xo_warmig.simulator.storage.images import nonzero_pieces
+from xo_warmig.simulator.storage.images import nonzero_on
 
 if TYPE_CHECKING:
     from xo_warmig.simulator.pool import SimPool
@@ -56,8 +56,8 @@ def sparse_hash(storage: ChainStore, uuid: str) -> str:
     digest = hashlib.sha256(struct.pack("<Q", storage.virtual_size_bytes(uuid)))
     with storage.open(uuid) as disk:
         for block in storage.allocated_blocks(uuid):
-            for offset, piece in nonzero_pieces(disk.pread(block * BLOCK, BLOCK)):
-                digest.update(struct.pack("<Q", block * BLOCK + offset))
+            for offset, piece in nonzero_on(disk, block):
+                digest.update(struct.pack("<Q", offset))
                 digest.update(piece)
     return digest.hexdigest()
 

@@ -14,6 +14,7 @@ from xo_warmig.simulator.dispatch import Call
 from xo_warmig.simulator.pool import SimPool
 from xo_warmig.simulator.site import DiskConfig, VmConfig
 from xo_warmig.simulator.storage import BLOCK
+from xo_warmig.simulator.storage.change_bits import GRAIN
 
 _ZEROS = bytes(BLOCK)
 _PLATFORM = {
@@ -71,6 +72,8 @@ def build_disk(pool: SimPool, config: DiskConfig, name_label: str) -> str:
         pool.storage.load_image(uuid, Path(config.image))
     if config.allocated_bytes:
         _write_data(pool, uuid, config.allocated_bytes)
+    if config.data_at:
+        _write_data_at(pool, uuid, config.data_at)
     pool.db.set("VDI", vdi, physical_utilisation=pool.storage.physical_bytes(uuid))
     return vdi
 
@@ -88,6 +91,14 @@ def _write_data(pool: SimPool, uuid: str, allocated_bytes: int) -> None:
 def _noise(seed: str) -> CipherContext:
     """A key stream: ten times as fast as ``random.randbytes``, which is most of the time that a pool with full disks needs to start."""
     return Cipher(algorithms.AES(hashlib.sha256(seed.encode()).digest()), modes.CTR(bytes(16))).encryptor()
+
+
+def _write_data_at(pool: SimPool, uuid: str, offsets: list[int]) -> None:
+    """Seeded random data at just these places."""
+    noise = _noise(f"{pool.seed}/{uuid}/at")
+    with pool.storage.open(uuid, writable=True) as disk:
+        for offset in offsets:
+            disk.pwrite(offset, noise.update(bytes(GRAIN)))
 
 
 def _vm_record(config: VmConfig) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from xo_warmig.xapi import objects
 from xo_warmig.xapi.attachments import release_vbds, wait_until_let_go
 from xo_warmig.xapi.connection import Connection
 from xo_warmig.xapi.nbd_connections import open_readers
+from xo_warmig.xapi.nbd_hosts import NbdHosts
 from xo_warmig.xapi.nbd_opening import NbdPlace, nbd_place
 
 # A host takes 16 connections and drops the rest without a word; backups want some, too.
@@ -23,6 +24,7 @@ MOST_PER_HOST = 8
 MORE_IF_URGENT = 2  # for a VM that is down meanwhile
 _TRIES = 2
 _PURPOSES_FRESH_SECONDS = 60.0
+NO_PURPOSE = "no network of the pool has the purpose nbd or insecure_nbd"
 _FIRST_WAIT_SECONDS = 0.01  # the end of a read may be inside the downtime
 _SOON_SECONDS = 5.0
 _RELEASE_SECONDS = 60.0
@@ -120,6 +122,7 @@ class BlockServers:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._hosts = NbdHosts(connection)
         self._purposes: set[str] = set()
         self._asked = -_PURPOSES_FRESH_SECONDS
 
@@ -132,7 +135,12 @@ class BlockServers:
         except PoolError as error:
             # One host that is down is enough for that; exports do without it.
             return "the pool's release has no NBD" if error.code == "MESSAGE_METHOD_UNKNOWN" else str(error)
-        return "" if places else "no network of the pool has the purpose nbd or insecure_nbd"
+        return "" if places else NO_PURPOSE
+
+    async def against_all(self) -> str:
+        """Why no disk of the pool is served, in words; "" when its networks allow it."""
+        purposes = await self._network_purposes()
+        return "" if purposes & {"nbd", "insecure_nbd"} else NO_PURPOSE
 
     async def open(self, vdi: str, *, connections: int, urgent: bool = False) -> OpenBlocks:
         """Up to so many connections to a disk, fewer where its hosts have many already. A host that fails is not the last word.
@@ -168,7 +176,7 @@ class BlockServers:
     async def _places(self, ref: str) -> list[NbdPlace]:
         """A fresh answer each time: the current session is in the exports' names."""
         infos, purposes = await asyncio.gather(self._connection.call("VDI.get_nbd_info", ref), self._network_purposes())
-        return [nbd_place(info, secure="nbd" in purposes) for info in infos]
+        return await self._hosts.best([nbd_place(info, secure="nbd" in purposes) for info in infos])
 
     async def _network_purposes(self) -> set[str]:
         if time.monotonic() - self._asked > _PURPOSES_FRESH_SECONDS:

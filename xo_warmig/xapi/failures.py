@@ -26,6 +26,7 @@ _REMEDIES = {
     "OPERATION_BLOCKED": "remove the entry of the VM's blocked operations, if whoever set it agrees",
     "VM_BAD_POWER_STATE": "bring the VM to the power state that is expected",
     "SR_BACKEND_FAILURE_44": "free space on the storage repository",
+    "SR_BACKEND_FAILURE_79": "the storage cannot make a disk of that size: choose an SR that keeps disks as qcow2",
     "SR_BACKEND_FAILURE_109": "the chain of snapshots is too long: remove snapshots and wait until the storage has coalesced",
     SESSION_INVALID: "try again: the pool's toolstack forgot our session, most often because it was restarted",
 }

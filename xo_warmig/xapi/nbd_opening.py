@@ -18,6 +18,7 @@ from xo_warmig.xapi.rpc import shut
 from xo_warmig.xapi.streams import stopped
 from xo_warmig.xapi.trust import Trust, fingerprint_of_pem
 
+DIAL_SECONDS: Final = 3.0  # the copy waits for all of its connections to open, and others may answer
 OPEN_SECONDS: Final = 60.0  # the disk is attached before the server answers, which takes some of them
 
 _REASONS: Final = {
@@ -91,7 +92,9 @@ class NbdOpening:
         """
         deadline = time.monotonic() + self._open_seconds
         try:
-            self._sock = connect(self._place.host, self._place.port, buffer_bytes=BUFFER_BYTES)
+            self._sock = connect(
+                self._place.host, self._place.port, timeout_seconds=DIAL_SECONDS, buffer_bytes=BUFFER_BYTES
+            )
         except OSError as error:
             raise self._failure(
                 f"no connection: {error}",

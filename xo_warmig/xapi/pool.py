@@ -14,6 +14,7 @@ from xo_warmig.xapi import (
     creation,
     disposal,
     door,
+    image_formats,
     inventory,
     lives,
     power,
@@ -107,6 +108,15 @@ class Pool:
 
     async def open_export(self, vdi: str, *, base: str | None) -> Transfer[SocketSource]:
         return await self._transfers.open_export(vdi, base=base)
+
+    async def against_qcow2(self, vdi: str) -> str:
+        return await image_formats.against_qcow2(self._calls, vdi)
+
+    async def open_qcow2(self, vdi: str) -> Transfer[SocketSource]:
+        return await self._transfers.open_qcow2(vdi)
+
+    async def against_nbd(self) -> str:
+        return await self._block_servers.against_all()
 
     async def against_blocks(self, vdi: str) -> str:
         return await self._block_servers.against(vdi)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from xo_warmig.model.vm import CdDrive, Disk, Network, PowerState, Vif, Vm
-from xo_warmig.xapi.chains import chain_depth
+from xo_warmig.xapi.chains import chain_of
 from xo_warmig.xapi.objects import exists
 
 Record = Mapping[str, Any]
@@ -87,6 +87,7 @@ def disks_from(vbds: Iterable[Record], inventory: Inventory) -> list[Disk]:
 def disk_from(vbd: Record, vdi: Record, inventory: Inventory) -> Disk:
     """A disk: its VDI, and the VBD that gives it to the VM."""
     sr = inventory.srs.get(vdi["SR"], {})
+    chain = chain_of(vdi, inventory.vdis.values())
     return Disk(
         vdi=vdi["uuid"],
         sr=sr.get("uuid", ""),
@@ -109,7 +110,8 @@ def disk_from(vbd: Record, vdi: Record, inventory: Inventory) -> Disk:
         qos_algorithm_params=dict(vbd["qos_algorithm_params"]),
         snapshots=[inventory.vdis[ref]["uuid"] for ref in vdi["snapshots"] if ref in inventory.vdis],
         other_vms=other_vms(vbd, vdi, inventory),
-        chain_depth=chain_depth(vdi, inventory.vdis.values()),
+        chain_depth=chain.depth,
+        unmerged=chain.unmerged,
     )
 
 

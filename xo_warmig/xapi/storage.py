@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from xo_warmig.errors import PoolError
+from xo_warmig.formats import qcow2, vhd
 from xo_warmig.model.vm import StorageRepository
 from xo_warmig.xapi import objects
 from xo_warmig.xapi.connection import Calls
@@ -38,13 +39,14 @@ async def read_sr(calls: Calls, sr: str) -> StorageRepository:
     ref = await objects.ref_of(calls, "SR", sr)
     record, drivers = await asyncio.gather(calls.call("SR.get_record", ref), calls.call("SM.get_all_records"))
     plugged = bool(await hosts_of(calls, ref))
-    features = next((driver["features"] for driver in drivers.values() if driver["type"] == record["type"]), None)
-    return sr_from(record, plugged=plugged, features=features)
+    driver = next((driver for driver in drivers.values() if driver["type"] == record["type"]), None)
+    return sr_from(record, plugged=plugged, driver=driver)
 
 
-def sr_from(record: Mapping[str, Any], *, plugged: bool, features: Mapping[str, Any] | None) -> StorageRepository:
-    """``features``: those of its driver, None when the pool does not say."""
+def sr_from(record: Mapping[str, Any], *, plugged: bool, driver: Mapping[str, Any] | None) -> StorageRepository:
+    """``driver``: its SM record, None when the pool has none."""
     kind = record["type"]
+    features = None if driver is None else driver["features"]
     sm_config = record["sm_config"]
     return StorageRepository(
         uuid=record["uuid"],
@@ -60,7 +62,16 @@ def sr_from(record: Mapping[str, Any], *, plugged: bool, features: Mapping[str, 
         allows_create=record["content_type"] != "iso"
         and kind not in _NOT_WRITABLE
         and (not features or "VDI_CREATE" in features),
+        most_disk_bytes=_most_disk_bytes(driver or {}),
     )
+
+
+def _most_disk_bytes(driver: Mapping[str, Any]) -> int | None:
+    """By the formats that a driver says it has, since xapi 26.15: larger disks than a VHD are made as qcow2, never as raw by themselves."""
+    formats = driver.get("supported_image_formats", [])
+    if "qcow2" in formats:
+        return qcow2.MOST_SIZE_BYTES
+    return vhd.MOST_SIZE_BYTES if "vhd" in formats else None
 
 
 async def hosts_of(calls: Calls, sr_ref: str) -> list[dict[str, Any]]:

@@ -210,7 +210,14 @@ class Transfers:
         """A VHD export of a disk, or of what differs from ``base``. Raises NoSuchObject, TransferError."""
         ref = await objects.ref_of(self._connection, "VDI", vdi)
         refs = [ref] if base is None else [ref, await objects.ref_of(self._connection, "VDI", base)]
-        query = {"vdi": ref, "format": "vhd"} | ({"base": refs[1]} if base is not None else {})
+        return await self._export(vdi, refs, {"format": "vhd"} | ({"base": refs[1]} if base is not None else {}))
+
+    async def open_qcow2(self, vdi: str) -> Transfer[SocketSource]:
+        """A full qcow2 export of a disk, which xapi has since 25.27. Raises NoSuchObject, TransferError."""
+        return await self._export(vdi, [await objects.ref_of(self._connection, "VDI", vdi)], {"format": "qcow2"})
+
+    async def _export(self, vdi: str, refs: list[str], query: dict[str, str]) -> Transfer[SocketSource]:
+        query = {"vdi": refs[0]} | query
         job = await self._job(vdi, "source", refs)
         opened = await self._open("GET", "/export_raw_vdi", query, job)
         explain = job.explain_with(self._connection)

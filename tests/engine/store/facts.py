@@ -11,7 +11,6 @@ from xo_warmig.model.events import Planned, RecordedEvent
 from xo_warmig.model.plans import MigrationPlan
 from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.model.vm import Disk, PowerState, Vm
-from xo_warmig.replication.ways import Streams
 
 REQUEST = WarmMigrationRequest(vm="vm-1", sr="sr-target", start_destination_vm=True, delete_source_vm=False)
 
@@ -75,9 +74,8 @@ def played(*, fails: bool = False) -> list[RecordedEvent]:
         world = World()
         if fails:
             world.fail("source.shut_down", error=PoolError("no", code="SHUTDOWN_REFUSED"))
-        copy: Any = world.copy
         pools: Any = FakePools(world)
-        engine = Engine(pools, clock=VirtualClock(), streams=Streams(copy=copy))
+        engine = Engine(pools, clock=VirtualClock(), streams=world.streams)
         await engine.open()
         migration = (await engine.start(REQUEST, user="admin")).id
         while engine.report(migration).finished is None:

@@ -24,6 +24,20 @@ def test_a_disk_can_be_too_large(make: Any, client: Any, refused: Any) -> None:
     assert "VDI Invalid size" in text
 
 
+def test_storage_with_qcow2_makes_larger_disks(new_pool: Any, make_on: Any, refused: Any) -> None:
+    """Up to 16 TiB, and says in which format; a snapshot does not, which is a known mistake."""
+    pool = new_pool("qcow2", image_formats=["vhd", "qcow2"])
+    make = make_on(pool)
+    assert "image-format" not in make.field("VDI", make.vdi(2040 * GIB), "sm_config")
+    vdi = make.vdi(6 << 40)
+    assert make.field("VDI", vdi, "sm_config") == {"image-format": "qcow2"}
+    snapshot = make.client("VDI.snapshot", vdi)
+    assert "image-format" not in make.field("VDI", snapshot, "sm_config")
+    assert make.field("VDI", snapshot, "virtual_size") == 6 << 40
+    make.client("VDI.resize", vdi, str(16 << 40))
+    assert refused(make.client, "VDI.resize", vdi, str((16 << 40) + 1))[0] == "SR_BACKEND_FAILURE_79"
+
+
 def test_a_disk_is_not_believed_what_it_says_of_its_image(make: Any) -> None:
     """Keys copied from another disk's ``sm_config`` are dropped, others kept."""
     vdi = make.vdi(sm_config={"vhd-parent": "x", "host_OpaqueRef:y": "RW", "mine": "z"})

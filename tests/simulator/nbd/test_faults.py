@@ -1,5 +1,7 @@
 """What can go wrong on purpose, and how slow a wire can be."""
 
+import socket
+import struct
 import time
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +10,7 @@ import pytest
 
 from xo_warmig.simulator.bandwidth import Bandwidth
 from xo_warmig.simulator.faults import FaultKind, FaultOrder
+from xo_warmig.simulator.nbd.requests import Requests
 
 MIB = 1 << 20
 
@@ -108,6 +111,22 @@ def test_latency_is_added_once_to_what_is_under_way_together(serve: Callable[...
         assert time.monotonic() - begun >= 0.1
         client.take(65536)
     assert time.monotonic() - begun < 0.5
+
+
+def test_the_time_of_a_question_runs_while_others_are_answered() -> None:
+    """So whoever keeps enough under way gets all of the bandwidth."""
+    server, client = socket.socketpair()
+    question, latency = struct.pack(">IHHQQI", 0x25609513, 0, 0, 1, 0, 512), 0.2
+    with server, client:
+        requests = iter(Requests(server, latency))
+        client.sendall(question * 2)
+        next(requests)
+        client.sendall(question)  # while the first is answered
+        next(requests)
+        time.sleep(latency)  # the second is answered
+        begun = time.monotonic()
+        next(requests)
+        assert time.monotonic() - begun < latency / 2
 
 
 def test_latency_follows_each_question(serve: Callable[..., Any]) -> None:

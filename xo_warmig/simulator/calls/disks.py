@@ -17,16 +17,21 @@ if TYPE_CHECKING:
     from xo_warmig.simulator.dispatch import Call
     from xo_warmig.simulator.pool import SimPool
 
-LARGEST_BYTES = 2040 << 30
+LARGEST_VHD_BYTES = 2040 << 30
 """The largest VHD that SM makes (libs/sm/vhdutil.py)."""
+LARGEST_QCOW2_BYTES = 16 << 40
+"""The largest qcow2 image that it makes, where it has these (drivers/qcow2util.py of XCP-ng)."""
+
+QCOW2 = "qcow2"
 
 _KEPT = ("name_label", "name_description", "type", "sharable", "xenstore_data", "on_boot", "tags", "allow_caching")
 
 
-def rounded(size_bytes: int) -> int:
+def rounded(pool: "SimPool", size_bytes: int) -> int:
     """The size that SM gives a disk. SR_BACKEND_FAILURE_79 when it cannot have it."""
-    if not 0 <= size_bytes <= LARGEST_BYTES:
-        raise invalid_size(f"VDI size must be between 1 MB and {LARGEST_BYTES >> 20} MB")
+    largest = LARGEST_QCOW2_BYTES if QCOW2 in pool.config.image_formats else LARGEST_VHD_BYTES
+    if not 0 <= size_bytes <= largest:
+        raise invalid_size(f"VDI size must be between 1 MB and {largest >> 20} MB")
     return max(1, -(-size_bytes // BLOCK)) * BLOCK
 
 
@@ -36,7 +41,10 @@ def invalid_size(why: str) -> XapiFailure:
 
 def create(call: "Call", sr: str, size_bytes: int, **fields: Any) -> str:
     """A new empty disk."""
-    size = rounded(size_bytes)
+    size = rounded(call.pool, size_bytes)
+    if size > LARGEST_VHD_BYTES:
+        # Of its own accord. Snapshots do not get the key, which is a known mistake of SM.
+        fields["sm_config"] = {**fields.get("sm_config", {}), "image-format": QCOW2}
     with doing(call, Hold("SR", sr, "vdi_create")):
         call.pool.delays.wait("create")
         uuid = call.pool.db.new_uuid()

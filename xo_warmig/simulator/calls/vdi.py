@@ -52,7 +52,7 @@ def resize(call: "Call", vdi: str, size: int) -> None:
     sr = db.row("VDI", vdi)["SR"]
     with doing(call, Hold("SR", sr, "vdi_resize"), Hold("VDI", vdi, "resize")):
         row = db.row("VDI", vdi)
-        wanted = disks.rounded(size)
+        wanted = disks.rounded(pool, size)
         if wanted < row["virtual_size"]:
             raise disks.invalid_size("shrinking not allowed")
         pool.delays.wait("resize")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from xo_warmig.errors import FormatError, InvalidRequest
 from xo_warmig.simulator.storage import BLOCK, Disk
-from xo_warmig.simulator.storage.images import data_ranges, nonzero_pieces
+from xo_warmig.simulator.storage.blocks import data_ranges
+from xo_warmig.simulator.storage.images import nonzero_pieces
 
 DEFAULT_BYTES = 64 << 20
 _LEAST_BYTES = 16 << 20  # with room for a journal

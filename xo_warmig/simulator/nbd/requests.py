@@ -36,6 +36,7 @@ class Requests:
                 continue
             due, data = self._waiting[0]
             if self._is_due(due):
+                self._take_in()
                 self._waiting.popleft()
                 yield wire.request(data)
 
@@ -51,6 +52,11 @@ class Requests:
         elif self._is_readable(left):
             self._receive()
         return False
+
+    def _take_in(self) -> None:
+        """What came while the request before was answered: its time runs from now, and not from when all that are due are done."""
+        if self._latency_seconds and not self._ended and len(self._waiting) < _MOST_WAITING and self._is_readable(0):
+            self._receive()
 
     def _is_readable(self, seconds: float) -> bool:
         if isinstance(self._connection, ssl.SSLSocket) and self._connection.pending():

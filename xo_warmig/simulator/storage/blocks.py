@@ -1,14 +1,17 @@
 """One image file: 2 MiB blocks in a sparse file, and a byte for each that says whether it is here. Knows nothing of chains."""
 
+import errno
 import os
 import threading
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 BLOCK = 2 * 1024 * 1024
 MOST_DEPTH = 30  # SM refuses to snapshot a longer chain
-MOST_BLOCKS = 1 << 20  # 2 TiB, a little more than a VHD can have
+MOST_BLOCKS = 1 << 23  # 16 TiB, the most that SM gives a disk
 _MAP_BYTES = MOST_BLOCKS  # a byte a block, in front of the data
+_NO_END = 1 << 62
 _BLOCK_COST = BLOCK + 4096  # VHD pads a block's sector bitmap to a page
 
 
@@ -80,10 +83,27 @@ class BlockFile:
 
 
 def _allocated(path: Path) -> set[int]:
+    found: set[int] = set()
     with path.open("rb") as file:
-        marks = file.read(_MAP_BYTES)
-    found, at = set(), marks.find(1)
-    while at >= 0:
-        found.add(at)
-        at = marks.find(1, at + 1)
+        for begin, end in data_ranges(file.fileno(), end=_MAP_BYTES):
+            marks = os.pread(file.fileno(), end - begin, begin)
+            at = marks.find(1)
+            while at >= 0:
+                found.add(begin + at)
+                at = marks.find(1, at + 1)
     return found
+
+
+def data_ranges(fd: int, begin: int = 0, end: int = _NO_END) -> Iterator[tuple[int, int]]:
+    """Begin and end of each stretch of the file, or of this part of it, that is no hole."""
+    while begin < end:
+        try:
+            data = os.lseek(fd, begin, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return
+            raise
+        if data >= end:
+            return
+        begin = os.lseek(fd, data, os.SEEK_HOLE)
+        yield data, min(begin, end)

@@ -225,5 +225,5 @@ def _new_name() -> str:
 def _rounded(size_bytes: int) -> int:
     blocks = max(1, -(-size_bytes // BLOCK))
     if blocks > MOST_BLOCKS:
-        raise InvalidRequest(f"{size_bytes} bytes are more than a VHD can have", evidence={"size": size_bytes})
+        raise InvalidRequest(f"{size_bytes} bytes are more than an image can have", evidence={"size": size_bytes})
     return blocks * BLOCK

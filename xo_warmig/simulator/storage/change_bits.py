@@ -95,5 +95,8 @@ class ChangeBits:
 def united(one: bytes, other: bytes) -> bytes:
     """Every bit that is set in one of the two; the shorter one is continued with zeros."""
     count = max(len(one), len(other))
+    for empty, filled in ((one, other), (other, one)):
+        if empty == bytes(len(empty)):  # as most are, and large ones take their time
+            return filled.ljust(count, b"\0")
     numbers = (int.from_bytes(bits.ljust(count, b"\0")) for bits in (one, other))
     return (next(numbers) | next(numbers)).to_bytes(count)

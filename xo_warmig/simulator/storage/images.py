@@ -1,6 +1,5 @@
 """Whole images between a disk and a file of this machine: raw and sparse here, other formats converted by qemu-img first."""
 
-import errno
 import json
 import os
 import subprocess
@@ -9,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from xo_warmig.errors import FormatError, NotEnoughSpace
-from xo_warmig.simulator.storage.blocks import BLOCK
+from xo_warmig.simulator.storage.blocks import BLOCK, data_ranges
 from xo_warmig.simulator.storage.disk import Disk
 
 _PIECE = 64 * 1024
@@ -38,8 +37,23 @@ def save(disk: Disk, path: Path, blocks: list[int]) -> None:
     with path.open("wb") as file:
         file.truncate(disk.size_bytes)
         for block in blocks:
-            for offset, piece in nonzero_pieces(disk.pread(block * BLOCK, BLOCK)):
-                os.pwrite(file.fileno(), piece, block * BLOCK + offset)
+            for offset, piece in nonzero_on(disk, block):
+                os.pwrite(file.fileno(), piece, offset)
+
+
+def nonzero_on(disk: Disk, block: int) -> Iterator[tuple[int, bytes]]:
+    """The same of a block of a disk, with their offsets on the disk; holes are not read."""
+    segment = disk.segment(block)
+    if segment is None:
+        return
+    fd, at = segment
+    done = 0
+    for begin, end in data_ranges(fd, at, at + BLOCK):
+        for offset in range(max(done, (begin - at) // _PIECE * _PIECE), end - at, _PIECE):
+            piece = os.pread(fd, _PIECE, at + offset)
+            done = offset + _PIECE
+            if piece != _ZERO_PIECE:
+                yield block * BLOCK + offset, piece
 
 
 def nonzero_pieces(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -56,20 +70,6 @@ def image_size_bytes(path: Path) -> int:
     if options is None:
         return path.stat().st_size
     return int(json.loads(_qemu("info", "--output=json", "--image-opts", options))["virtual-size"])
-
-
-def data_ranges(fd: int) -> Iterator[tuple[int, int]]:
-    """Begin and end of each stretch of the file that is no hole."""
-    end = 0
-    while True:
-        try:
-            begin = os.lseek(fd, end, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:
-                return
-            raise
-        end = os.lseek(fd, begin, os.SEEK_HOLE)
-        yield begin, end
 
 
 def _load_raw(disk: Disk, path: Path) -> None:

@@ -4,9 +4,11 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from xo_warmig.simulator.attach import attached
+from xo_warmig.simulator.calls.disks import LARGEST_VHD_BYTES
 from xo_warmig.simulator.failure import XapiFailure
 from xo_warmig.simulator.storage import BLOCK, Disk
-from xo_warmig.simulator.transfer import answers
+from xo_warmig.simulator.storage.images import nonzero_on
+from xo_warmig.simulator.transfer import answers, qcow2_layout
 from xo_warmig.simulator.transfer.handling import Refusal, Transfer, handled, logged_in, require_here, vdi_named
 from xo_warmig.simulator.transfer.vhd_layout import delta_layout, full_layout
 from xo_warmig.simulator.transfer.wire import Outlet, hang_up
@@ -14,7 +16,6 @@ from xo_warmig.simulator.transfer.wire import Outlet, hang_up
 if TYPE_CHECKING:
     from xo_warmig.simulator.request import HttpRequest
 
-_MOST_VHD_BYTES = 2040 << 30
 _ZEROS = bytes(BLOCK)
 
 
@@ -30,7 +31,7 @@ def serve_export(request: "HttpRequest") -> None:
         base = vdi_named(transfer, "base") if "base" in request.args else None
         transfer.vdi = transfer.uuid(vdi)
         transfer.base = transfer.uuid(base) if base else None
-        if transfer.format not in answers.CONTENT_TYPES:
+        if transfer.format not in _formats(transfer):
             raise Refusal(answers.not_found(), ["INTERNAL_ERROR", f"Unknown format {transfer.format}"])
         require_here(transfer, transfer.pool.db.field("VDI", vdi, "SR"))
         transfer.answer(answers.export_head(transfer.task, transfer.format, transfer.vdi))
@@ -38,11 +39,18 @@ def serve_export(request: "HttpRequest") -> None:
         transfer.pool.tasks.succeed(transfer.task)
 
 
+def _formats(transfer: Transfer) -> set[str]:
+    """What the pool's release exports."""
+    return set(answers.CONTENT_TYPES) - (set() if transfer.pool.config.qcow2_export else {"qcow2"})
+
+
 def _export(transfer: Transfer, vdi: str, base: str | None) -> None:
     """The body. Its end is seen before the disks are let go, and those are let go before the task ends."""
     pool, host = transfer.pool, transfer.request.host
-    if transfer.format == "vhd" and pool.db.field("VDI", vdi, "virtual_size") > _MOST_VHD_BYTES:
-        raise XapiFailure("VDI_TOO_LARGE", vdi, str(_MOST_VHD_BYTES))
+    if transfer.format == "vhd" and pool.db.field("VDI", vdi, "virtual_size") > LARGEST_VHD_BYTES:
+        raise XapiFailure("VDI_TOO_LARGE", vdi, str(LARGEST_VHD_BYTES))
+    if transfer.format == "qcow2" and base is not None:
+        raise XapiFailure("INTERNAL_ERROR", "differences as qcow2 are not simulated")
     with ExitStack() as stack:
         if base is not None:
             stack.enter_context(attached(pool, base, host, "RO"))
@@ -50,6 +58,8 @@ def _export(transfer: Transfer, vdi: str, base: str | None) -> None:
         disk = stack.enter_context(pool.storage.open(transfer.vdi))
         if transfer.format == "vhd":
             _send_vhd(transfer, disk, base)
+        elif transfer.format == "qcow2":
+            _send_qcow2(transfer, disk)
         else:
             _send_raw(transfer, disk)
         hang_up(transfer.request.connection)
@@ -77,6 +87,21 @@ def _send_vhd(transfer: Transfer, disk: Disk, base: str | None) -> None:
         outlet.send(layout.bitmap, more=True)
         _send_block(outlet, disk, block)
     outlet.send(layout.tail)
+    outlet.finish()
+
+
+def _send_qcow2(transfer: Transfer, disk: Disk) -> None:
+    """The clusters that hold anything but zeros; xapi's tool finds these in the image's tables, or by reading the disk."""
+    clusters = [
+        offset // qcow2_layout.CLUSTER
+        for block in transfer.pool.storage.allocated_blocks(transfer.vdi)
+        for offset, _ in nonzero_on(disk, block)
+    ]
+    head = qcow2_layout.head(disk.size_bytes, clusters)
+    outlet = _outlet(transfer, len(head) + len(clusters) * qcow2_layout.CLUSTER)
+    outlet.send(head, more=True)
+    for cluster in clusters:
+        outlet.send(disk.pread(cluster * qcow2_layout.CLUSTER, qcow2_layout.CLUSTER))
     outlet.finish()
 
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from xo_warmig.simulator.request import HttpRequest
 
 
+_FORMATS = ("raw", "vhd")
+
+
 def serve_import(request: "HttpRequest") -> None:
     """Write the whole answer. Success is an answer without a body; the connection ends after the task."""
     if not logged_in(request, "import_raw_vdi", "put"):
@@ -47,7 +50,7 @@ def _refuse_what_cannot_be(transfer: Transfer) -> None:
     headers, args = transfer.request.headers, transfer.request.args
     if encoding := headers.get("transfer-encoding"):
         raise Refusal(answers.not_found(), ["INTERNAL_ERROR", f"Cannot handle encoding: {encoding}"])
-    if transfer.format not in answers.CONTENT_TYPES:
+    if transfer.format not in _FORMATS:
         raise Refusal(answers.not_found(), ["INTERNAL_ERROR", f"Unknown format {transfer.format}"])
     if "chunked" in args and transfer.format != "raw":
         raise Refusal(answers.not_found(), ["INTERNAL_ERROR", f"Cannot handle chunked {transfer.format.upper()}"])

@@ -1,0 +1,128 @@
+"""What is read over NBD of a disk that no VHD can hold: what a qcow2 export lists, or all of it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.replication.memory_pools import Clock
+from xo_warmig.errors import FormatError, PoolError, PoolUnreachable, TransferError, TransferStalled, WarmigError
+from xo_warmig.formats.cbt import from_extents
+from xo_warmig.model.extents import Extent, total_bytes
+from xo_warmig.model.passes import DiskPassPlan, Way
+from xo_warmig.model.units import KIB, MIB, TIB
+from xo_warmig.replication.ends import Ends
+from xo_warmig.replication.listing import list_parts
+from xo_warmig.replication.ways import Streams, Ways
+
+SIZE = 6 * TIB
+STORED = [Extent(0, 64 * KIB), Extent(4 * TIB, 128 * KIB)]
+
+
+class Source:
+    """A pool whose qcow2 exports fail in these ways, one after the other, and then do not. An ``Export``, too."""
+
+    def __init__(self, *failures: WarmigError, against: str = "", clings: bool = False) -> None:
+        self.failures = list(failures)
+        self.against = against
+        self.opened = self.open = 0
+        self._clings = clings
+        self.stream: Any = self
+
+    async def against_qcow2(self, vdi: str) -> str:
+        return self.against
+
+    async def open_qcow2(self, vdi: str) -> "Source":
+        self.opened += 1
+        if self.failures:
+            raise self.failures.pop(0)
+        self.open += 1
+        return self
+
+    async def changed_blocks(self, base: str, vdi: str, *, size_bytes: int) -> bytes:
+        return from_extents([*STORED, Extent(SIZE - 64 * KIB, 64 * KIB)], size_bytes)
+
+    async def abort(self) -> None:
+        self.open -= 1
+        if self._clings:
+            raise TransferError("it is held", code="DISK_STILL_ATTACHED")
+
+
+async def listed(source: Any, *, way: Way = Way.NBD, pending: bytes = b"", broken: WarmigError | None = None) -> Any:
+    async def read_clusters(source: Any, size_bytes: int) -> bytes:
+        if broken is not None:
+            raise broken
+        return from_extents(STORED, size_bytes)
+
+    plan = DiskPassPlan(
+        disk="disk", read_vdi="snap", base="base" if way is Way.CBT else None, target_vdi="copy",
+        virtual_size_bytes=SIZE, skip_zeros=True,
+    )  # fmt: skip
+    ways = Ways(source, source, Clock(), Streams(read_clusters=read_clusters))
+    found, why = await list_parts(plan, way, ways, Ends(), pending)
+    assert total_bytes(found.extents()) == found.total_bytes
+    return list(found.extents()), why
+
+
+async def test_what_the_export_lists_is_read() -> None:
+    """And the export is broken off after its tables."""
+    source = Source()
+    assert await listed(source) == (STORED, "")
+    assert (source.opened, source.open) == (1, 0)
+
+
+async def test_what_an_unfinished_pass_wrote_is_read_in_any_case() -> None:
+    """R18: by its list of 2 MiB blocks."""
+    extents, _ = await listed(Source(), pending=b"\x40")
+    assert extents == [STORED[0], Extent(2 * MIB, 2 * MIB), STORED[1]]
+
+
+async def test_changes_are_found_anywhere_on_the_disk() -> None:
+    """Its last block among them."""
+    extents, why = await listed(Source(), way=Way.CBT)
+    assert (extents[-1], why) == (Extent(SIZE - 64 * KIB, 64 * KIB), "")
+
+
+UNKNOWN = TransferError("answered 404", code="INTERNAL_ERROR", evidence={"status": 404})
+
+
+@pytest.mark.parametrize(
+    ("source", "broken", "words", "opened"),
+    [
+        (lambda: Source(against="its pool keeps it as raw"), None, "its pool keeps it as raw", 0),
+        (lambda: Source(UNKNOWN), None, "answered 404", 1),
+        (lambda: Source(TransferStalled("no byte for 300 s")), None, "no byte for 300 s", 1),
+        (lambda: Source(*[TransferError("it broke")] * 3), None, "it broke", 3),
+        (Source, FormatError("the qcow2 stream has a parent"), "a parent", 1),
+    ],
+)
+async def test_where_nothing_tells_all_of_it_is_read(
+    source: Callable[[], Source], broken: WarmigError | None, words: str, opened: int
+) -> None:
+    """And why."""
+    pool = source()
+    extents, why = await listed(pool, broken=broken)
+    assert extents == [Extent(0, SIZE)]
+    assert words in why
+    assert "6.0 TiB" in why
+    assert (pool.opened, pool.open) == (opened, 0)
+
+
+async def test_a_connection_that_breaks_once_is_no_reason_to_read_for_hours() -> None:
+    """It is tried again."""
+    assert await listed(Source(TransferError("it broke"))) == (STORED, "")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        lambda: Source(PoolUnreachable("it is away")),
+        lambda: Source(*[PoolError("busy", code="VDI_IN_USE")] * 3),
+        lambda: Source(clings=True),
+    ],
+    ids=["away", "busy", "still attached"],
+)
+async def test_what_stands_against_any_reading_is_raised(source: Callable[[], Source]) -> None:
+    """Whoever copies knows for how long that is borne."""
+    with pytest.raises(WarmigError):
+        await listed(source())

@@ -1,0 +1,95 @@
+"""Which parts of a disk a pass copies over NBD: what changed, or what its source stores."""
+
+import logging
+
+from xo_warmig.disks.table import Listed, block_extents
+from xo_warmig.errors import PoolError, PoolUnreachable, TransferStalled, WarmigError
+from xo_warmig.model.extents import Extent, total_bytes
+from xo_warmig.model.passes import DiskPassPlan, Way
+from xo_warmig.model.units import KIB, format_bytes
+from xo_warmig.replication.choosing import needs_nbd
+from xo_warmig.replication.ends import Ends
+from xo_warmig.replication.retries import back_off_seconds, is_temporary, may_pass
+from xo_warmig.replication.ways import Ways
+
+log = logging.getLogger("xo_warmig.replication")
+
+# Two reads of changed blocks with so little between them are made one: it costs less than another request.
+GAP_BYTES = 64 * KIB
+# The head of a qcow2 export saves hours, so a connection that broke is not the last word.
+_TRIES = 3
+_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 1.0, 10.0
+
+
+async def list_parts(plan: DiskPassPlan, way: Way, ways: Ways, ends: Ends, pending: bytes) -> tuple[Listed, str]:
+    """What is to be copied; and why that is all of the disk, where nothing tells what its source stores.
+
+    Args:
+        pending: blocks that must be copied whatever the list says (R18).
+    """
+    size = plan.virtual_size_bytes
+    if way is Way.CBT and plan.base is not None:
+        changed = await ways.source.changed_blocks(plan.base, plan.read_vdi, size_bytes=size)
+        return await ways.streams.list_blocks(changed, pending, size, gap_bytes=GAP_BYTES), ""
+    if needs_nbd(size):
+        return await _of_large(plan, ways, ends, pending)
+    extents = block_extents(await _table(plan, ways, ends), pending, size)
+    return Listed(extents, total_bytes(extents())), ""
+
+
+async def _table(plan: DiskPassPlan, ways: Ways, ends: Ends) -> bytes:
+    """The blocks that the source stores, from the head of a VHD export that is broken off after it."""
+    export = await ends.open(ways.source.open_export(plan.read_vdi, base=None))
+    blocks = await ways.streams.read_table(export.stream, plan.virtual_size_bytes)
+    for not_closed in await ends.close(export):
+        raise not_closed
+    return blocks
+
+
+async def _of_large(plan: DiskPassPlan, ways: Ways, ends: Ends, pending: bytes) -> tuple[Listed, str]:
+    """A disk that no VHD can hold: by the head of a qcow2 export, or all of it."""
+    size = plan.virtual_size_bytes
+    why = await ways.source.against_qcow2(plan.read_vdi)
+    if not why:
+        try:
+            stored = await _clusters(plan, ways, ends)
+        except PoolUnreachable:
+            raise
+        except WarmigError as error:
+            if _must_wait(error):
+                raise
+            why = f"its qcow2 export does not tell: {error}"
+        else:
+            return await ways.streams.list_blocks(stored, pending, size, gap_bytes=0), ""
+    whole = Listed(lambda: [Extent(0, size)], size)
+    return whole, f"all {format_bytes(size)} of the disk are read to find what is not zero: {why}"
+
+
+def _must_wait(error: WarmigError) -> bool:
+    """Whether the whole disk could not be read now either."""
+    return error.code == "DISK_STILL_ATTACHED" or (isinstance(error, PoolError) and is_temporary(error))
+
+
+async def _clusters(plan: DiskPassPlan, ways: Ways, ends: Ends) -> bytes:
+    """The same from the head of a qcow2 export, with another try or two where the connection broke."""
+    for attempt in range(1, _TRIES):
+        try:
+            return await _clusters_once(plan, ways, ends)
+        except PoolUnreachable:
+            raise
+        except WarmigError as error:
+            # A refusal stays one, and a pool that sends nothing for minutes reads the whole disk itself to find out.
+            if not may_pass(error) or "status" in error.evidence or isinstance(error, TransferStalled):
+                raise
+            log.info("disk %s: its qcow2 export is asked for again: %s", plan.disk, error)
+        await ways.clock.sleep(back_off_seconds(attempt, first=_FIRST_WAIT_SECONDS, longest=_LONGEST_WAIT_SECONDS))
+    return await _clusters_once(plan, ways, ends)
+
+
+async def _clusters_once(plan: DiskPassPlan, ways: Ways, ends: Ends) -> bytes:
+    export = await ends.open(ways.source.open_qcow2(plan.read_vdi))
+    try:
+        return await ways.streams.read_clusters(export.stream, plan.virtual_size_bytes)
+    finally:
+        for not_closed in await ends.close(export):
+            raise not_closed

@@ -1,0 +1,203 @@
+"""Reading one target disk back after a pass has written it, and comparing it with the hashes of what was sent.
+
+It is read over NBD where the target's pool serves it, else from a VHD export. A sample is some hundred blocks over NBD; an export can
+only be read from its begin, so there it is all that this pass wrote within the first 64 MiB that the target stores, and whether the
+rest is stored at all. A difference is never taken for one that passes.
+"""
+
+import logging
+from typing import NamedTuple
+
+from xo_warmig.disks.block_sample import Listing
+from xo_warmig.disks.block_table import BlockTable, TablePieces, extents_of, known_extents
+from xo_warmig.disks.loads import Extents
+from xo_warmig.disks.read_back import Checked, Difference
+from xo_warmig.disks.throttle import Throttle
+from xo_warmig.errors import PoolUnreachable, SafetyError, TransferError, WarmigError
+from xo_warmig.model.passes import HASHED_BYTES, CopyNote, DiskPassPlan, ReadBack, Way
+from xo_warmig.model.requests import Verify
+from xo_warmig.model.units import MIB, format_bytes, format_seconds
+from xo_warmig.replication.ends import Ends
+from xo_warmig.replication.limits import CopyLimits
+from xo_warmig.replication.resume import Patience
+from xo_warmig.replication.retries import may_pass
+from xo_warmig.replication.ways import Ways
+
+log = logging.getLogger("xo_warmig.replication")
+
+MISMATCH = "READ_BACK_MISMATCH"
+HEAD_BYTES = 64 * MIB  # of an export, for a sample
+_NBD_TRIES = 2
+_FEW_BYTES = 64 * MIB  # less than this is read over one connection
+
+
+class Found(NamedTuple):
+    """``read_back`` is None where nothing could be compared; what people should know of it is in the notes (R12)."""
+
+    read_back: ReadBack | None
+    notes: list[CopyNote]
+
+
+class ReadingBack:
+    """One disk's read-back. Runs once; nothing is open when it returns or raises (R10)."""
+
+    def __init__(
+        self,
+        plan: DiskPassPlan,
+        ways: Ways,
+        table: BlockTable,
+        *,
+        verify: Verify,
+        seed: str,
+        by_export: bool = False,
+        final: bool = False,
+        limits: CopyLimits | None = None,
+        throttle: Throttle | None = None,
+    ) -> None:
+        """``seed`` of the sample; ``by_export``: NBD did not work before; ``final``: a VM is down meanwhile."""
+        self._plan = plan
+        self._ways = ways
+        self._table = table
+        self._full = verify is Verify.FULL
+        self._seed = seed
+        self._by_export = by_export
+        self._final = final
+        self._limits = limits or CopyLimits()
+        self._throttle = throttle or Throttle()
+        self._ends = Ends()
+        self._notes: list[CopyNote] = []
+
+    async def run(self) -> Found:
+        """Compare what is to be compared.
+
+        Raises:
+            SafetyError: code READ_BACK_MISMATCH. WarmigError: it cannot be read back, where all was to be, or its disk is not free.
+            asyncio.CancelledError.
+        """
+        begin = self._ways.clock.monotonic()
+        listing = await self._ways.streams.list_hashed(self._table, seed=None if self._full else self._seed)
+        self._tell_unknown(listing)
+        if not listing.known:
+            return Found(None, self._notes)
+        try:
+            way, checked = await self._patiently(listing)
+        except WarmigError as error:
+            if self._full or error.code in (MISMATCH, "DISK_STILL_ATTACHED"):
+                raise
+            self._note("NOT_READ_BACK", f"no sample of the target was compared: {error}")
+            return Found(None, self._notes)
+        seconds = self._ways.clock.monotonic() - begin
+        read_back = ReadBack(
+            way=way, blocks=checked.pieces, bytes=checked.read_bytes, seconds=seconds, unknown_blocks=listing.unknown
+        )
+        return Found(read_back, self._notes)
+
+    async def _patiently(self, listing: Listing) -> tuple[Way, Checked]:
+        patience, failures = Patience(self._limits), 0
+        while True:
+            try:
+                way = await self._way()
+                return way, self._judged(await self._once(way, listing))
+            except WarmigError as error:
+                if not may_pass(error):
+                    raise
+                failures += 1
+                if self._goes_by_export(error, failures):
+                    self._note("WAY_CHANGED", f"the target is read back from a VHD export, not over NBD: {error}")
+                    self._by_export, patience = True, Patience(self._limits)
+                    continue
+                seconds = patience.wait_seconds(error, progressed=False, now=self._ways.clock.monotonic())
+                log.info("disk %s is read back again in %s: %s", self._plan.disk, format_seconds(seconds), error)
+                await self._ways.clock.sleep(seconds)
+
+    def _goes_by_export(self, error: WarmigError, failures: int) -> bool:
+        """Whether NBD is given up: soon, but not where a VM is down, as an export may take much longer (R12)."""
+        return not (self._by_export or self._final or isinstance(error, PoolUnreachable)) and failures >= _NBD_TRIES
+
+    async def _way(self) -> Way:
+        if self._by_export or await self._ways.target.against_blocks(self._plan.target_vdi):
+            self._by_export = True
+        return Way.VHD if self._by_export else Way.NBD
+
+    async def _once(self, way: Way, listing: Listing) -> Checked:
+        """Open, compare, close. An error of the target's pool says so."""
+        try:
+            return await (self._from_export() if way is Way.VHD else self._over_nbd(listing))
+        except TransferError as error:
+            error.evidence["side"] = "target"
+            raise
+        finally:
+            for not_closed in await self._ends.close():
+                raise not_closed
+
+    async def _from_export(self) -> Checked:
+        target, plan = self._ways.target, self._plan
+        export = await self._ends.open(target.open_export(plan.target_vdi, base=None))
+        return await self._ways.streams.check_vhd(
+            self._throttle.back(export.stream),
+            TablePieces(self._table),
+            virtual_size_bytes=plan.virtual_size_bytes,
+            head_bytes=None if self._full else HEAD_BYTES,
+        )
+
+    async def _over_nbd(self, listing: Listing) -> Checked:
+        count = listing.known if listing.sample is None else len(listing.sample)
+        connections = 1 if count * HASHED_BYTES < _FEW_BYTES else self._plan.connections
+        opening = self._ways.target.open_blocks(self._plan.target_vdi, connections=connections, urgent=self._final)
+        blocks = await self._ends.open(opening)
+        readers = self._throttle.back_readers(blocks.readers)
+        checked = await self._ways.streams.check_blocks(
+            readers, self._extents(listing), self._table, urgent=self._final
+        )
+        await blocks.finish()
+        self._ends.done(blocks)
+        return checked
+
+    def _extents(self, listing: Listing) -> Extents:
+        if listing.sample is None:
+            return lambda: known_extents(self._table)
+        sample = extents_of(listing.sample, self._table.size_bytes)
+        return lambda: sample
+
+    def _judged(self, checked: Checked) -> Checked:
+        if checked.difference is not None:
+            raise mismatch(self._plan, checked.difference)
+        return checked
+
+    def _tell_unknown(self, listing: Listing) -> None:
+        """What cannot be compared is told where all was to be."""
+        if self._table.begun_at:
+            self._note(
+                "READ_BACK_INCOMPLETE",
+                f"the hashes of what was copied below {format_bytes(self._table.begun_at)} of the disk are lost, so that is not compared",
+            )
+        if listing.unknown and self._full:
+            self._note(
+                "READ_BACK_INCOMPLETE",
+                f"{listing.unknown} blocks of 64 KiB travelled in part, so they are not compared",
+            )
+
+    def _note(self, code: str, message: str) -> None:
+        log.info("disk %s: %s: %s", self._plan.disk, code, message)
+        self._notes.append(CopyNote(code=code, message=message))
+
+
+def mismatch(plan: DiskPassPlan, difference: Difference) -> SafetyError:
+    """The target does not hold what was sent to it."""
+    expected, found = f"{difference.expected:016x}", f"{difference.found:016x}"
+    return SafetyError(
+        f"disk {plan.disk}: the target does not hold what was sent to it at byte {difference.offset}: the hash is {found} where "
+        f"{expected} was sent",
+        code=MISMATCH,
+        evidence={
+            "rule": "R4",
+            "disk": plan.disk,
+            "target_disk": plan.target_vdi,
+            "offset": difference.offset,
+            "length": difference.length,
+            "expected": expected,
+            "found": found,
+        },
+        remedy="look at the storage of the target and at the network between; start the migration again when they are in order, it "
+        "sends these blocks once more",
+    )
