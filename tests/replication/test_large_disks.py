@@ -7,7 +7,7 @@ import pytest
 from tests.replication.test_preflight import disks, look
 from xo_warmig.errors import WarmigError
 from xo_warmig.model.passes import Way
-from xo_warmig.model.requests import Transport
+from xo_warmig.model.requests import Transport, Verify
 from xo_warmig.model.units import GIB, TIB
 from xo_warmig.model.vm import PowerState
 from xo_warmig.replication.choosing import Offer, choose_way
@@ -59,6 +59,14 @@ def test_that_all_of_it_is_read_is_told() -> None:
     (warning,) = look(LARGE, around_more={"against_listing": {"disk-0": "its pool keeps it as raw"}}).warnings
     assert (warning.code, warning.evidence["bytes"]) == ("WHOLE_DISK_READ", 6 * TIB)
     assert "its pool keeps it as raw" in warning.message
+
+
+def test_what_only_nbd_could_read_back_is_refused_or_told() -> None:
+    """All of it is asked for in vain; a sample is left out."""
+    (error,) = errors({}, against_read_back="no network serves it", verify=Verify.FULL)
+    assert (error.code, error.evidence["instancePath"]) == ("READ_BACK_NEEDS_NBD", "/verify")
+    found = look(LARGE, against_read_back="no network serves it")
+    assert (found.errors, [each.code for each in found.warnings]) == ([], ["NOT_READ_BACK"])
 
 
 @pytest.mark.parametrize(("most", "refused"), [(None, False), (16 * TIB, False), (2040 * GIB, True)])

@@ -78,13 +78,13 @@ def preflight(request: WarmMigrationRequest, vm: Vm, around: Surroundings) -> Pr
         *_sr_errors(request, vm, srs, around),
         *(error for disk in vm.disks for error in _disk_errors(vm, disk)),
         *nbd_only_errors(request, vm, around.against_blocks),
-        *large_disk_errors(request, vm, around.against_blocks),
+        *large_disk_errors(request, vm, around.against_blocks, around.against_read_back),
         *_space_errors(vm, srs, around),
         *network_errors,
     ]
     warnings = [
         *_warnings(request, vm),
-        *large_disk_warnings(vm, around.against_listing),
+        *large_disk_warnings(vm, around.against_listing, around.against_read_back),
         *_read_back_warnings(request, vm, around),
     ]
     if errors:

@@ -17,6 +17,7 @@ from xo_warmig.errors import PoolUnreachable, SafetyError, TransferError, Warmig
 from xo_warmig.model.passes import HASHED_BYTES, CopyNote, DiskPassPlan, ReadBack, Way
 from xo_warmig.model.requests import Verify
 from xo_warmig.model.units import MIB, format_bytes, format_seconds
+from xo_warmig.replication.choosing import needs_nbd
 from xo_warmig.replication.ends import Ends
 from xo_warmig.replication.limits import CopyLimits
 from xo_warmig.replication.resume import Patience
@@ -112,11 +113,19 @@ class ReadingBack:
 
     def _goes_by_export(self, error: WarmigError, failures: int) -> bool:
         """Whether NBD is given up: soon, but not where a VM is down, as an export may take much longer (R12)."""
-        return not (self._by_export or self._final or isinstance(error, PoolUnreachable)) and failures >= _NBD_TRIES
+        by_nbd_alone = self._final or needs_nbd(self._plan.virtual_size_bytes)
+        return not (self._by_export or by_nbd_alone or isinstance(error, PoolUnreachable)) and failures >= _NBD_TRIES
 
     async def _way(self) -> Way:
-        if self._by_export or await self._ways.target.against_blocks(self._plan.target_vdi):
-            self._by_export = True
+        against = "" if self._by_export else await self._ways.target.against_blocks(self._plan.target_vdi)
+        if against and needs_nbd(self._plan.virtual_size_bytes):
+            raise SafetyError(
+                f"the target disk is larger than a VHD can be, so only NBD can read it back: {against}",
+                code="READ_BACK_NEEDS_NBD",
+                evidence={"disk": self._plan.disk, "reason": against},
+                remedy="give a network of the target's pool the purpose nbd or insecure_nbd, or choose verify none",
+            )
+        self._by_export = self._by_export or bool(against)
         return Way.VHD if self._by_export else Way.NBD
 
     async def _once(self, way: Way, listing: Listing) -> Checked:
