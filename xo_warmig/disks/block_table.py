@@ -15,6 +15,7 @@ from xo_warmig.model.extents import Extent, clip
 from xo_warmig.model.passes import HASHED_BYTES, SentPiece
 
 _AT_A_TIME = 8192  # entries; 512 MiB of disk
+_NOTHING = array("Q", [NOT_WRITTEN] * _AT_A_TIME).tobytes()
 _PER_VHD_BLOCK = BLOCK_BYTES // HASHED_BYTES
 
 
@@ -62,7 +63,7 @@ def chunks(table: BlockTable) -> Iterator[tuple[int, "array[int]"]]:
     count = -(-table.size_bytes // HASHED_BYTES)
     for first in range(0, count, _AT_A_TIME):
         entries = table.get(first, min(_AT_A_TIME, count - first))
-        if entries.count(NOT_WRITTEN) < len(entries):
+        if entries.tobytes() != _NOTHING[: len(entries) * entries.itemsize]:  # much sooner than by counting entries
             yield first, entries
 
 
