@@ -22,7 +22,9 @@ SCENE_VMS = 8  # a pool with more takes longer to tell of them
 STRANDS = 2  # pairs of pools at once, where each migration needs a pair to itself
 
 _KEPT = {"startDestinationVm": True, "deleteSourceVm": False}
+_UNCOMPARED = {"verify": "none"}  # where reading back is not the point
 _NEVER_ENDING = 1_000_000
+_DELETED = {"startDestinationVm": True, "deleteSourceVm": True} | _UNCOMPARED
 # Refusals that trying again does not help.
 _NO_START = {
     "kind": "fail",
@@ -43,29 +45,34 @@ VARIANTS = {
         Variant(name="started", parameters=_KEPT),
         Variant(
             name="left-halted",
-            parameters={"startDestinationVm": False, "deleteSourceVm": False},
+            parameters={"startDestinationVm": False, "deleteSourceVm": False} | _UNCOMPARED,
             user_snapshot=True,
         ),
         Variant(name="by-blocks", parameters=_KEPT, nbd=True),
         Variant(name="by-blocks-refused", parameters=_KEPT, nbd=True, expected=("failed",), faults=(_NO_STATE,)),
         Variant(name="verified", parameters=_KEPT | {"verify": "full"}),
-        Variant(name="deleted", parameters={"startDestinationVm": True, "deleteSourceVm": True}),
+        Variant(name="deleted", parameters=_DELETED),
         # Both go back with the source halted: one when the target's start is refused, one before it was asked for.
         Variant(name="refused-kept", parameters=_KEPT, expected=("failed",), faults=(_NO_START,)),
         # What people say must outlive the server that took it.
         Variant(
             name="cancelled",
-            parameters=_KEPT | {"cutover": "hold"},
+            parameters=_KEPT | _UNCOMPARED | {"cutover": "hold"},
             words=(CANCEL,),
             expected=("cancelled",),
         ),
-        Variant(name="held", parameters=_KEPT | {"cutover": "hold"}, words=(PAUSE, RESUME, CUT_OVER)),
+        Variant(name="held", parameters=_KEPT | _UNCOMPARED | {"cutover": "hold"}, words=(PAUSE, RESUME, CUT_OVER)),
         Variant(
             name="committed",
-            parameters={"startDestinationVm": True, "deleteSourceVm": True, "commit": "manual"},
+            parameters=_DELETED | {"commit": "manual"},
             words=(COMMIT,),
         ),
-        Variant(name="taken-back", parameters=_KEPT | {"commit": "manual"}, words=(TAKE_BACK,), expected=("failed",)),
+        Variant(
+            name="taken-back",
+            parameters=_KEPT | _UNCOMPARED | {"commit": "manual"},
+            words=(TAKE_BACK,),
+            expected=("failed",),
+        ),
         Variant(
             name="refused-dropped", parameters=_KEPT | {"onFailure": "drop"}, expected=("failed",), faults=(_NO_STATE,)
         ),
