@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PROCESSES ?= 3
 
-.PHONY: demo test sweep check schemas docs bench clean
+.PHONY: demo test points sweep check schemas docs bench clean
 BENCHES := copy latency delta downtime memory answering recovery
 
 demo: .venv/.run
@@ -13,6 +13,10 @@ demo: .venv/.run
 # Tracebacks are Python's own: pytest's reads sources anew, at which Python 3.11 fails now and then in a deep stack, and all ends there.
 test: .venv/.dev .made/system .made/node
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup --tb=native $(TESTS)
+
+# All points of the engine's own sweeps, on pools in memory; `make test` takes a part of them.
+points: .venv/.dev
+	XO_WARMIG_SWEEP=all PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(PROCESSES) --tb=native tests/engine
 
 # Every state that a killed server can leave, by tests/faults. POINTS names variants, or single points as the sweep prints them.
 sweep: .venv/.dev .made/system

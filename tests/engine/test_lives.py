@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.conftest import REQUEST
+from tests.engine.conftest import REQUEST, some
 from tests.engine.lives import SETTINGS, Lives
 from tests.engine.virtual_time import run_virtual
 from tests.engine.world import World
@@ -49,7 +49,7 @@ async def ended(lives: Lives, migration: str) -> Any:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "death" in metafunc.fixturenames:
-        points = life_points()
+        points = some(life_points())
         metafunc.parametrize("death", points, ids=[f"{call}-{nth}" for call, nth in points])
 
 

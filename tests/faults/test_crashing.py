@@ -18,7 +18,8 @@ from tests.faults.servers import Nursery, Server
 from tests.faults.sweep import VARIANTS
 
 # One process does the sweeps: the good migrations are carried out once, and no two sweeps press the machine at a time.
-pytestmark = pytest.mark.xdist_group("sweeps")
+# The first to ask has the good migrations of all variants carried out.
+pytestmark = [pytest.mark.xdist_group("sweeps"), pytest.mark.timeout(600)]
 
 BY_BLOCKS = ("VDI.enable_cbt", "VDI.disable_cbt", "open")
 EFFECTS = (

@@ -12,7 +12,7 @@ from tests.faults.sweep import summary, sweep, twice
 # One process does the sweeps: the good migrations are carried out once, and no two sweeps press the machine at a time.
 pytestmark = pytest.mark.xdist_group("sweeps")
 
-FIRST, SECOND = 3, 2
+FIRST, SECOND = 2, 2
 
 
 @pytest.mark.timeout(1500)

@@ -13,7 +13,7 @@ from tests.faults.sweep import summary, sweep
 # One process does the sweeps: the good migrations are carried out once, and no two sweeps press the machine at a time.
 pytestmark = pytest.mark.xdist_group("sweeps")
 
-KILLS, CUTS = 7, 5
+KILLS, CUTS = 5, 4
 MOST_NOT_REACHED = 3
 
 
