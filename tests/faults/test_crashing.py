@@ -15,11 +15,10 @@ from tests.faults.crashing import mark_commits
 from tests.faults.points import Orders, Passed, Points, numbered, read_passed
 from tests.faults.scene import Scene, scene_of
 from tests.faults.servers import Nursery, Server
-from tests.faults.sweep import VARIANTS
+from tests.faults.sweep import VARIANTS, good_points
 
 # One process does the sweeps: the good migrations are carried out once, and no two sweeps press the machine at a time.
-# The first to ask has the good migrations of all variants carried out.
-pytestmark = [pytest.mark.xdist_group("sweeps"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.xdist_group("sweeps"), pytest.mark.timeout(300)]
 
 BY_BLOCKS = ("VDI.enable_cbt", "VDI.disable_cbt", "open")
 EFFECTS = (
@@ -46,8 +45,11 @@ async def scene(servers: Nursery, tmp_path: Path) -> AsyncIterator[Scene]:
         yield opened
 
 
-def test_a_migration_passes_a_point_before_and_after_each_kind_of_effect(good: dict[str, list[Point]]) -> None:
+async def test_a_migration_passes_a_point_before_and_after_each_kind_of_effect(
+    servers: Nursery, tmp_path: Path
+) -> None:
     """That those which nothing strikes keep all rules was seen when their points were taken."""
+    good = await good_points(servers, tmp_path, [VARIANTS["started"], VARIANTS["by-blocks"]])
     passed = {point.stratum[-1] for point in good["started"]}
     wanted = {f"{when} {effect}" for when in ("before", "after") for effect in EFFECTS}
     assert wanted <= passed, wanted - passed
