@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from xo_warmig.disks.block_hashes import NOT_WRITTEN, UNKNOWN
 from xo_warmig.disks.block_table import BlockTable, chunks, written
-from xo_warmig.disks.threads import first_of, settled, start
+from xo_warmig.disks.threads import in_thread
 
 LEAST_SAMPLE, MOST_SAMPLE = 16, 512
 SAMPLE_PART = 0.01
@@ -24,11 +24,7 @@ class Listing(NamedTuple):
 
 async def list_hashed(table: BlockTable, *, seed: str | None) -> Listing:
     """``listing_of`` in a thread, which has ended when this returns or raises."""
-    listing = start("read-back-list", lambda: listing_of(table, seed=seed))
-    try:
-        return await first_of(listing, listing)
-    finally:
-        await settled(listing)
+    return await in_thread("read-back-list", lambda: listing_of(table, seed=seed))
 
 
 def listing_of(table: BlockTable, *, seed: str | None) -> Listing:

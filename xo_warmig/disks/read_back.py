@@ -13,7 +13,7 @@ from xo_warmig.disks.block_hashes import digest, hashes_of
 from xo_warmig.disks.blocks import blocks_of, count_between, in_both, without
 from xo_warmig.disks.streams import ByteSource
 from xo_warmig.disks.take import Take
-from xo_warmig.disks.threads import first_of, settled, start
+from xo_warmig.disks.threads import in_thread
 from xo_warmig.errors import FormatError
 from xo_warmig.formats.bitmaps import Run, set_runs, with_bits_set
 from xo_warmig.formats.vhd import BLOCK_BYTES, BlockPlace, layout_reader, sector_extents
@@ -93,12 +93,7 @@ async def compare_vhd(
             return Comparison.TOO_MUCH
         return Comparison.EQUAL if walk.to_last().difference is None else Comparison.DIFFERENT
 
-    reading = start("read-back", compare)
-    try:
-        return await first_of(reading, reading)
-    finally:
-        source.close()
-        await settled(reading)
+    return await in_thread("read-back", compare, closing=source.close)
 
 
 async def check_vhd(
@@ -111,12 +106,11 @@ async def check_vhd(
 
     Raises: as ``compare_vhd``.
     """
-    reading = start("read-back", lambda: _Walk(Take(source), wanted, virtual_size_bytes).to_last(head_bytes))
-    try:
-        return await first_of(reading, reading)
-    finally:
-        source.close()
-        await settled(reading)
+
+    def check() -> Checked:
+        return _Walk(Take(source), wanted, virtual_size_bytes).to_last(head_bytes)
+
+    return await in_thread("read-back", check, closing=source.close)
 
 
 class _Walk:

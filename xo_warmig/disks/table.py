@@ -6,7 +6,7 @@ from xo_warmig.disks.blocks import blocks_of
 from xo_warmig.disks.loads import Extents
 from xo_warmig.disks.streams import ByteSource
 from xo_warmig.disks.take import Take
-from xo_warmig.disks.threads import first_of, settled, start
+from xo_warmig.disks.threads import in_thread
 from xo_warmig.errors import FormatError
 from xo_warmig.formats import cbt, qcow2
 from xo_warmig.formats.bitmaps import count_bits, set_runs
@@ -28,12 +28,7 @@ async def read_table(source: ByteSource, size_bytes: int) -> bytes:
         FormatError: the stream is no full export of such a disk. TransferError: the connection broke.
         asyncio.CancelledError: the thread has ended.
     """
-    reading = start("read-table", lambda: _table(Take(source), size_bytes))
-    try:
-        return await first_of(reading, reading)
-    finally:
-        source.close()
-        await settled(reading)
+    return await in_thread("read-table", lambda: _table(Take(source), size_bytes), closing=source.close)
 
 
 def _table(take: Take, size_bytes: int) -> bytes:
@@ -45,12 +40,7 @@ def _table(take: Take, size_bytes: int) -> bytes:
 
 async def read_clusters(source: ByteSource, size_bytes: int) -> bytes:
     """The same of a full qcow2 export, as a bitmap of 64 KiB blocks (see ``formats.cbt``)."""
-    reading = start("read-clusters", lambda: _clusters(Take(source), size_bytes))
-    try:
-        return await first_of(reading, reading)
-    finally:
-        source.close()
-        await settled(reading)
+    return await in_thread("read-clusters", lambda: _clusters(Take(source), size_bytes), closing=source.close)
 
 
 def _clusters(take: Take, size_bytes: int) -> bytes:
@@ -88,11 +78,7 @@ async def list_blocks(blocks: bytes, pending: bytes, size_bytes: int, *, gap_byt
     Args:
         gap_bytes: parts with so little between them are made one.
     """
-    listing = start("list-blocks", lambda: blocks_listed(blocks, pending, size_bytes, gap_bytes=gap_bytes))
-    try:
-        return await first_of(listing, listing)
-    finally:
-        await settled(listing)
+    return await in_thread("list-blocks", lambda: blocks_listed(blocks, pending, size_bytes, gap_bytes=gap_bytes))
 
 
 def blocks_listed(blocks: bytes, pending: bytes, size_bytes: int, *, gap_bytes: int) -> Listed:

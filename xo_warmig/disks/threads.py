@@ -23,6 +23,16 @@ def start(name: str, body: Callable[[], Result]) -> "asyncio.Future[Result]":
     return asyncio.wrap_future(outcome)
 
 
+async def in_thread(name: str, body: Callable[[], Result], *, closing: Callable[[], None] = lambda: None) -> Result:
+    """The result of ``body`` in a thread of its own, which has ended when this returns or raises; ``closing`` wakes it where it waits."""
+    running = start(name, body)
+    try:
+        return await first_of(running, running)
+    finally:
+        closing()
+        await settled(running)
+
+
 async def first_of(wanted: "asyncio.Future[Result]", other: "asyncio.Future[Any]") -> Result:
     """The result of ``wanted``; a failure of ``other`` before that is raised, one that has come already at once."""
     while not wanted.done():
