@@ -18,15 +18,20 @@ class Chain(NamedTuple):
     unmerged: int
 
 
-def chain_of(vdi: Mapping[str, Any], vdis: Iterable[Mapping[str, Any]]) -> Chain:
-    """The chain under one of a storage's disks."""
-    parents = {record["uuid"]: record["sm_config"].get(PARENT) for record in vdis}
-    children = Counter(parents.values())
-    seen: set[str] = {vdi["uuid"]}
-    parent = vdi["sm_config"].get(PARENT)
-    unmerged = 0
-    while parent and parent not in seen:
-        seen.add(parent)
-        unmerged += children[parent] == 1
-        parent = parents.get(parent)
-    return Chain(len(seen), unmerged)
+class Chains:
+    """The chains of a pool's disks, by all of its VDI records."""
+
+    def __init__(self, vdis: Iterable[Mapping[str, Any]]) -> None:
+        self._parents = {record["uuid"]: record["sm_config"].get(PARENT) for record in vdis}
+        self._children = Counter(self._parents.values())
+
+    def of(self, vdi: Mapping[str, Any]) -> Chain:
+        """The chain under one of them."""
+        seen: set[str] = {vdi["uuid"]}
+        parent = vdi["sm_config"].get(PARENT)
+        unmerged = 0
+        while parent and parent not in seen:
+            seen.add(parent)
+            unmerged += self._children[parent] == 1
+            parent = self._parents.get(parent)
+        return Chain(len(seen), unmerged)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from xo_warmig.model.vm import CdDrive, Disk, Network, PowerState, Vif, Vm
-from xo_warmig.xapi.chains import chain_of
+from xo_warmig.xapi.chains import Chain, Chains
 from xo_warmig.xapi.objects import exists
 
 Record = Mapping[str, Any]
@@ -76,18 +76,18 @@ def vm_from(ref: str, inventory: Inventory, origin: Origin, guest_metrics: Recor
 
 def disks_from(vbds: Iterable[Record], inventory: Inventory) -> list[Disk]:
     """The disks of a VM, in the order of their device numbers."""
+    chains = Chains(inventory.vdis.values())
     found = [
-        disk_from(vbd, inventory.vdis[vbd["VDI"]], inventory)
+        disk_from(vbd, vdi := inventory.vdis[vbd["VDI"]], inventory, chains.of(vdi))
         for vbd in vbds
         if vbd["type"] == "Disk" and vbd["VDI"] in inventory.vdis
     ]
     return sorted(found, key=lambda disk: _number(disk.device))
 
 
-def disk_from(vbd: Record, vdi: Record, inventory: Inventory) -> Disk:
-    """A disk: its VDI, and the VBD that gives it to the VM."""
+def disk_from(vbd: Record, vdi: Record, inventory: Inventory, chain: Chain) -> Disk:
+    """A disk: its VDI, with the chain under it, and the VBD that gives it to the VM."""
     sr = inventory.srs.get(vdi["SR"], {})
-    chain = chain_of(vdi, inventory.vdis.values())
     return Disk(
         vdi=vdi["uuid"],
         sr=sr.get("uuid", ""),
