@@ -2,25 +2,17 @@
 
 import asyncio
 import itertools
-from typing import Any
 
-import msgspec
 import pytest
 
 from tests.engine.conftest import REQUEST
 from tests.engine.lives import Lives
+from tests.engine.test_lives import ended
 from tests.engine.virtual_time import run_virtual
 from tests.engine.world import World
 from xo_warmig.model.events import CopyReleased, TargetDiscarded
 from xo_warmig.model.passes import PassKind
 from xo_warmig.model.phases import Phase
-
-
-async def ended(lives: Lives, migration: str) -> Any:
-    async with asyncio.timeout(4000):
-        while lives.engine.report(migration).finished is None:
-            await asyncio.sleep(0.5)
-    return lives.engine.report(migration)
 
 
 async def kept_copy(world: World) -> tuple[Lives, str]:
@@ -40,7 +32,7 @@ async def struck_at(nth: int, *, after: bool) -> bool:
     kept, shell = set(world.target.vdis), world.the_target().uuid
     life = lives.number
     world.fail("store.append", world.counts["store.append"] + nth, after=after, hook=lives.die, kills=True)
-    retry = (await lives.engine.start(msgspec.structs.replace(REQUEST), user="admin")).id
+    retry = (await lives.engine.start(REQUEST, user="admin")).id
     async with asyncio.timeout(4000):
         while lives.number == life:
             await asyncio.sleep(0.1)

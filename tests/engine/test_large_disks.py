@@ -13,8 +13,6 @@ from xo_warmig.model.vm import PowerState
 WHERE_ASKED = (
     "replication.choosing",
     "replication.listing",
-    "replication.reading",
-    "replication.disk_copy",
 )
 
 

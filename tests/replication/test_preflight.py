@@ -9,7 +9,8 @@ from xo_warmig.errors import ForbiddenOperation, IncorrectState, InvalidRequest,
 from xo_warmig.model.requests import ForceShutdown, ShutdownPolicy, Verify, WarmMigrationRequest
 from xo_warmig.model.units import GIB
 from xo_warmig.model.vm import CdDrive, Disk, Network, PowerState, StorageRepository, Vif, Vm
-from xo_warmig.replication.preflight import EXPORT_BYTES_PER_SECOND, Preflight, Surroundings, preflight, reserve_bytes
+from xo_warmig.replication.convergence import ASSUMED_BYTES_PER_SECOND
+from xo_warmig.replication.preflight import Preflight, Surroundings, preflight, reserve_bytes
 
 DISK = Disk(
     vdi="disk-0",
@@ -109,7 +110,7 @@ def test_reading_whole_exports_back_in_the_downtime_is_warned_of() -> None:
     (warning,) = look(verify=Verify.FULL, against_read_back="no NBD").warnings
     read_bytes = sum(min(disk.virtual_size_bytes, disk.physical_bytes) for disk in VM.disks)
     assert warning.code == "READ_BACK_IN_DOWNTIME"
-    assert warning.evidence["predicted_seconds"] == read_bytes / EXPORT_BYTES_PER_SECOND
+    assert warning.evidence["predicted_seconds"] == read_bytes / ASSUMED_BYTES_PER_SECOND
     assert look(verify=Verify.FULL).warnings == []
     assert look(verify=Verify.SAMPLE, against_read_back="no NBD").warnings == []
 

@@ -15,8 +15,8 @@ from xo_warmig.replication.dirtying import written_within
 LEAST_GAIN = 0.1
 # Throughput of passes that moved less than this says more of their ends than of the way between.
 SIGNIFICANT_BYTES = 16 * MIB
-# Where nothing was ever measured between two pools: what a gigabit line takes.
-_UNMEASURED = 100.0 * MIB
+# Where nothing was ever measured between two pools: what a gigabit line takes. Whoever tells people of it says that it is assumed.
+ASSUMED_BYTES_PER_SECOND = 100 * MIB
 
 
 class Budget(NamedTuple):
@@ -110,7 +110,7 @@ def predict_read(
         pending_seconds: how long ago the last snapshot was taken.
         whole_bytes: what disks store that have no base yet, and so are read whole.
     """
-    throughput = final_throughput(passes, speed) or speed.seen or _UNMEASURED
+    throughput = final_throughput(passes, speed) or speed.seen or ASSUMED_BYTES_PER_SECOND
     return (whole_bytes + written_within(passes, pending_seconds)) / throughput
 
 

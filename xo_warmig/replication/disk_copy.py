@@ -16,7 +16,6 @@ from xo_warmig.errors import TransferError, WarmigError
 from xo_warmig.model.passes import CopyNote, DiskPassPlan, DiskPassReport, Mark, Verdict, Way
 from xo_warmig.model.units import MIB, format_bytes, format_seconds
 from xo_warmig.replication.attempt import Attempt, NotOnTarget
-from xo_warmig.replication.choosing import needs_nbd
 from xo_warmig.replication.ledger import Ledger
 from xo_warmig.replication.limits import CopyLimits
 from xo_warmig.replication.ports import Import, PassBook
@@ -132,8 +131,7 @@ class DiskCopy:
         try:
             seconds = self._patience.wait_seconds(error, progressed=progressed, now=clock.monotonic())
         except WarmigError:
-            forced = self._plan.no_other_way or needs_nbd(self._plan.virtual_size_bytes)
-            if self._way is Way.VHD or attempt.target_in_doubt or forced:
+            if self._way is Way.VHD or attempt.target_in_doubt or self._plan.no_other_way:
                 raise
             self._take_exports(str(error))
             self._patience, seconds = Patience(self._limits), 0.0

@@ -10,8 +10,9 @@ from xo_warmig.errors import ForbiddenOperation, IncorrectState, InvalidRequest,
 from xo_warmig.model.plans import MigrationPlan
 from xo_warmig.model.reports import Warning_
 from xo_warmig.model.requests import ForceShutdown, Verify, WarmMigrationRequest
-from xo_warmig.model.units import GIB, MIB, format_bytes, format_seconds
+from xo_warmig.model.units import GIB, format_bytes, format_seconds
 from xo_warmig.model.vm import Disk, Network, PowerState, StorageRepository, Vm
+from xo_warmig.replication.convergence import ASSUMED_BYTES_PER_SECOND
 from xo_warmig.replication.holding import parse_wish
 from xo_warmig.replication.large_disks import large_disk_errors, large_disk_warnings, too_large_for
 from xo_warmig.replication.nbd_only import nbd_only_errors
@@ -19,8 +20,6 @@ from xo_warmig.replication.networks import choose_networks
 
 # SM refuses a snapshot at 30; each pass adds one until the coalescer has caught up.
 MOST_CHAIN_DEPTH = 25
-# What one export gives over a network of 1 Gbit/s, to tell how long reading back may take before anything was measured.
-EXPORT_BYTES_PER_SECOND = 100 * MIB
 # The texts that this project blocks operations with begin so.
 OUR_MARK = "xo_warmig"
 # The key of a source VM's other_config that says which server has it (R16).
@@ -350,15 +349,15 @@ def _read_back_warnings(request: WarmMigrationRequest, vm: Vm, around: Surroundi
         return
     # The disks are read side by side over one network.
     read_bytes = sum(min(disk.virtual_size_bytes, disk.physical_bytes) for disk in vm.disks)
-    seconds = read_bytes / EXPORT_BYTES_PER_SECOND
+    seconds = read_bytes / ASSUMED_BYTES_PER_SECOND
     yield Warning_(
         code="READ_BACK_IN_DOWNTIME",
         message=f"verify full reads all {format_bytes(read_bytes)} of the target back in the downtime, about {format_seconds(seconds)} at "
-        f"{format_bytes(EXPORT_BYTES_PER_SECOND)}/s: its pool does not serve single blocks over NBD ({around.against_read_back})",
+        f"{format_bytes(ASSUMED_BYTES_PER_SECOND)}/s: its pool does not serve single blocks over NBD ({around.against_read_back})",
         evidence={
             "bytes": read_bytes,
             "predicted_seconds": seconds,
-            "assumed_bytes_per_second": EXPORT_BYTES_PER_SECOND,
+            "assumed_bytes_per_second": ASSUMED_BYTES_PER_SECOND,
             "reason": around.against_read_back,
         },
         remedy="give a network of the target's pool the purpose nbd or insecure_nbd, or choose verify sample",

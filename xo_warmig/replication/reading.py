@@ -6,7 +6,6 @@ from xo_warmig.disks.loads import Extents
 from xo_warmig.errors import PoolError, PoolUnreachable, WarmigError
 from xo_warmig.model.passes import DiskPassPlan, Way
 from xo_warmig.model.units import MIB
-from xo_warmig.replication.choosing import needs_nbd
 from xo_warmig.replication.ends import Ends
 from xo_warmig.replication.listing import list_parts
 from xo_warmig.replication.ports import Blocks, Export
@@ -57,7 +56,7 @@ async def open_source(
         raise
     except WarmigError as error:
         passes = not final and isinstance(error, PoolError) and is_temporary(error)
-        if plan.no_other_way or needs_nbd(plan.virtual_size_bytes) or passes or error.code == "DISK_STILL_ATTACHED":
+        if plan.no_other_way or passes or error.code == "DISK_STILL_ATTACHED":
             raise
         raise WayClosed(str(error)) from error
     return Source(blocks=blocks, extents=listed.extents, read_whole=read_whole)
