@@ -9,12 +9,12 @@ from typing import Any, Final
 from xo_warmig.xapi.connection import Calls
 from xo_warmig.xapi.nbd_opening import NbdPlace
 
-_FRESH_SECONDS: Final = 10.0
+_FRESH_SECONDS: Final = 60.0  # what was asked before a shutdown is to do for the downtime; a host that died since costs one dial
 
 Records = dict[str, dict[str, Any]]
 
 
-class Standing(IntEnum):
+class HostState(IntEnum):
     """Of a host, best first. One that is disabled is about to be emptied, or was just started."""
 
     GOOD = 0
@@ -27,7 +27,7 @@ class NbdHosts:
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
-        self._standings: dict[str, Standing] = {}
+        self._states: dict[str, HostState] = {}
         self._asked = -_FRESH_SECONDS
 
     async def best(self, places: Sequence[NbdPlace]) -> list[NbdPlace]:
@@ -35,26 +35,26 @@ class NbdHosts:
         if len(places) < 2:
             return list(places)  # asked for nothing: it is tried in any case
         if time.monotonic() - self._asked > _FRESH_SECONDS:
-            self._standings, self._asked = await self._look(), time.monotonic()
-        found = [(self._standings.get(place.host, Standing.GOOD), place) for place in places]
-        best = min(standing for standing, _ in found)
-        return [place for standing, place in found if standing is best and standing is not Standing.DOWN]
+            self._states, self._asked = await self._look(), time.monotonic()
+        found = [(self._states.get(place.host, HostState.GOOD), place) for place in places]
+        best = min(state for state, _ in found)
+        return [place for state, place in found if state is best and state is not HostState.DOWN]
 
-    async def _look(self) -> dict[str, Standing]:
+    async def _look(self) -> dict[str, HostState]:
         classes = ("host", "host_metrics", "PIF")
         hosts, metrics, pifs = await asyncio.gather(*(self._calls.call(f"{cls}.get_all_records") for cls in classes))
-        standings = {ref: _standing(host, metrics) for ref, host in hosts.items()}
+        states = {ref: _state_of(host, metrics) for ref, host in hosts.items()}
         return {
-            address: standings[pif["host"]]
+            address: states[pif["host"]]
             for pif in pifs.values()
-            if pif["host"] in standings
+            if pif["host"] in states
             for address in (pif.get("IP"), *(each.partition("/")[0] for each in pif.get("IPv6", [])))
             if address
         }
 
 
-def _standing(host: dict[str, Any], metrics: Records) -> Standing:
+def _state_of(host: dict[str, Any], metrics: Records) -> HostState:
     live = metrics.get(host.get("metrics", ""), {}).get("live", True)
     if not live:
-        return Standing.DOWN
-    return Standing.GOOD if host.get("enabled", True) else Standing.DISABLED
+        return HostState.DOWN
+    return HostState.GOOD if host.get("enabled", True) else HostState.DISABLED
