@@ -9,9 +9,8 @@ from typing import Any, Final
 from xo_warmig.xapi.connection import Calls
 from xo_warmig.xapi.nbd_opening import NbdPlace
 
-_FRESH_SECONDS: Final = (
-    60.0  # what was asked before a shutdown is to do for the downtime; a host that died since costs one dial
-)
+# What was asked before a shutdown is to do for the downtime; a host that died since costs one dial.
+_FRESH_SECONDS: Final = 60.0
 
 Records = dict[str, dict[str, Any]]
 
