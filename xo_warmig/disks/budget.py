@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from concurrent.futures import Future
 
+from xo_warmig.disks.buffer import new_buffer
 from xo_warmig.model.units import MIB
 
 BUFFER_BYTES = 2 * MIB  # a VHD block, and the most that a chunk of the sparse stream may hold
@@ -73,7 +74,7 @@ class Budget:
     def _lend(self, share: "Share") -> bytearray:
         self._left -= share.held > 0
         share.held += 1
-        return self._spare.pop() if self._spare else bytearray(BUFFER_BYTES)
+        return self._spare.pop() if self._spare else new_buffer(BUFFER_BYTES)
 
     def give_back(self, share: "Share", buffer: bytearray) -> None:
         """For ``Share``."""
