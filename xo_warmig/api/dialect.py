@@ -5,6 +5,7 @@ refused where any is listed; a string is non-empty unless ``minLength`` says oth
 ``system.getMethodsInfo`` shows and what ``validation`` checks against.
 """
 
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -15,8 +16,12 @@ Schema = dict[str, Any]
 _BOUNDS = (("ge", "minimum"), ("gt", "exclusiveMinimum"), ("le", "maximum"), ("lt", "exclusiveMaximum"))
 
 
+@cache
 def property_map(parameters: type[msgspec.Struct] | None) -> dict[str, Schema]:
-    """The schema of each property; empty when the method takes anything (no type, or one that does not forbid unknown fields)."""
+    """The schema of each property; empty when the method takes anything (no type, or one that does not forbid unknown fields).
+
+    Made once for each type, as every call asks for it: not to be changed.
+    """
     if parameters is None or not parameters.__struct_config__.forbid_unknown_fields:
         return {}
     kind = inspect.type_info(parameters)

@@ -43,6 +43,8 @@ class UserStore:
         self._database = database
         # Verified in place of a user's when there is none, so that both take the same time.
         self._nobody = hash_password(secrets.token_urlsafe())
+        self._known: dict[str, User] = {}
+        self._known_at = -1
 
     def all(self) -> list[User]:
         """In the order in which they were added."""
@@ -50,12 +52,17 @@ class UserStore:
             return [_user(row) for row in connection.execute(select(users).order_by(users.c.position))]
 
     def get(self, user_id: str) -> User:
-        """Raises NoSuchObject."""
-        with self._database.reading() as connection:
-            row = connection.execute(_BY_ID, {"id": user_id}).one_or_none()
-        if row is None:
-            raise NoSuchObject(f"no such user {user_id}", evidence={"id": user_id, "type": "user"})
-        return _user(row)
+        """As it stands now. Every call asks, so what was read is kept until something is written. Raises NoSuchObject."""
+        written = self._database.written
+        if written != self._known_at:
+            self._known, self._known_at = {}, written
+        if user_id not in self._known:
+            with self._database.reading() as connection:
+                row = connection.execute(_BY_ID, {"id": user_id}).one_or_none()
+            if row is None:
+                raise NoSuchObject(f"no such user {user_id}", evidence={"id": user_id, "type": "user"})
+            self._known[user_id] = _user(row)
+        return self._known[user_id]
 
     def find(self, name: str) -> User | None:
         row = self._find(name)

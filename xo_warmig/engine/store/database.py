@@ -53,6 +53,7 @@ class Database:
         self._url = make_url(url)
         self._engine = _engine(self._url)
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        self._written = 0
         try:
             self.write(upgrade)
         except BaseException:
@@ -63,6 +64,11 @@ class Database:
     def file(self) -> Path:
         """Where an SQLite database is."""
         return file_of(self._url)
+
+    @property
+    def written(self) -> int:
+        """How many transactions there were: what was read stays true while this is the same as it was before."""
+        return self._written
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -91,6 +97,7 @@ class Database:
         with self._told(), self._engine.connect().execution_options(**{_WRITES: True}) as connection:
             with connection.begin():
                 result = work(connection)
+            self._written += 1
             if then is not None:
                 then(result)
             return result
