@@ -2,25 +2,32 @@
 
 ``python -m bench.answering [--json]``. A client of its own process calls twenty times a second, as many pages and scripts would, one
 call after the other, while the server copies: by VHD exports and NBD in clear, and by NBD over TLS, which has the processors busiest.
+Real pools are other machines: the simulated ones get only what time the server, and who asks it, leave. Beside it a server is asked
+that does nothing but answer.
 """
 
 import asyncio
 import contextlib
+import os
 import sys
 import time
 from itertools import cycle
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.echo import echo_times
 from bench.migrating import Serving, begin, serving
 from bench.result import Figure, Goal, Result, figure, tell
 from bench.site import site_in_memory
 from xo_warmig.model.units import GIB, MIB
+from xo_warmig.simulator.launch import Site
 from xo_warmig.simulator.site import DiskConfig, PoolConfig, SiteConfig, VmConfig
 
 EACH_SECONDS = 1 / 20
 DISKS = 4
 ALLOCATED_BYTES = 3 * GIB // 2
 MOST_MILLISECONDS = 50.0
+BEHIND = 10  # how much nicer than everybody else the simulated pools are
 
 
 class Case(NamedTuple):
@@ -47,6 +54,13 @@ def pools_of(case: Case) -> SiteConfig:
     return SiteConfig(pools=[source, target])
 
 
+def put_behind(site: Site) -> None:
+    """The pools' processes, with all threads that they have; those that these start are as nice."""
+    for pool in site.pools:
+        for thread in Path(f"/proc/{pool.pid}/task").iterdir():
+            os.setpriority(os.PRIO_PROCESS, int(thread.name), BEHIND)
+
+
 async def answer_times(all_of_it: Serving, migration: str, over: "asyncio.Future[Any]") -> list[float]:
     """Milliseconds of each answer, until it is over. A call that is late is counted late: the next one is not put off for it."""
     calls: list[tuple[str, dict[str, str]]] = [
@@ -69,12 +83,15 @@ async def answer_times(all_of_it: Serving, migration: str, over: "asyncio.Future
 async def measure(case: Case) -> dict[str, Figure]:
     """While nothing is copied, and while all disks are."""
     with site_in_memory(pools_of(case), written_bytes=2 * DISKS * ALLOCATED_BYTES) as site:
+        put_behind(site)
         async with serving(site) as all_of_it:
             migration = await begin(all_of_it.client, site, 0, transport=case.transport)
             begun = time.monotonic()
             ending = asyncio.ensure_future(all_of_it.ended(migration))
             try:
-                busy = await answer_times(all_of_it, migration, ending)
+                busy, echoes = await asyncio.gather(
+                    answer_times(all_of_it, migration, ending), echo_times(EACH_SECONDS, ending)
+                )
                 seconds = time.monotonic() - begun
             finally:
                 ending.cancel()
@@ -85,6 +102,8 @@ async def measure(case: Case) -> dict[str, Figure]:
     return {
         f"{title}: p50": percentile(busy, 50),
         f"{title}: p99": percentile(busy, 99),
+        f"{title}: p50 of an echo": percentile(echoes, 50),
+        f"{title}: p99 of an echo": percentile(echoes, 99),
         f"{title}: p50 of an idle server": percentile(idle, 50),
         f"{title}: p99 of an idle server": percentile(idle, 99),
         f"{title}: copied at": figure([DISKS * ALLOCATED_BYTES / MIB / seconds], "MiB/s"),
