@@ -33,6 +33,8 @@ def budget_is_whole() -> bool:
 class MemorySource:
     """A stream that was recorded; ``hang`` makes it block at its end until it is closed."""
 
+    apart = False
+
     def __init__(self, data: bytes, *, hang: bool = False) -> None:
         self._data, self._at = memoryview(data), 0
         self._closed = threading.Event()
@@ -53,6 +55,8 @@ class MemorySource:
 
 class MemorySink:
     """Keeps what it is sent; ``breaks_after`` bytes it fails."""
+
+    apart = False
 
     def __init__(self, *, breaks_after: int | None = None) -> None:
         self.data = bytearray()

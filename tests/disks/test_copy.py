@@ -19,6 +19,12 @@ from xo_warmig.model.passes import Mark
 from xo_warmig.model.units import KIB, MIB
 
 
+@pytest.fixture(autouse=True, params=[False, True], ids=["one_thread", "two_threads"])
+def apart(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test is run with both."""
+    monkeypatch.setattr(MemorySource, "apart", request.param)
+
+
 async def run(
     source: MemorySource, sink: MemorySink, *, differencing: bool = False, skip_zeros: bool = True, size: int = SIZE
 ) -> tuple[CopyResult, Meter]:

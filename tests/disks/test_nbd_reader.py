@@ -23,6 +23,8 @@ REQUEST_BYTES = len(DISCONNECT)
 class Script:
     """Fits ``ByteDuplex``: gives what it was told to, and keeps what it is sent."""
 
+    apart = False
+
     def __init__(self, says: bytes) -> None:
         self.heard: list[bytes] = []
         self.closed = 0

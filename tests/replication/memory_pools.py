@@ -110,6 +110,8 @@ class CutSource(MemorySource):
 class DiskSink:
     """Writes what it is sent onto a disk, chunk by chunk as the pool does."""
 
+    apart = False
+
     def __init__(self, pools: "MemoryPools", broken: Break | None) -> None:
         self.pools = pools
         self.ended = self.closed = False

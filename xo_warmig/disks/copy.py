@@ -1,20 +1,21 @@
 """The one copy loop: a VHD export or extents over NBD in, XAPI's sparse stream out, with a bounded number of bytes between them.
 
-The reading thread goes through the whole of the source; the writing one is a new one for each slice, so that an import can be ended,
-confirmed and opened anew while the source stands open.
+A thread writes, a new one for each slice, so that an import can be ended, confirmed and opened anew while the source stands open. It
+reads as well, or takes what connections' threads have read; but where either stream takes a thread's time (``ByteSource.apart``), one
+reads and one writes.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from typing import NamedTuple, Protocol, TypeAlias
+from functools import partial
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from xo_warmig.disks.budget import LEAST_PER_COPY, Budget, Share
 from xo_warmig.disks.extent_reader import ExtentReading
 from xo_warmig.disks.loads import Extents
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
-from xo_warmig.disks.pipe import Channel, Closed, Piece
+from xo_warmig.disks.pipe import Channel, Closed, Inline, Piece, Pieces, PieceSource, feed
 from xo_warmig.disks.reads import DiskReader
 from xo_warmig.disks.sent import SentLog
 from xo_warmig.disks.sparse_writer import SparseWriter
@@ -39,18 +40,25 @@ class Sinks(Protocol):
 
 
 class Reading(Protocol):
-    """A source on its way into a channel."""
+    """A source on its way to a writer."""
 
-    def run(self, listed: Callable[[bytes], None]) -> None:
-        """Put all pieces into the channel, and its end; in a thread. ``listed`` gets the list of blocks before the first piece."""
+    def begin(self) -> bytes:
+        """The list of blocks. Blocks."""
+        ...
+
+    def pieces(self) -> Pieces:
+        """After that. Blocks, in any thread, but in one at a time."""
         ...
 
     def close(self) -> None:
-        """Close the source. May be called twice, and from another thread: a blocked ``run`` then raises."""
+        """Close the source. May be called twice, and from another thread: whoever waits for a piece then raises."""
         ...
 
 
-Begin: TypeAlias = Callable[[Channel[Piece], Share], Reading]
+Begin: TypeAlias = Callable[[Share], Reading]
+Apart: TypeAlias = Callable[
+    [ByteSink], bool
+]  # whether reading is for a thread of its own, beside one that writes there
 
 
 class CopyResult(NamedTuple):
@@ -72,10 +80,13 @@ async def copy_vhd(source: ByteSource, sinks: Sinks, order: CopyOrder, *, sent: 
         asyncio.CancelledError: both streams are closed and both threads have ended.
     """
 
-    def begin(channel: Channel[Piece], share: Share) -> Reading:
-        return VhdReading(source, order, channel, share, meter)
+    def begin(share: Share) -> Reading:
+        return VhdReading(source, order, share, meter)
 
-    return await _copy(begin, sinks, order, sent, meter)
+    def apart(sink: ByteSink) -> bool:
+        return source.apart or sink.apart
+
+    return await _copy(begin, apart, sinks, order, sent, meter)
 
 
 async def copy_extents(
@@ -87,17 +98,17 @@ async def copy_extents(
     The connections are closed when this returns or raises.
     """
 
-    def begin(channel: Channel[Piece], share: Share) -> Reading:
-        return ExtentReading(readers, extents, order, channel, share, meter)
+    def begin(share: Share) -> Reading:
+        return ExtentReading(readers, extents, order, share, meter)
 
-    return await _copy(begin, sinks, order, sent, meter)
+    return await _copy(begin, lambda sink: False, sinks, order, sent, meter)
 
 
-async def _copy(begin: Begin, sinks: Sinks, order: CopyOrder, sent: SentLog, meter: Meter) -> CopyResult:
+async def _copy(begin: Begin, apart: Apart, sinks: Sinks, order: CopyOrder, sent: SentLog, meter: Meter) -> CopyResult:
     share = await admitted(order)
-    copying = _Copying(begin, order, share, sent, meter)
+    copying = _Copying(begin(share), order, share, sent, meter)
     try:
-        await copying.run(sinks)
+        await copying.run(sinks, apart)
     except BaseException as why:
         await copying.stop()
         raise copying.root_cause(why) from None
@@ -120,28 +131,38 @@ async def admitted(order: CopyOrder) -> Share:
 class _Copying:
     """A running copy: its threads, and what they have in their hands."""
 
-    def __init__(self, begin: Begin, order: CopyOrder, share: Share, sent: SentLog, meter: Meter) -> None:
+    def __init__(self, reading: Reading, order: CopyOrder, share: Share, sent: SentLog, meter: Meter) -> None:
+        self._reading = reading
+        self._pieces = reading.pieces()
+        self._order = order
+        self._share = share
+        self._sent = sent
+        self._meter = meter
         self._channel: Channel[Piece] = Channel(LEAST_PER_COPY - 2)
         self._sink: ByteSink | None = None
-        self._share = share
-        self._reading = begin(self._channel, share)
-        self._writer = SparseWriter(self._channel, share, order, sent, meter)
-        self._threads: dict[str, asyncio.Future[None] | asyncio.Future[bool]] = {}
+        self._writer: SparseWriter | None = None
+        self._threads: dict[str, asyncio.Future[Any]] = {}
 
-    async def run(self, sinks: Sinks) -> None:
-        listed: Future[bytes] = Future()
-        reading = self._threads["source"] = start("copy-read", lambda: self._reading.run(listed.set_result))
-        sink = await sinks.first(await first_of(asyncio.wrap_future(listed), reading))
-        while await self._write(sink, reading):
+    async def run(self, sinks: Sinks, apart: Apart) -> None:
+        begun = self._threads["source"] = start("copy-begin", self._reading.begin)
+        sink = await sinks.first(await first_of(begun, begun))
+        reading: asyncio.Future[Any] = begun
+        pieces: PieceSource = Inline(self._pieces)
+        if apart(sink):
+            pieces = self._channel
+            feeding = partial(feed, self._pieces, self._channel, self._share.give_back)
+            reading = self._threads["source"] = start("copy-read", feeding)
+        writer = self._writer = SparseWriter(pieces, self._share, self._order, self._sent, self._meter)
+        while await self._write(writer, sink, reading):
             sink = await sinks.next()
 
-    async def _write(self, sink: ByteSink, reading: "asyncio.Future[None]") -> bool:
+    async def _write(self, writer: SparseWriter, sink: ByteSink, reading: "asyncio.Future[Any]") -> bool:
         self._sink = sink
-        writing = self._threads["target"] = start("copy-write", lambda: self._writer.write_slice(sink))
+        writing = self._threads["target"] = start("copy-write", lambda: writer.write_slice(sink))
         return await first_of(writing, reading)
 
     async def stop(self) -> None:
-        """Close both ends, and see both threads end and all buffers given back."""
+        """Close both ends, and see all threads end and all buffers given back."""
         self._reading.close()
         if self._sink is not None:
             self._sink.close()
@@ -150,7 +171,9 @@ class _Copying:
         try:
             await settled(*self._threads.values())
         finally:
-            self._writer.give_up()
+            if self._writer is not None:
+                self._writer.give_up()
+            await settled(start("copy-end", self._pieces.close))
 
     def root_cause(self, seen: BaseException) -> BaseException:
         """The failure that came first is the one to tell; that the other side then found its channel closed is not."""
@@ -164,5 +187,5 @@ class _Copying:
         return seen
 
 
-def _failure(thread: "asyncio.Future[None] | asyncio.Future[bool]") -> BaseException | None:
+def _failure(thread: "asyncio.Future[Any]") -> BaseException | None:
     return thread.exception() if thread.done() and not thread.cancelled() else None

@@ -1,64 +1,66 @@
-"""The reading thread of a copy from extents: reads spread over several connections, and their pieces in the order of the disk.
+"""The reading side of a copy from extents: reads spread over several connections, and their pieces in the order of the disk.
 
-One thread for each connection asks and receives. This one fills the copy's buffers through them, some at a time, and passes on the
-oldest as soon as it is full.
+One thread for each connection asks and receives. Whoever takes the pieces fills the copy's buffers through them, some at a time, and
+gets the oldest as soon as it is full.
 """
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 
 from xo_warmig.disks.budget import BUFFER_BYTES, LEAST_PER_COPY, ZEROS, Share
 from xo_warmig.disks.loads import Extents, Load, Survey, loads, survey
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
-from xo_warmig.disks.pipe import Channel, Closed, Part, Piece, placed
+from xo_warmig.disks.pipe import Closed, Part, Piece, Pieces, placed
 from xo_warmig.disks.reads import DiskReader, Filling, ReadQueue
 from xo_warmig.errors import SafetyError, TransferError
 from xo_warmig.formats.zeros import nonzero_extents
 
-_SENDING = 2  # buffers that are sent while others are filled
+_SENDING = 1  # buffer that is sent while others are filled
 
 
 class ExtentReading:
-    """Extents of one disk on their way into a channel. Fits ``disks.copy.Reading``."""
+    """Extents of one disk on their way to a writer. Fits ``disks.copy.Reading``."""
 
     def __init__(
-        self,
-        readers: Sequence[DiskReader],
-        extents: Extents,
-        order: CopyOrder,
-        channel: Channel[Piece],
-        share: Share,
-        meter: Meter,
+        self, readers: Sequence[DiskReader], extents: Extents, order: CopyOrder, share: Share, meter: Meter
     ) -> None:
         self._readers = readers
         self._extents = extents
         self._order = order
-        self._channel = channel
         self._share = share
         self._meter = meter
         self._reads = ReadQueue(len(readers))
         self._fillings: deque[Filling] = deque()
+        self._found: Survey | None = None
 
-    def run(self, listed: Callable[[bytes], None]) -> None:
-        """Put every piece from the order's start on into the channel, and its end after the last.
+    def begin(self) -> bytes:
+        """The blocks that the extents touch, those below the order's start among them. Raises TransferError."""
+        self._check_sizes()
+        found = self._found = survey(self._extents(), self._order)
+        if found.total_bytes and not self._readers:
+            raise ValueError("there is no connection to read over")
+        if self._order.zero_unallocated:
+            start = self._order.start_offset
+            self._meter.listed(self._order.virtual_size_bytes, start, start - found.below_bytes)
+        else:
+            self._meter.listed(found.total_bytes, found.below_bytes, 0)
+        return found.blocks
 
-        ``listed`` gets the blocks that the extents touch, those below the start among them, before the first piece. All connections
-        are closed when this returns or raises.
+    def pieces(self) -> Pieces:
+        """Every piece from the order's start on, once it was begun. All connections are closed when this has ended.
 
-        Raises FormatError, TransferError, or Closed when the writer failed.
+        Raises FormatError, TransferError.
         """
-        lanes = [threading.Thread(target=self._serve, args=(reader,), daemon=True) for reader in self._readers]
         started: list[threading.Thread] = []
         try:
-            self._check_sizes()
-            found = self._survey(listed)
-            for lane in lanes:
+            for reader in self._readers:
+                lane = threading.Thread(target=self._serve, args=(reader,), daemon=True)
                 lane.start()
                 started.append(lane)
-            self._pass_on()
-            self._see_complete(found)
+            yield from self._filled()
+            self._see_complete()
             self._reads.end()
         except BaseException as why:
             self._reads.fail(why)
@@ -69,10 +71,9 @@ class ExtentReading:
                 lane.join()
             for filling in self._fillings:  # no lane writes into its buffer any more
                 self._share.give_back(filling.buffer)
-        self._channel.end()
 
     def close(self) -> None:
-        """Close all connections. May be called twice, and from another thread: a blocked ``run`` then raises."""
+        """Close all connections. May be called twice, and from another thread: whoever waits for a piece then raises."""
         for reader in self._readers:
             reader.close()
 
@@ -101,19 +102,7 @@ class ExtentReading:
                     remedy="Start the migration again: its plan no longer fits the disk.",
                 )
 
-    def _survey(self, listed: Callable[[bytes], None]) -> Survey:
-        found, order = survey(self._extents(), self._order), self._order
-        if found.total_bytes and not self._readers:
-            raise ValueError("there is no connection to read over")
-        if order.zero_unallocated:
-            below_zeros = order.start_offset - found.below_bytes
-            self._meter.listed(order.virtual_size_bytes, order.start_offset, below_zeros)
-        else:
-            self._meter.listed(found.total_bytes, found.below_bytes, 0)
-        listed(found.blocks)
-        return found
-
-    def _pass_on(self) -> None:
+    def _filled(self) -> Iterator[Piece]:
         """Fill and pass on until all is."""
         coming = loads(self._extents(), self._order)
         load = next(coming, None)
@@ -121,7 +110,7 @@ class ExtentReading:
             most = self._most()
             while load is not None and self._begin(load, most):
                 load = next(coming, None)
-            self._put(self._fillings[0])
+            yield self._oldest()
 
     def _most(self) -> int:
         """How many buffers this copy may have now: enough for all that may be in flight."""
@@ -143,15 +132,17 @@ class ExtentReading:
         self._reads.put(filling)
         return True
 
-    def _put(self, filling: Filling) -> None:
-        load = filling.load
+    def _oldest(self) -> Piece:
+        filling = self._fillings[0]
         self._reads.wait_for(filling)
-        self._channel.put(Piece(filling.buffer, self._to_send(filling), load.reached))
+        load = filling.load
+        piece = Piece(filling.buffer, self._to_send(filling), load.reached)
         self._fillings.popleft()
         if load.stored:
             self._meter.read(load.length_bytes)
         else:
             self._meter.made_up(load.length_bytes)
+        return piece
 
     def _to_send(self, filling: Filling) -> list[Part]:
         load = filling.load
@@ -162,7 +153,9 @@ class ExtentReading:
             wanted += placed(nonzero_extents(filling.buffer, part.start, part.length), part.offset - part.start)
         return wanted
 
-    def _see_complete(self, found: Survey) -> None:
+    def _see_complete(self) -> None:
+        found = self._found
+        assert found is not None
         if self._meter.read_bytes != found.total_bytes:
             raise SafetyError(
                 f"{self._meter.read_bytes} bytes of the disk were read where its list has {found.total_bytes}",

@@ -1,10 +1,15 @@
-"""What joins the two threads of a copy: filled buffers one way, through a queue of bounded length."""
+"""What joins the reading side of a copy and its writing one: filled buffers one way.
+
+Where reading a stream is work of its own, as over TLS, a thread does it, and a queue of bounded length is between. Else the thread that
+writes makes each piece when it wants it: buffers do not pass from one processor to another then, and stay in its caches.
+"""
 
 import threading
 from collections import deque
-from collections.abc import Iterable
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Callable, Generator, Iterable
+from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
+from xo_warmig.errors import TransferError
 from xo_warmig.model.extents import Extent
 
 T = TypeVar("T")
@@ -36,6 +41,33 @@ class Piece(NamedTuple):
     buffer: bytearray | bytes
     parts: list[Part]
     reached: int
+
+
+Pieces: TypeAlias = Generator[Piece, None, None]
+"""All that are to be sent. Whoever takes one gives its buffer back. Closing it ends the reading."""
+
+
+class PieceSource(Protocol):
+    """Where a writer gets its pieces from."""
+
+    def get(self) -> Piece | None:
+        """The next one; None after the last. Raises Closed when the reading failed, or what it failed with."""
+        ...
+
+
+class Inline:
+    """Pieces that are made by the thread that asks for them. Fits ``PieceSource``."""
+
+    def __init__(self, pieces: Pieces) -> None:
+        self._pieces = pieces
+
+    def get(self) -> Piece | None:
+        """A failure says that it is the source's."""
+        try:
+            return next(self._pieces, None)
+        except TransferError as error:
+            error.evidence.setdefault("side", "source")
+            raise
 
 
 def placed(extents: Iterable[Extent], offset: int) -> list[Part]:
@@ -87,3 +119,17 @@ class Channel(Generic[T]):
             self._items.clear()
             self._changed.notify_all()
             return left
+
+
+def feed(pieces: Pieces, channel: Channel[Piece], give_back: Callable[[bytearray | bytes], None]) -> None:
+    """Put all pieces into the channel, and its end: for a thread of its own. Raises Closed when the channel was broken."""
+    try:
+        for piece in pieces:
+            try:
+                channel.put(piece)
+            except Closed:
+                give_back(piece.buffer)
+                raise
+    finally:
+        pieces.close()
+    channel.end()

@@ -7,7 +7,7 @@ from xo_warmig.disks.block_hashes import digest, entries_of, hashes_of
 from xo_warmig.disks.budget import Share
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
-from xo_warmig.disks.pipe import Channel, Piece
+from xo_warmig.disks.pipe import Piece, PieceSource
 from xo_warmig.disks.sent import SentLog
 from xo_warmig.disks.streams import ByteSink
 from xo_warmig.formats.sparse import END, chunk_header
@@ -15,10 +15,10 @@ from xo_warmig.model.passes import HASHED_BYTES, SentPiece
 
 
 class SparseWriter:
-    """Sends the pieces of a channel and gives their buffers back. Keeps the piece that begins the next slice, between slices."""
+    """Sends pieces and gives their buffers back. Keeps the piece that begins the next slice, between slices."""
 
-    def __init__(self, channel: Channel[Piece], share: Share, order: CopyOrder, sent: SentLog, meter: Meter) -> None:
-        self._channel = channel
+    def __init__(self, pieces: PieceSource, share: Share, order: CopyOrder, sent: SentLog, meter: Meter) -> None:
+        self._pieces = pieces
         self._share = share
         self._size_bytes = order.virtual_size_bytes
         self._slice_bytes = order.slice_bytes or math.inf
@@ -30,7 +30,7 @@ class SparseWriter:
     def write_slice(self, sink: ByteSink) -> bool:
         """Send pieces until the slice is full, and the end marker; True when more pieces follow.
 
-        Raises TransferError, or Closed when the reader failed.
+        Raises TransferError, or what ``PieceSource`` does.
         """
         began, slice_bytes = time.monotonic(), 0
         while (piece := self._next()) is not None:
@@ -53,7 +53,7 @@ class SparseWriter:
 
     def _next(self) -> Piece | None:
         kept, self._kept = self._kept, None
-        return self._channel.get() if kept is None else kept
+        return self._pieces.get() if kept is None else kept
 
     def _send(self, sink: ByteSink, piece: Piece) -> int:
         view = memoryview(piece.buffer)

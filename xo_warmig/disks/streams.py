@@ -7,6 +7,11 @@ from typing import Protocol
 class ByteSource(Protocol):
     """The body of an export, as it arrives."""
 
+    @property
+    def apart(self) -> bool:
+        """Whether it takes a thread's time: it is encrypted, or held back."""
+        ...
+
     def readinto(self, view: memoryview) -> int:
         """Fill ``view`` whole, unless the stream ends first; the number of bytes put there.
 
@@ -22,6 +27,11 @@ class ByteSource(Protocol):
 
 class ByteSink(Protocol):
     """The body of an import, as it is sent."""
+
+    @property
+    def apart(self) -> bool:
+        """See ``ByteSource``."""
+        ...
 
     def writev(self, buffers: Sequence[bytes | bytearray | memoryview]) -> None:
         """Send all of all buffers, in order; they may be reused on return.

@@ -68,6 +68,11 @@ class ThrottledSource:
         self.stream = stream
         self._pace = pace
 
+    @property
+    def apart(self) -> bool:
+        """The two ends wait side by side."""
+        return True
+
     def readinto(self, view: memoryview) -> int:
         """See ``ByteSource``."""
         count = 0
@@ -137,6 +142,11 @@ class ThrottledSink:
     def __init__(self, stream: ByteSink, pace: Pace) -> None:
         self.stream = stream
         self._pace = pace
+
+    @property
+    def apart(self) -> bool:
+        """As the source's."""
+        return True
 
     def writev(self, buffers: Buffers) -> None:
         """See ``ByteSink``."""

@@ -1,12 +1,12 @@
-"""The reading thread of a copy: a VHD export in, pieces of the disk out, each read straight into the buffer that it is sent from."""
+"""The reading side of a copy: a VHD export in, pieces of the disk out, each read straight into the buffer that it is sent from."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from xo_warmig.disks.blocks import blocks_of, whole_disk
 from xo_warmig.disks.budget import ZEROS, Share
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
-from xo_warmig.disks.pipe import Channel, Piece, placed
+from xo_warmig.disks.pipe import Piece, Pieces, placed
 from xo_warmig.disks.streams import ByteSource
 from xo_warmig.disks.take import Take
 from xo_warmig.errors import TransferError
@@ -16,36 +16,33 @@ from xo_warmig.model.extents import Extent, split
 
 
 class VhdReading:
-    """One stream on its way into a channel. Fits ``disks.copy.Reading``."""
+    """One stream on its way to a writer. Fits ``disks.copy.Reading``."""
 
-    def __init__(
-        self, source: ByteSource, order: CopyOrder, channel: Channel[Piece], share: Share, meter: Meter
-    ) -> None:
+    def __init__(self, source: ByteSource, order: CopyOrder, share: Share, meter: Meter) -> None:
         self._source = source
         self._take = Take(source)
         self._order = order
-        self._channel = channel
         self._share = share
         self._meter = meter
+        self._layout: VhdLayout | None = None
         self._ascending = True
 
-    def run(self, listed: Callable[[bytes], None]) -> None:
-        """Put every piece of the disk from the order's start on into the channel, and its end after the last.
-
-        ``listed`` gets the blocks of this stream's list, those below the start among them, before the first piece.
-
-        Raises FormatError, TransferError, or Closed when the writer failed.
-        """
-        layout = self._take.parse(layout_reader())
+    def begin(self) -> bytes:
+        """The blocks of this stream's list, those below the order's start among them. Raises FormatError, TransferError."""
+        layout = self._layout = self._take.parse(layout_reader())
         _check(layout, self._order)
         self._ascending = _ascending(layout.indexes)
         self._tell_meter(layout)
-        listed(whole_disk(layout.size_bytes) if self._order.zero_unallocated else blocks_of(layout))
-        self._put_blocks(layout)
+        return whole_disk(layout.size_bytes) if self._order.zero_unallocated else blocks_of(layout)
+
+    def pieces(self) -> Pieces:
+        """Every piece of the disk from the order's start on, once it was begun. Raises FormatError, TransferError."""
+        layout = self._layout
+        assert layout is not None
+        yield from self._blocks(layout)
         self._take.skip_to(layout.blocks_end)
         self._take.parse(trailer_reader(layout))
         self._meter.total_bytes = self._meter.done_bytes  # blocks may have been stored in part only
-        self._channel.end()
 
     def close(self) -> None:
         """Close the stream; see ``ByteSource``."""
@@ -62,56 +59,55 @@ class VhdReading:
             overhang = max(0, (max(layout.indexes, default=-1) + 1) * each - layout.size_bytes)
             self._meter.listed(layout.data_bytes - overhang, below, 0)
 
-    def _put_blocks(self, layout: VhdLayout) -> None:
+    def _blocks(self, layout: VhdLayout) -> Pieces:
         at = 0
         if not self._ascending:
             for gap in _gaps(sorted(layout.indexes), layout):
-                self._put_zeros(gap.offset, gap.end)
+                yield from self._zeros(gap.offset, gap.end)
         for place in layout.places():
             block = layout.disk_extent(place)
             if self._ascending:
-                self._put_zeros(at, block.offset)
+                yield from self._zeros(at, block.offset)
                 at = block.end
             if block.end > self._order.start_offset:
-                self._put_block(layout, place, block)
+                yield from self._block(place, block)
         if self._ascending:
-            self._put_zeros(at, layout.size_bytes)
+            yield from self._zeros(at, layout.size_bytes)
 
-    def _put_block(self, layout: VhdLayout, place: BlockPlace, block: Extent) -> None:
+    def _block(self, place: BlockPlace, block: Extent) -> Pieces:
         self._take.skip_to(place.file_offset)
         bitmap = bytearray(place.bitmap_length)
         self._take.fill(memoryview(bitmap))
         at = block.offset
         for extent in split(sector_extents(bitmap, block.offset, block.length), self._order.piece_bytes):
-            self._put_zeros(at, extent.offset)
+            yield from self._zeros(at, extent.offset)
             at = extent.end
             start = max(extent.offset, self._order.start_offset)
             if start < extent.end:
                 self._take.skip_to(place.data_offset + start - block.offset)
-                self._put_data(Extent(start, extent.end - start))
-        self._put_zeros(at, block.end)
+                yield self._data(Extent(start, extent.end - start))
+        yield from self._zeros(at, block.end)
         self._take.skip_to(place.end)
 
-    def _put_data(self, extent: Extent) -> None:
+    def _data(self, extent: Extent) -> Piece:
         buffer = self._share.take()
         try:
             self._take.fill(memoryview(buffer)[: extent.length])
-            whole = [Extent(0, extent.length)]
-            wanted = nonzero_extents(buffer, 0, extent.length) if self._order.skip_zeros else whole
-            self._channel.put(Piece(buffer, placed(wanted, extent.offset), self._reached(extent)))
         except BaseException:
             self._share.give_back(buffer)
             raise
         self._meter.read(extent.length)
+        whole = [Extent(0, extent.length)]
+        wanted = nonzero_extents(buffer, 0, extent.length) if self._order.skip_zeros else whole
+        return Piece(buffer, placed(wanted, extent.offset), self._reached(extent))
 
-    def _put_zeros(self, start: int, end: int) -> None:
+    def _zeros(self, start: int, end: int) -> Pieces:
         """What the stream has no bytes for from ``start`` to ``end`` of the disk, where it is to be sent."""
         start = max(start, self._order.start_offset)
         if self._order.zero_unallocated and start < end:
             for extent in split([Extent(start, end - start)], self._order.piece_bytes):
-                parts = placed([Extent(0, extent.length)], extent.offset)
-                self._channel.put(Piece(ZEROS, parts, self._reached(extent)))
                 self._meter.made_up(extent.length)
+                yield Piece(ZEROS, placed([Extent(0, extent.length)], extent.offset), self._reached(extent))
 
     def _reached(self, extent: Extent) -> int:
         return extent.end if self._ascending else self._order.start_offset

@@ -44,6 +44,11 @@ class SocketStream:
         self._using = threading.Lock()  # held by whoever is inside a call on the socket
         set_stall(sock, stall_seconds)
 
+    @property
+    def apart(self) -> bool:
+        """See ``ByteSource``: over TLS."""
+        return self._secure
+
     def close(self) -> None:
         """Close the connection; whoever is blocked on it is woken, and raises."""
         self._closed = True
