@@ -11,7 +11,18 @@ from xo_warmig.formats.cbt import from_extents
 from xo_warmig.model.extents import Extent
 from xo_warmig.model.findings import OurObject
 from xo_warmig.model.requests import ShutdownPolicy
-from xo_warmig.model.vm import Attachment, Disk, Life, Network, PowerState, StorageRepository, Vif, Vm, VolatileState
+from xo_warmig.model.vm import (
+    Attachment,
+    Disk,
+    Life,
+    Look,
+    Network,
+    PowerState,
+    StorageRepository,
+    Vif,
+    Vm,
+    VolatileState,
+)
 from xo_warmig.replication.ports import AnyPool
 from xo_warmig.replication.preflight import DOOR
 
@@ -211,17 +222,30 @@ class FakePool:
 
     async def attachments(self, vdis: list[str]) -> list[Attachment]:
         async with self.world.call(self._name, "attachments"):
-            own = [
-                Attachment(vdi=vdi, vm=vm.uuid, is_control_domain=False, mode="RW",
-                           plugged=vm.power is PowerState.RUNNING)
-                for vm in self.vms.values() for vdi in vm.vdis if vdi in vdis
-            ]  # fmt: skip
-            dom0 = [
-                Attachment(vdi=end.vdi.uuid, vm="dom0", is_control_domain=True, plugged=True,
-                           mode="RO" if end.side == "source" else "RW")
-                for end in self.ends if end.vdi.uuid in vdis
-            ]  # fmt: skip
-            return own + dom0 + [each for each in self.foreign if each.vdi in vdis]
+            return self.on_disks(vdis)
+        raise AssertionError
+
+    def on_disks(self, vdis: Sequence[str]) -> list[Attachment]:
+        own = [
+            Attachment(vdi=vdi, vm=vm.uuid, is_control_domain=False, mode="RW",
+                       plugged=vm.power is PowerState.RUNNING)
+            for vm in self.vms.values() for vdi in vm.vdis if vdi in vdis
+        ]  # fmt: skip
+        dom0 = [
+            Attachment(vdi=end.vdi.uuid, vm="dom0", is_control_domain=True, plugged=True,
+                       mode="RO" if end.side == "source" else "RW")
+            for end in self.ends if end.vdi.uuid in vdis
+        ]  # fmt: skip
+        return own + dom0 + [each for each in self.foreign if each.vdi in vdis]
+
+    async def look(self, vm: str, vdis: Sequence[str]) -> Look:
+        async with self.world.call(self._name, "look"):
+            seen = self.record(self.known(vm))
+            return Look(
+                uuid=vm, power_state=seen.power_state, current_operations=seen.current_operations,
+                blocked_operations=seen.blocked_operations, other_config=seen.other_config,
+                disks={disk.vdi: disk.virtual_size_bytes for disk in seen.disks}, attachments=self.on_disks(vdis),
+            )  # fmt: skip
         raise AssertionError
 
     async def release_disk(self, vdi: str) -> None:
@@ -414,9 +438,9 @@ class FakePool:
             ]  # fmt: skip
         raise AssertionError
 
-    async def read_volatile_state(self, vm: str) -> VolatileState:
-        async with self.world.call(self._name, "read_volatile_state"):
-            return VolatileState(time_offset="42")
+    async def read_again(self, planned: Vm) -> tuple[Vm, VolatileState]:
+        async with self.world.call(self._name, "read_again"):
+            return self.record(self.known(planned.uuid)), VolatileState(time_offset="42")
         raise AssertionError
 
     async def destroy_vm(self, vm: str, vdis: list[str]) -> None:

@@ -50,7 +50,7 @@ def test_what_changed_of_the_vm_itself_is_on_the_target_before_it_starts(play: A
         world = scene.world
         await scene.migrate()
         assert world.the_target().volatile.time_offset == "42"
-        order = ["source.shut_down", "source.read_volatile_state", "target.apply_volatile_state", "target.start_vm"]
+        order = ["source.shut_down", "source.read_again", "target.apply_volatile_state", "target.start_vm"]
         assert [call for call in world.trace if call in order] == order
 
     play(body)

@@ -329,7 +329,7 @@ def test_r3_a_writer_that_came_during_the_final_pass_is_seen_at_its_last_byte(pl
     async def body(scene: Any) -> None:
         world = scene.world
         writer = Attachment(vdi="disk-0", vm="vm-2", is_control_domain=False, mode="RW", plugged=True)
-        world.hooks["source.read_volatile_state"] = lambda: world.source.foreign.append(writer)
+        world.hooks["source.read_again"] = lambda: world.source.foreign.append(writer)
         _, error = await failing(scene)
         # With somebody else's writer on its disk the pool refuses to start the source, too.
         assert error.code == "ROLL_BACK_FAILED"
@@ -373,8 +373,8 @@ def test_r5_the_source_starts_again_only_after_the_target_was_seen_off_and_block
         world.assert_as_found()
         start = world.trace.index("source.start_vm")
         undone = world.trace[world.trace.index("target.apply_volatile_state") : start]
-        assert undone.index("target.read_vm") < undone.index("target.block_operations")
-        assert undone.index("target.block_operations") < len(undone) - 1 - undone[::-1].index("target.read_vm")
+        assert undone.index("target.look") < undone.index("target.block_operations")
+        assert undone.index("target.block_operations") < len(undone) - 1 - undone[::-1].index("target.look")
 
     play(body)
 

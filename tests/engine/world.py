@@ -30,6 +30,7 @@ _READS = (
     "read_",
     "power_state",
     "attachments",
+    "look",
     "networks",
     "blocked_operations",
     "is_booted",

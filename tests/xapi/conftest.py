@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from xo_warmig.model.servers import ServerCredentials
+from xo_warmig.simulator.expression import parse
 from xo_warmig.simulator.launch import Pool as SimulatedPool
 from xo_warmig.simulator.launch import Site, start_site
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, PoolConfig, SiteConfig, VmConfig
@@ -80,6 +81,9 @@ class FakePool:
         match name:
             case "get_all_records":
                 return copy.deepcopy(self.records.get(cls, {}))
+            case "get_all_records_where":
+                test = parse(arguments[0])
+                return copy.deepcopy({ref: row for ref, row in self.records.get(cls, {}).items() if test(row)})
             case "get_record":
                 return copy.deepcopy(self.get(cls, arguments[0]))
             case "get_by_uuid":

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from xo_warmig.xapi.attachments import read_attachments, wait_until_let_go
+from xo_warmig.xapi.attachments import Owners, read_attachments, wait_until_let_go
 
 
 async def test_every_user_of_a_disk_is_listed_but_snapshots(
@@ -44,7 +44,7 @@ async def test_waiting_ends_when_the_control_domain_lets_go(
     waiting = asyncio.ensure_future(wait_until_let_go(pool, [disk], most_seconds=5, first_wait_seconds=0.001))
     await asyncio.sleep(0.02)
     assert not waiting.done()
-    pool.get("VDI", disk)["VBDs"].remove(vbd)
+    del pool.records["VBD"][vbd]
     assert await waiting
 
 
@@ -55,3 +55,41 @@ async def test_waiting_has_a_bound(
     disk = make_vdi()
     make_vbd(make_vm(is_control_domain=True), disk)
     assert not await wait_until_let_go(pool, [disk], most_seconds=0.02, first_wait_seconds=0.001)
+
+
+async def test_all_disks_are_asked_for_at_once_and_no_vm_twice(
+    pool: Any, make_vm: Callable[..., str], make_vdi: Callable[..., str], make_vbd: Callable[..., str]
+) -> None:
+    """It is inside the downtime."""
+    disks, guest = [make_vdi() for _ in range(8)], make_vm()
+    for disk in disks:
+        make_vbd(guest, disk)
+    owners: Owners = {}
+    vdis = [pool.get("VDI", disk)["uuid"] for disk in disks]
+    asked = ["VDI.get_all_records_where", "VBD.get_all_records_where"]
+    for expected in ([*asked, "VM.get_record"], asked):
+        pool.log.clear()
+        assert len(await read_attachments(pool, vdis, owners)) == len(disks)
+        assert pool.log == expected
+    pool.log.clear()
+    assert await wait_until_let_go(pool, disks, most_seconds=5, first_wait_seconds=0.001, owners=owners)
+    assert pool.log == ["VBD.get_all_records_where"]
+
+
+async def test_without_disks_nothing_is_asked(pool: Any) -> None:
+    """A filter without a value would bring the whole pool."""
+    assert await read_attachments(pool, []) == []
+    assert pool.log == []
+
+
+async def test_a_control_domain_that_comes_later_is_seen_as_one(
+    pool: Any, make_vm: Callable[..., str], make_vdi: Callable[..., str], make_vbd: Callable[..., str]
+) -> None:
+    """What is known of other VMs says nothing of a host that joined the pool since."""
+    disk = make_vdi()
+    owners: Owners = {}
+    vdi = pool.get("VDI", disk)["uuid"]
+    make_vbd(make_vm(), disk)
+    await read_attachments(pool, [vdi], owners)
+    make_vbd(make_vm(is_control_domain=True), disk)
+    assert [each.is_control_domain for each in await read_attachments(pool, [vdi], owners)] == [False, True]

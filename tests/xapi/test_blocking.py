@@ -41,7 +41,7 @@ async def test_an_entry_that_comes_meanwhile_is_not_lost(pool: Any, make_vm: Cal
 
     async def busy(method: str, *arguments: Any) -> Any:
         answer = await call(method, *arguments)
-        if method == "VM.get_record":
+        if method == "VM.get_all_records_where":
             pool.get("VM", ref)["blocked_operations"][next(others)] = "theirs"
         return answer
 

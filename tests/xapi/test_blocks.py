@@ -22,7 +22,7 @@ class Serving:
         self.vdi = self.pool.get("VDI", self.pool.add("VDI"))["uuid"]
         self.pool.add("network", purpose=["insecure_nbd"])
         connection: Any = self.pool
-        self.servers = BlockServers(connection)
+        self.servers = BlockServers(connection, {})
 
 
 async def test_a_pool_says_whether_it_serves_a_disk() -> None:

@@ -88,7 +88,7 @@ async def test_a_vm_moves_whole(
     )
     source_hashes = hashes(ask(site.pools[0], "state?hash=1"), [disk.vdi for disk in vm.disks])
     assert hashes(ask(site.pools[1], "state?hash=1"), list(disks.values())) == source_hashes
-    await target.apply_volatile_state(made, await source.read_volatile_state(vm.uuid))
+    await target.apply_volatile_state(made, (await source.read_again(vm))[1])
     await target.unblock_operations(made, BLOCKED, {})
     await target.start_vm(made)
     assert await target.power_state(made) is PowerState.RUNNING
@@ -107,7 +107,7 @@ async def test_a_target_is_as_its_source(site: Site, source: Pool, target: Pool,
     """Read back by the same eyes, all but what names pool and object."""
     vm = await source.read_vm(vm_named("uefi"))
     made, _ = await make_target(target, vm, site.pools[1].srs[0].uuid, "same")
-    await target.apply_volatile_state(made, await source.read_volatile_state(vm.uuid))
+    await target.apply_volatile_state(made, (await source.read_again(vm))[1])
     await target.unblock_operations(made, BLOCKED, {})
     await target.restore_ha(made, vm)
     copy = await target.read_vm(made)
@@ -227,7 +227,7 @@ async def test_changes_of_the_source_reach_the_target(site: Site, source: Pool, 
         ("add_to_other_config", "user", "key"),
     ):
         await source.calls.call(f"VM.{method}", ref, *arguments)
-    now = await source.read_vm(planned.uuid)
+    now, _ = await source.read_again(planned)
     for _ in range(2):
         await target.apply_changes(made, planned, now)
     copy = await target.read_vm(made)

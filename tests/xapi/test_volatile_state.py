@@ -6,7 +6,33 @@ from typing import Any
 import pytest
 
 from xo_warmig.errors import PoolError
-from xo_warmig.xapi.volatile_state import apply_volatile_state, read_volatile_state
+from xo_warmig.model.vm import Vm, VolatileState
+from xo_warmig.xapi.reading import read_vm
+from xo_warmig.xapi.records import Origin
+from xo_warmig.xapi.volatile_state import apply_volatile_state, read_again
+
+ORIGIN = Origin("p", "lab", (2, 21))
+
+
+async def state_of(pool: Any, ref: str) -> VolatileState:
+    """As it is read in the downtime."""
+    return (await read_again(pool, ORIGIN, await planned(pool, ref)))[1]
+
+
+async def planned(pool: Any, ref: str) -> Vm:
+    return await read_vm(pool, ORIGIN, pool.get("VM", ref)["uuid"])
+
+
+async def test_one_reading_tells_all_that_changed(pool: Any, make_vm: Callable[..., str]) -> None:
+    """What users changed is as if the whole VM had been read again."""
+    ref = make_vm()
+    before = await planned(pool, ref)
+    pool.get("VM", ref).update(name_label="web-2", other_config={"a": "b"}, platform={"timeoffset": "7"}, order="5")
+    pool.log.clear()
+    now, state = await read_again(pool, ORIGIN, before)
+    assert pool.log == ["VM.get_all_records_where"]
+    assert now == await planned(pool, ref)
+    assert (now.name_label, state.time_offset) == ("web-2", "7")
 
 
 async def test_it_travels_from_one_vm_to_another(pool: Any, make_vm: Callable[..., str]) -> None:
@@ -16,7 +42,7 @@ async def test_it_travels_from_one_vm_to_another(pool: Any, make_vm: Callable[..
     pool.handlers["VTPM.set_contents"] = lambda *arguments: filled.append(arguments)
     source = make_vm(NVRAM={"EFI-variables": "AAAA"}, platform={"timeoffset": "7"}, VTPMs=["OpaqueRef:a"])
     target = make_vm(platform={"viridian": "true"}, VTPMs=["OpaqueRef:b"])
-    state = await read_volatile_state(pool, pool.get("VM", source)["uuid"])
+    state = await state_of(pool, source)
     await apply_volatile_state(pool, pool.get("VM", target)["uuid"], state)
     record = pool.get("VM", target)
     assert record["NVRAM"] == {"EFI-variables": "AAAA"}
@@ -26,15 +52,15 @@ async def test_it_travels_from_one_vm_to_another(pool: Any, make_vm: Callable[..
 
 async def test_what_is_equal_is_not_written(pool: Any, make_vm: Callable[..., str]) -> None:
     """It is inside the downtime."""
-    vm = pool.get("VM", make_vm(NVRAM={"EFI-variables": "AAAA"}, platform={"timeoffset": "7"}))["uuid"]
-    await apply_volatile_state(pool, vm, await read_volatile_state(pool, vm))
+    ref = make_vm(NVRAM={"EFI-variables": "AAAA"}, platform={"timeoffset": "7"})
+    await apply_volatile_state(pool, pool.get("VM", ref)["uuid"], await state_of(pool, ref))
     assert pool.calls("VM.set_NVRAM", "VM.set_platform") == []
 
 
 async def test_contents_without_a_vtpm_are_refused(pool: Any, make_vm: Callable[..., str]) -> None:
     """A guest that seals its disk with them would not boot."""
     pool.handlers["VTPM.get_contents"] = lambda _: "Y29udGVudHM="
-    state = await read_volatile_state(pool, pool.get("VM", make_vm(VTPMs=["OpaqueRef:a"]))["uuid"])
+    state = await state_of(pool, make_vm(VTPMs=["OpaqueRef:a"]))
     with pytest.raises(PoolError) as caught:
         await apply_volatile_state(pool, pool.get("VM", make_vm())["uuid"], state)
     assert caught.value.code == "NO_VTPM"

@@ -1,6 +1,6 @@
 """Looks at both sides before something depends on them. Each raises SafetyError naming its rule, and changes nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from xo_warmig.engine.blocks import demand_blocks
 from xo_warmig.engine.detaching import still_held
@@ -8,7 +8,7 @@ from xo_warmig.engine.work import Work
 from xo_warmig.errors import SafetyError
 from xo_warmig.model.phases import WaitingFor
 from xo_warmig.model.units import format_seconds
-from xo_warmig.model.vm import Attachment, PowerState, Vm
+from xo_warmig.model.vm import Attachment, Look, PowerState, Vm
 from xo_warmig.replication.preflight import DOOR, MOST_CHAIN_DEPTH, lack_of_space, snapshot_bytes
 
 DOOR_LOST = "DOOR_LOST"
@@ -21,8 +21,8 @@ _MOST_UNMERGED = 5
 async def running_source(work: Work) -> Vm:
     """The source, seen Running with the disks of the plan."""
     vm = await work.source.read_vm(work.vm)
-    demand_door(work, vm)
-    demand_same_disks(work, vm)
+    demand_door(work, vm.other_config)
+    demand_same_disks(work, {disk.vdi: disk.virtual_size_bytes for disk in vm.disks})
     if vm.power_state is not PowerState.RUNNING:
         raise SafetyError(
             f"the source VM became {vm.power_state} without our asking",
@@ -33,43 +33,45 @@ async def running_source(work: Work) -> Vm:
     return vm
 
 
-async def halted_source(work: Work) -> Vm:
+async def halted_source(work: Work) -> Look:
     """The source, seen Halted with the disks of the plan and nobody writing to them (R3)."""
-    vm = await work.source.read_vm(work.vm)
-    demand_door(work, vm)
+    seen: list[Look] = []
+
+    async def free() -> bool:
+        seen[:] = [await _halted(work)]
+        return not _writers(seen[0])
+
+    times = work.settings
+    if not await work.until(free, seconds=times.detach_seconds, poll_seconds=times.detach_poll_seconds):
+        raise SafetyError(
+            "a disk of the halted source VM is attached for writing",
+            code="SOURCE_DISK_ATTACHED",
+            evidence={"rule": "R3", "disks": sorted({each.vdi for each in _writers(seen[0])})},
+            remedy="find out what holds it",
+        )
+    return seen[0]
+
+
+async def _halted(work: Work) -> Look:
+    vm = await work.source.look(work.vm, [disk.vdi for disk in work.state.plan.vm.disks])
+    demand_door(work, vm.other_config)
     if vm.power_state is not PowerState.HALTED:
         raise SafetyError(
             f"the source VM is {vm.power_state} where it must be halted",
             code="SOURCE_NOT_HALTED",
             evidence={"rule": "R3", "vm": vm.uuid, "actual": str(vm.power_state), "expected": str(PowerState.HALTED)},
         )
-    demand_same_disks(work, vm)
-    await _no_writer(work)
+    demand_same_disks(work, vm.disks)
     return vm
 
 
-async def _no_writer(work: Work) -> None:
-    disks = [disk.vdi for disk in work.state.plan.vm.disks]
-    writers: list[Attachment] = []
-
-    async def seen_free() -> bool:
-        writers[:] = [each for each in await work.source.attachments(disks) if each.plugged and each.mode != "RO"]
-        return not writers
-
-    times = work.settings
-    if not await work.until(seen_free, seconds=times.detach_seconds, poll_seconds=times.detach_poll_seconds):
-        raise SafetyError(
-            "a disk of the halted source VM is attached for writing",
-            code="SOURCE_DISK_ATTACHED",
-            evidence={"rule": "R3", "disks": sorted({each.vdi for each in writers})},
-            remedy="find out what holds it",
-        )
+def _writers(vm: Look) -> list[Attachment]:
+    return [each for each in vm.attachments if each.plugged and each.mode != "RO"]
 
 
-def demand_same_disks(work: Work, vm: Vm) -> None:
-    """R14: the set and the sizes of the disks are those of the plan."""
+def demand_same_disks(work: Work, found: Mapping[str, int]) -> None:
+    """R14: the set and the sizes of the disks are those of the plan. ``found``: sizes in bytes by uuid."""
     planned = {disk.vdi: disk.virtual_size_bytes for disk in work.state.plan.vm.disks}
-    found = {disk.vdi: disk.virtual_size_bytes for disk in vm.disks}
     if planned == found:
         return
     raise SafetyError(
@@ -77,7 +79,7 @@ def demand_same_disks(work: Work, vm: Vm) -> None:
         code="DISKS_CHANGED",
         evidence={
             "rule": "R14",
-            "vm": vm.uuid,
+            "vm": work.vm,
             "added": sorted(found.keys() - planned.keys()),
             "removed": sorted(planned.keys() - found.keys()),
             "resized": sorted(vdi for vdi in found.keys() & planned.keys() if found[vdi] != planned[vdi]),
@@ -88,59 +90,46 @@ def demand_same_disks(work: Work, vm: Vm) -> None:
 
 async def source_blocked(work: Work) -> None:
     """R1: our blocks stand on the source."""
-    _demand_our_blocks(work, await work.source.blocked_operations(work.vm))
+    demand_source_blocks(work, await work.source.blocked_operations(work.vm))
 
 
-def demand_source_blocks(work: Work, vm: Vm) -> None:
-    """The same, on a record that was read already."""
-    _demand_our_blocks(work, vm.blocked_operations)
-
-
-def _demand_our_blocks(work: Work, found: Mapping[str, str]) -> None:
+def demand_source_blocks(work: Work, found: Mapping[str, str]) -> None:
+    """The same of what was read already."""
     blocking = work.state.blocking
     demand_blocks(blocking.operations if blocking is not None else {"start": ""}, found, side="source", vm=work.vm)
 
 
-def demand_door(work: Work, vm: Vm) -> None:
+def demand_door(work: Work, other_config: Mapping[str, str]) -> None:
     """R16: our key is on the source, so no other server drives it."""
-    key, found = work.state.door_key, vm.other_config.get(DOOR)
+    key, found = work.state.door_key, other_config.get(DOOR)
     if key is not None and found != key:
         raise SafetyError(
             "the door key on the source VM is not ours any more; another server may drive it",
             code=DOOR_LOST,
-            evidence={"rule": "R16", "vm": vm.uuid, "expected": key, "actual": found},
+            evidence={"rule": "R16", "vm": work.vm, "expected": key, "actual": found},
             remedy="find out which server took the VM; nothing more is done to either side by this migration",
         )
 
 
 async def target_untouched(work: Work) -> None:
     """R1, R17: the target is halted and blocked as we left it, and nobody but it and our own imports has a VBD on its disks."""
-    power = await work.target.power_state(work.target_vm)
-    if power is not PowerState.HALTED:
-        raise _touched(work, f"is {power}", actual=str(power))
-    found = await work.target.blocked_operations(work.target_vm)
-    demand_blocks(work.state.target_blocked, found, side="target", vm=work.target_vm)
-    await _target_disks_free(work)
-
-
-async def _target_disks_free(work: Work) -> None:
-    vdis = [disk.vdi for disk in work.state.target_disks.values()]
     held = {work.state.target_disks[disk].vdi for disk in work.held}
-    others: list[Attachment] = []
-
-    async def seen_free() -> bool:
-        others[:] = [
-            each for each in await work.target.attachments(vdis) if _is_foreign(each, work.target_vm, each.vdi in held)
-        ]
-        return not any(each.plugged for each in others)
-
-    free = await seen_free()
-    if not free:
+    others = await _others_on_target(work, held)
+    if any(each.plugged for each in others):
+        vdis = [disk.vdi for disk in work.state.target_disks.values()]
         await still_held(work, work.target, [vdi for vdi in vdis if vdi not in held])
-        free = await seen_free()
-    foreign = [each for each in others if not each.is_control_domain]
-    if not free or foreign:
+        others = await _others_on_target(work, held)
+    if any(each.plugged or not each.is_control_domain for each in others):
         raise _touched(work, "has a disk that something else uses", disks=sorted({each.vdi for each in others}))
+
+
+async def _others_on_target(work: Work, held: Collection[str]) -> list[Attachment]:
+    """Who has VBDs on the disks of a target that is halted and blocked, but it and the imports into those that are ``held``."""
+    vm = await work.target.look(work.target_vm, [disk.vdi for disk in work.state.target_disks.values()])
+    if vm.power_state is not PowerState.HALTED:
+        raise _touched(work, f"is {vm.power_state}", actual=str(vm.power_state))
+    demand_blocks(work.state.target_blocked, vm.blocked_operations, side="target", vm=work.target_vm)
+    return [each for each in vm.attachments if _is_foreign(each, work.target_vm, each.vdi in held)]
 
 
 def _is_foreign(each: Attachment, target_vm: str, held: bool) -> bool:

@@ -207,20 +207,15 @@ async def shut_down(work: Work) -> bool:
 async def begin_final(work: Work) -> None:
     """The last delta, from the halted disks or snapshots of them: never resumed, so begun anew after every break (R3, R22)."""
     await work.journal.enter(Phase.FINALISING)
-    disks = work.state.plan.vm.disks
     chosen: dict[str, Chosen] = {}
-    halted: list[Vm] = []
     number = len(work.state.passes) + 1
 
     async def choose() -> None:
         chosen.update(await choose_final_ways(work))
 
-    async def look() -> None:
-        halted.append(await work.briefly(lambda: halted_and_blocked(work)))
-
     await together(
         choose(),
-        look(),
+        work.briefly(lambda: halted_and_blocked(work)),
         work.briefly(lambda: target_untouched(work)),
     )
     work.watch.lap("check")
@@ -228,8 +223,8 @@ async def begin_final(work: Work) -> None:
     plan = plan_pass(
         number=number,
         kind=PassKind.FINAL,
-        disks=disks,
-        read=await read_of_final(work, halted[0], number),
+        disks=work.state.plan.vm.disks,
+        read=await read_of_final(work, number),
         targets=work.state.target_disks,
         zeroed_srs=work.state.plan.zeroed_srs,
         chosen=chosen,
@@ -248,19 +243,17 @@ async def see_deltas(work: Work, chosen: Mapping[str, Chosen]) -> None:
         await void_base(work, disk, why)
 
 
-async def halted_and_blocked(work: Work) -> Vm:
-    """R1, R3: one reading of the source says both."""
+async def halted_and_blocked(work: Work) -> None:
+    """R1, R3: one look at the source says both."""
     vm = await halted_source(work)
-    demand_source_blocks(work, vm)
-    return vm
+    demand_source_blocks(work, vm.blocked_operations)
 
 
 async def carry_state(work: Work) -> None:
     """What the VM, or its owner, changed of itself since the target was made."""
 
     async def carry() -> None:
-        changed = await work.source.read_volatile_state(work.vm)
-        now = await work.source.read_vm(work.vm)
+        now, changed = await work.source.read_again(work.state.plan.vm)
         await work.target.apply_changes(work.target_vm, work.state.plan.vm, now)
         await work.target.apply_volatile_state(work.target_vm, changed)
 

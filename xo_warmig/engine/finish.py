@@ -155,9 +155,10 @@ async def against_deletion(work: Work) -> list[str]:
     if work.state.booted is None:
         return ["the target was not seen to boot"]
     try:
-        vm = await halted_source(work)
+        seen = await halted_source(work)
         blocking = work.state.blocking
-        demand_blocks(blocking.operations if blocking else {}, vm.blocked_operations, side="source", vm=vm.uuid)
+        demand_blocks(blocking.operations if blocking else {}, seen.blocked_operations, side="source", vm=seen.uuid)
+        vm = await work.source.read_vm(work.vm)
     except NoSuchObject:
         # Asked before our own destruction begins: somebody else removed it, and meant its disks to stay or to serve elsewhere.
         return ["the VM was removed by somebody else; its disks, where they still stand, are not ours to destroy"]

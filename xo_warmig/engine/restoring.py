@@ -57,8 +57,9 @@ async def restore_power(work: Work) -> None:
 async def final_power(work: Work, *, seconds: float) -> PowerState:
     """The source's power state once no shutdown is under way any more, or it was waited for long enough."""
     deadline = work.clock.monotonic() + seconds
+    vdis = [disk.vdi for disk in work.state.plan.vm.disks]
     while True:
-        vm = await work.once_back(lambda: work.source.read_vm(work.vm))
+        vm = await work.once_back(lambda: work.source.look(work.vm, vdis))
         going_down = not _GOING_DOWN.isdisjoint(vm.current_operations)
         if not going_down or work.clock.monotonic() >= deadline:
             return vm.power_state
@@ -112,8 +113,9 @@ async def see_target_off(work: Work) -> None:
 
 async def _demand_off(work: Work) -> None:
     idle = False
+    vdis = [disk.vdi for disk in work.state.target_disks.values()]
     for _ in range(work.settings.tries):
-        vm = await work.target.read_vm(work.target_vm)
+        vm = await work.target.look(work.target_vm, vdis)
         if vm.power_state is not PowerState.HALTED:
             raise SafetyError(
                 f"the target VM is {vm.power_state}, so the source is not started",

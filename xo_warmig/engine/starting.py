@@ -72,27 +72,26 @@ async def target_runs(work: Work) -> bool:
     Raises:
         SafetyError: it is neither.
     """
-    vm = await work.once_back(lambda: work.target.read_vm(work.target_vm))
-    if vm.power_state is PowerState.RUNNING:
+    if await _target_power(work) is PowerState.RUNNING:
         return True
     vdis = [disk.vdi for disk in work.state.target_disks.values()]
-    held: list[str] = []
 
     async def free() -> bool:
-        seen = await work.once_back(lambda: work.target.read_vm(work.target_vm))
-        used = await work.once_back(lambda: work.target.attachments(vdis))
-        held[:] = [each.vdi for each in used if each.plugged]
+        seen = await work.once_back(lambda: work.target.look(work.target_vm, vdis))
+        held = any(each.plugged for each in seen.attachments)
         return seen.power_state is not PowerState.HALTED or not (held or "start" in seen.current_operations)
 
     times = work.settings
     if not await work.until(free, seconds=times.detach_seconds, poll_seconds=times.detach_poll_seconds):
         raise _uncertain(work, None)
-    vm = await work.once_back(lambda: work.target.read_vm(work.target_vm))
-    if vm.power_state is PowerState.RUNNING:
-        return True
-    if vm.power_state is not PowerState.HALTED:
+    power = await _target_power(work)
+    if power not in (PowerState.RUNNING, PowerState.HALTED):
         raise _uncertain(work, None)
-    return False
+    return power is PowerState.RUNNING
+
+
+async def _target_power(work: Work) -> PowerState:
+    return await work.once_back(lambda: work.target.power_state(work.target_vm))
 
 
 async def was_started(work: Work) -> bool:
@@ -130,7 +129,7 @@ async def check_boot(work: Work) -> None:
     if work.state.booted is not None:
         await work.journal.enter(Phase.COMMITTING if work.state.request.commit == "auto" else Phase.AWAITING_COMMIT)
         return
-    running = await work.once_back(lambda: work.target.power_state(work.target_vm)) is PowerState.RUNNING
+    running = await _target_power(work) is PowerState.RUNNING
     error = SafetyError(
         "the target was started, but its boot was not seen in time",
         code="CHECK_TIMED_OUT",

@@ -144,6 +144,18 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
     plugged: bool
 
 
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """A VM as it stands at this moment, for what is checked between the steps of a cutover: as little as that needs."""
+
+    uuid: str
+    power_state: PowerState
+    current_operations: list[str]
+    blocked_operations: dict[str, str]
+    other_config: dict[str, str]
+    disks: dict[str, int]  # its own: virtual sizes in bytes, by uuid of the VDI
+    attachments: list[Attachment]  # of the disks that were asked for, its own or not
+
+
 class Life(msgspec.Struct, frozen=True, kw_only=True):
     """Since when a VM runs, on which host, and since when that one does; in the pool's own words, to be compared for equality only.
 

@@ -14,7 +14,18 @@ from xo_warmig.disks.streams import ByteSink, ByteSource
 from xo_warmig.model.findings import OurObject
 from xo_warmig.model.passes import Mark
 from xo_warmig.model.requests import ShutdownPolicy
-from xo_warmig.model.vm import Attachment, Disk, Life, Network, PowerState, StorageRepository, Vif, Vm, VolatileState
+from xo_warmig.model.vm import (
+    Attachment,
+    Disk,
+    Life,
+    Look,
+    Network,
+    PowerState,
+    StorageRepository,
+    Vif,
+    Vm,
+    VolatileState,
+)
 
 
 class Export(Protocol):
@@ -103,6 +114,10 @@ class Pool(Protocol):
         """All VBDs on these disks, of any VM, snapshots left out."""
         ...
 
+    async def look(self, vm: str, vdis: Sequence[str]) -> Look:
+        """A VM as it stands, and the attachments of these disks: few small calls, for the downtime. Raises NoSuchObject."""
+        ...
+
     async def start_vm(self, vm: str) -> None:
         """Start it; returns when it runs. A VM that runs already is an error (VM_BAD_POWER_STATE)."""
         ...
@@ -180,7 +195,9 @@ class SourcePool(Pool, Protocol):
         """Write on a source that is kept where it went (``xo_warmig:moved`` in its other_config). "" removes the note."""
         ...
 
-    async def read_volatile_state(self, vm: str) -> VolatileState: ...
+    async def read_again(self, planned: Vm) -> tuple[Vm, VolatileState]:
+        """The VM with what stands in its record now and all else as planned, for ``apply_changes``; and its volatile state."""
+        ...
 
     async def against_qcow2(self, vdi: str) -> str:
         """Why no qcow2 export tells what a disk stores, in words; "" when one may be asked for. It may still be refused."""

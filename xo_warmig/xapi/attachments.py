@@ -1,41 +1,87 @@
-"""Who has a VBD on a disk: read for a few disks by few short calls, as it is asked inside the downtime."""
+"""Who has a VBD on a disk: read for all disks of a VM by one or two short calls, as it is asked inside the downtime."""
 
 import asyncio
 import time
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, TypeAlias
 
 from xo_warmig.errors import PoolError
 from xo_warmig.model.vm import Attachment
 from xo_warmig.xapi import objects, tasks
 from xo_warmig.xapi.connection import Calls
+from xo_warmig.xapi.filters import records_with
 
 _ATTACHING = frozenset({"attach", "plug"})
 
+Record: TypeAlias = Mapping[str, Any]
 
-async def read_attachments(calls: Calls, vdis: list[str]) -> list[Attachment]:
-    """All VBDs on these disks, of any VM, snapshots left out. A disk that is gone has none."""
-    found = await asyncio.gather(*(_attachments(calls, vdi) for vdi in vdis))
-    return [attachment for each in found for attachment in each]
+
+class Owner(NamedTuple):
+    """What a VM is, as far as it stays so for as long as its reference is good."""
+
+    uuid: str
+    is_control_domain: bool
+    is_a_snapshot: bool
+
+
+Owners: TypeAlias = dict[str, Owner]
+"""By reference: what was seen of the VMs of one pool, so that none is asked for twice."""
+
+
+async def read_attachments(calls: Calls, vdis: Iterable[str], owners: Owners | None = None) -> list[Attachment]:
+    """All VBDs on these disks, of any VM, snapshots left out. A disk that is gone has none.
+
+    ``owners``: known VMs; those that are met are added.
+    """
+    disks = await records_with(calls, "VDI", uuid=vdis)
+    vbds = await records_with(calls, "VBD", VDI=disks)
+    return await attachments_from(calls, disks, vbds, owners)
+
+
+async def attachments_from(
+    calls: Calls, disks: Mapping[str, Record], vbds: Mapping[str, Record], owners: Owners | None = None
+) -> list[Attachment]:
+    """The same by records that were read, of which ``vbds`` may have those of other disks: only unknown VMs are asked for."""
+    on_disks = {ref: vbd for ref, vbd in vbds.items() if vbd["VDI"] in disks}
+    return [
+        Attachment(
+            vdi=disks[vbds[ref]["VDI"]]["uuid"],
+            vm=owner.uuid,
+            is_control_domain=owner.is_control_domain,
+            mode=vbds[ref]["mode"],
+            plugged=is_plugged(vbds[ref]),
+        )
+        for ref, owner in (await _owners_of(calls, on_disks, owners)).items()
+        if not owner.is_a_snapshot
+    ]
 
 
 async def wait_until_let_go(
-    calls: Calls, vdi_refs: Iterable[str], *, most_seconds: float, first_wait_seconds: float
+    calls: Calls,
+    vdi_refs: Iterable[str],
+    *,
+    most_seconds: float,
+    first_wait_seconds: float,
+    owners: Owners | None = None,
 ) -> bool:
     """Wait until no control domain has these disks attached; whether that came true in time.
 
     The wait between two looks grows with the time that passed, to half a second.
     """
-    refs = list(vdi_refs)
+    refs, owners = list(vdi_refs), {} if owners is None else owners
     started = time.monotonic()
     while True:
-        held = await asyncio.gather(*(is_held(calls, ref) for ref in refs))
-        if not any(held):
+        if not await is_held(calls, refs, owners):
             return True
         passed = time.monotonic() - started
         if passed >= most_seconds:
             return False
         await asyncio.sleep(min(max(first_wait_seconds, passed / 20), 0.5))
+
+
+async def is_held(calls: Calls, vdi_refs: Iterable[str], owners: Owners | None = None) -> bool:
+    """Whether a control domain has a VBD on any of the disks."""
+    return bool(await _held_by(calls, vdi_refs, owners))
 
 
 async def release_disk(calls: Calls, vdi: str) -> None:
@@ -51,10 +97,9 @@ async def release_disk(calls: Calls, vdi: str) -> None:
 
 async def release_vbds(calls: Calls, vdi_ref: str) -> None:
     """The same, by the disk's reference."""
-    for vbd, vm in await _vbds_with_vms(calls, vdi_ref):
-        if vm["is_control_domain"]:
-            await _unless_gone(calls, "VBD.unplug", vbd["ref"])
-            await _unless_gone(calls, "VBD.destroy", vbd["ref"])
+    for vbd in await _held_by(calls, [vdi_ref]):
+        await _unless_gone(calls, "VBD.unplug", vbd)
+        await _unless_gone(calls, "VBD.destroy", vbd)
 
 
 async def _unless_gone(calls: Calls, method: str, vbd_ref: str) -> None:
@@ -65,49 +110,33 @@ async def _unless_gone(calls: Calls, method: str, vbd_ref: str) -> None:
             raise
 
 
-async def _attachments(calls: Calls, vdi: str) -> list[Attachment]:
-    ref = await objects.ref_or_none(calls, "VDI", vdi)
-    if ref is None:
-        return []
-    return [
-        Attachment(
-            vdi=vdi,
-            vm=vm["uuid"],
-            is_control_domain=vm["is_control_domain"],
-            mode=vbd["mode"],
-            plugged=is_plugged(vbd),
-        )
-        for vbd, vm in await _vbds_with_vms(calls, ref)
-        if not vm["is_a_snapshot"]
-    ]
-
-
-async def is_held(calls: Calls, vdi_ref: str) -> bool:
-    """Whether a control domain has a VBD on the disk."""
-    return any(vm["is_control_domain"] for _, vm in await _vbds_with_vms(calls, vdi_ref))
-
-
-def is_plugged(vbd: dict[str, Any]) -> bool:
+def is_plugged(vbd: Record) -> bool:
     """Attached, or on its way to be: XAPI does not show the reservation itself, but the operation that made it."""
     return bool(vbd["currently_attached"]) or not _ATTACHING.isdisjoint(vbd["current_operations"].values())
 
 
-async def _vbds_with_vms(calls: Calls, vdi_ref: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    try:
-        refs = await calls.call("VDI.get_VBDs", vdi_ref)
-    except PoolError as error:
-        if error.code == "HANDLE_INVALID":
-            return []
-        raise
-    pairs = await asyncio.gather(*(_vbd_with_vm(calls, ref) for ref in refs))
-    return [pair for pair in pairs if pair is not None]
+def owner_from(record: Record) -> Owner:
+    """By a VM's record."""
+    return Owner(record["uuid"], record["is_control_domain"], record["is_a_snapshot"])
 
 
-async def _vbd_with_vm(calls: Calls, vbd_ref: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
+async def _held_by(calls: Calls, vdi_refs: Iterable[str], owners: Owners | None = None) -> list[str]:
+    """References of the VBDs that control domains have on these disks."""
+    found = await _owners_of(calls, await records_with(calls, "VBD", VDI=vdi_refs), owners)
+    return [ref for ref, owner in found.items() if owner.is_control_domain]
+
+
+async def _owners_of(calls: Calls, vbds: Mapping[str, Record], owners: Owners | None) -> Owners:
+    """By reference of the VBD. One whose VM is gone was destroyed with it in between, and is left out."""
+    owners = {} if owners is None else owners
+    unknown = {vbd["VM"] for vbd in vbds.values()} - owners.keys()
+    await asyncio.gather(*(_meet(calls, ref, owners) for ref in unknown))
+    return {ref: owners[vbd["VM"]] for ref, vbd in vbds.items() if vbd["VM"] in owners}
+
+
+async def _meet(calls: Calls, vm_ref: str, owners: Owners) -> None:
     try:
-        vbd = {**await calls.call("VBD.get_record", vbd_ref), "ref": vbd_ref}
-        return vbd, await calls.call("VM.get_record", vbd["VM"])
+        owners[vm_ref] = owner_from(await calls.call("VM.get_record", vm_ref))
     except PoolError as error:
-        if error.code == "HANDLE_INVALID":  # unplugged and destroyed in between
-            return None
-        raise
+        if error.code != "HANDLE_INVALID":
+            raise

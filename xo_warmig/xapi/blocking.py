@@ -23,8 +23,7 @@ async def read_blocked(calls: Calls, vm: str) -> dict[str, str]:
 
 async def block(calls: Calls, vm: str, operations: Mapping[str, str]) -> dict[str, str]:
     """Block the operations, and see them blocked; the entries of others that were replaced."""
-    ref = await objects.ref_of(calls, "VM", vm)
-    record = await calls.call("VM.get_record", ref)
+    ref, record = await objects.record_of(calls, "VM", vm)
     before = dict(record["blocked_operations"])
     wanted = {operation: text for operation, text in operations.items() if before.get(operation) != text}
     if wanted:
@@ -43,8 +42,7 @@ async def block(calls: Calls, vm: str, operations: Mapping[str, str]) -> dict[st
 
 async def unblock(calls: Calls, vm: str, ours: Mapping[str, str], before: Mapping[str, str]) -> None:
     """Take our entries away where the text is still ours, and put back what stood there before."""
-    ref = await objects.ref_of(calls, "VM", vm)
-    record = await calls.call("VM.get_record", ref)
+    ref, record = await objects.record_of(calls, "VM", vm)
     await _set(calls, ref, record, after_unblocking(record["blocked_operations"], ours, before))
 
 

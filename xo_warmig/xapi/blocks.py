@@ -13,7 +13,7 @@ from typing import Any
 from xo_warmig.disks.nbd_reader import NbdReader
 from xo_warmig.errors import NoSuchObject, PoolError, PoolUnreachable, TransferError
 from xo_warmig.xapi import objects
-from xo_warmig.xapi.attachments import release_vbds, wait_until_let_go
+from xo_warmig.xapi.attachments import Owners, release_vbds, wait_until_let_go
 from xo_warmig.xapi.connection import Connection
 from xo_warmig.xapi.nbd_connections import open_readers
 from xo_warmig.xapi.nbd_hosts import NbdHosts
@@ -66,13 +66,21 @@ class OpenBlocks:
     """A disk that some connections read. Fits ``replication.ports.Blocks``."""
 
     def __init__(
-        self, connection: Connection, vdi: str, ref: str, readers: list[NbdReader], taken: list[NbdPlace]
+        self,
+        connection: Connection,
+        vdi: str,
+        ref: str,
+        readers: list[NbdReader],
+        taken: list[NbdPlace],
+        *,
+        owners: Owners,
     ) -> None:
         self.readers = readers
         self._connection = connection
         self._vdi = vdi
         self._ref = ref
         self._taken = taken
+        self._owners = owners
 
     async def finish(self) -> None:
         """Close, and see the disk free. Raises TransferError: a control domain still holds it."""
@@ -105,7 +113,11 @@ class OpenBlocks:
 
     async def _let_go(self, most_seconds: float) -> bool:
         return await wait_until_let_go(
-            self._connection, [self._ref], most_seconds=most_seconds, first_wait_seconds=_FIRST_WAIT_SECONDS
+            self._connection,
+            [self._ref],
+            most_seconds=most_seconds,
+            first_wait_seconds=_FIRST_WAIT_SECONDS,
+            owners=self._owners,
         )
 
     def _held(self) -> TransferError:
@@ -120,8 +132,9 @@ class OpenBlocks:
 class BlockServers:
     """The NBD servers of one pool's hosts."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, owners: Owners) -> None:
         self._connection = connection
+        self._owners = owners
         self._hosts = NbdHosts(connection)
         self._purposes: set[str] = set()
         self._asked = -_PURPOSES_FRESH_SECONDS
@@ -171,7 +184,7 @@ class BlockServers:
         except BaseException:
             SLOTS.give_back(taken)
             raise
-        return OpenBlocks(self._connection, vdi, ref, readers, taken)
+        return OpenBlocks(self._connection, vdi, ref, readers, taken, owners=self._owners)
 
     async def _places(self, ref: str) -> list[NbdPlace]:
         """A fresh answer each time: the current session is in the exports' names."""

@@ -50,8 +50,7 @@ async def apply_changes(calls: Calls, vm: str, planned: Vm, now: Vm, *, api_vers
     before, after = _record(planned, api_version), _record(now, api_version)
     if before == after:
         return
-    ref = await objects.ref_of(calls, "VM", vm)
-    target = await calls.call("VM.get_record", ref)
+    ref, target = await objects.record_of(calls, "VM", vm)
     for field in _PLAIN:
         if before.get(field) != after.get(field) and field in target and target[field] != after.get(field):
             await calls.call(f"VM.set_{field}", ref, after.get(field, _ABSENT.get(field)))

@@ -74,4 +74,4 @@ def _mark_of(record: Mapping[str, Any]) -> _Mark | None:
 async def _is_worked_on(connection: Connection, disk: str) -> bool:
     """Whether the handler of a transfer still has its disk: a task that was never begun looks like one that runs."""
     ref = await objects.ref_or_none(connection, "VDI", disk)
-    return ref is not None and await is_held(connection, ref)
+    return ref is not None and await is_held(connection, [ref])

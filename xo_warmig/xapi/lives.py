@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from xo_warmig.errors import PoolError
+from xo_warmig.errors import NoSuchObject, PoolError
 from xo_warmig.model.vm import Life
 from xo_warmig.xapi import objects
 from xo_warmig.xapi.connection import Calls
@@ -12,7 +12,7 @@ from xo_warmig.xapi.connection import Calls
 
 async def life_of(calls: Calls, vm: str) -> Life:
     """Of a running VM. Raises NoSuchObject; PoolError with HANDLE_INVALID when it has just stopped."""
-    record = await calls.call("VM.get_record", await objects.ref_of(calls, "VM", vm))
+    _, record = await objects.record_of(calls, "VM", vm)
     host, metrics = await asyncio.gather(
         calls.call("host.get_record", record["resident_on"]),
         calls.call("VM_metrics.get_record", record["metrics"]),
@@ -22,12 +22,11 @@ async def life_of(calls: Calls, vm: str) -> Life:
 
 async def host_lives(calls: Calls, life: Life) -> bool:
     """Whether the host of that life is up, and was not started anew since."""
-    ref = await objects.ref_or_none(calls, "host", life.host)
-    if ref is None:
-        return False
     try:
-        host = await calls.call("host.get_record", ref)
+        _, host = await objects.record_of(calls, "host", life.host)
         live = await calls.call("host_metrics.get_live", host["metrics"])
+    except NoSuchObject:
+        return False
     except PoolError as error:
         if error.code in objects.GONE:
             return False

@@ -6,6 +6,7 @@ from typing import Any
 from xo_warmig.errors import PoolError
 from xo_warmig.xapi import failures
 from xo_warmig.xapi.connection import Calls
+from xo_warmig.xapi.filters import records_with
 
 NULL = "OpaqueRef:NULL"
 PREFIX = "xo_warmig:"
@@ -33,6 +34,22 @@ async def ref_or_none(calls: Calls, cls: str, uuid: str) -> str | None:
         if error.code in GONE:
             return None
         raise
+
+
+async def record_of(calls: Calls, cls: str, uuid: str) -> tuple[str, dict[str, Any]]:
+    """The reference of an object and its record, by one call. Raises NoSuchObject."""
+    for found in (await records_with(calls, cls, uuid=[uuid])).items():
+        return found
+    raise failures.no_such_object(cls, uuid, pool=getattr(calls, "pool_name", ""))
+
+
+async def refs_of(calls: Calls, cls: str, *uuids: str) -> list[str]:
+    """The references of objects, by one call. Raises NoSuchObject."""
+    found = {record["uuid"]: ref for ref, record in (await records_with(calls, cls, uuid=uuids)).items()}
+    for uuid in uuids:
+        if uuid not in found:
+            raise failures.no_such_object(cls, uuid, pool=getattr(calls, "pool_name", ""))
+    return [found[uuid] for uuid in uuids]
 
 
 def exists(ref: str | None) -> bool:

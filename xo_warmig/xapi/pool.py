@@ -1,10 +1,21 @@
 """One pool, as the engine uses it: what a migration asks, handed to the module that does it. Fits ``replication.ports``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from xo_warmig.model.findings import OurObject
 from xo_warmig.model.requests import ShutdownPolicy
-from xo_warmig.model.vm import Attachment, Disk, Life, Network, PowerState, StorageRepository, Vif, Vm, VolatileState
+from xo_warmig.model.vm import (
+    Attachment,
+    Disk,
+    Life,
+    Look,
+    Network,
+    PowerState,
+    StorageRepository,
+    Vif,
+    Vm,
+    VolatileState,
+)
 from xo_warmig.xapi import (
     attachments,
     blocking,
@@ -17,6 +28,7 @@ from xo_warmig.xapi import (
     image_formats,
     inventory,
     lives,
+    looking,
     power,
     reading,
     snapshots,
@@ -24,6 +36,7 @@ from xo_warmig.xapi import (
     tracking,
     volatile_state,
 )
+from xo_warmig.xapi.attachments import Owners
 from xo_warmig.xapi.blocks import BlockServers, OpenBlocks
 from xo_warmig.xapi.connection import Calls, Connection
 from xo_warmig.xapi.records import Origin
@@ -38,8 +51,9 @@ class Pool:
         self._connection = connection
         self._calls: Calls = connection
         self._origin = origin
-        self._transfers = Transfers(connection)
-        self._block_servers = BlockServers(connection)
+        self._owners: Owners = {}
+        self._transfers = Transfers(connection, self._owners)
+        self._block_servers = BlockServers(connection, self._owners)
 
     @property
     def calls(self) -> Calls:
@@ -74,7 +88,10 @@ class Pool:
         await blocking.unblock(self._calls, vm, ours, before)
 
     async def attachments(self, vdis: list[str]) -> list[Attachment]:
-        return await attachments.read_attachments(self._calls, vdis)
+        return await attachments.read_attachments(self._calls, vdis, self._owners)
+
+    async def look(self, vm: str, vdis: Sequence[str]) -> Look:
+        return await looking.look(self._calls, vm, vdis, self._owners)
 
     async def start_vm(self, vm: str) -> None:
         await power.start_vm(self._calls, vm)
@@ -145,8 +162,8 @@ class Pool:
     async def shut_down(self, vm: str, policy: ShutdownPolicy) -> bool:
         return await power.shut_down(self._calls, vm, policy)
 
-    async def read_volatile_state(self, vm: str) -> VolatileState:
-        return await volatile_state.read_volatile_state(self._calls, vm)
+    async def read_again(self, planned: Vm) -> tuple[Vm, VolatileState]:
+        return await volatile_state.read_again(self._calls, self._origin, planned)
 
     async def destroy_vm(self, vm: str, vdis: list[str]) -> None:
         await disposal.destroy_vm(self._calls, vm, vdis)

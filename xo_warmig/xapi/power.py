@@ -95,8 +95,7 @@ async def shut_down(calls: Calls, vm: str, policy: ShutdownPolicy) -> bool:
         PoolError: VM_BAD_POWER_STATE (suspended or paused), SHUTDOWN_REFUSED, SHUTDOWN_TIMEOUT; TASK_LOST when the toolstack was
             restarted and the VM does not go down, so that it has to be asked again.
     """
-    ref = await objects.ref_of(calls, "VM", vm)
-    record = await calls.call("VM.get_record", ref)
+    ref, record = await objects.record_of(calls, "VM", vm)
     if record["power_state"] == PowerState.HALTED:
         return False
     if record["power_state"] != PowerState.RUNNING:

@@ -70,8 +70,13 @@ def vm_from(ref: str, inventory: Inventory, origin: Origin, guest_metrics: Recor
         snapshots=[vm["uuid"] for vm in inventory.vms.values() if vm["is_a_snapshot"] and vm["snapshot_of"] == ref],
         suspend_vdi=suspended["uuid"] if suspended else None,
         vtpms=len(record.get("VTPMs", [])),
-        metadata={**as_json(record), API_VERSION: "{}.{}".format(*origin.api_version)},
+        metadata=metadata_from(record, origin),
     )
+
+
+def metadata_from(record: Record, origin: Origin) -> dict[str, Any]:
+    """A VM's record as ``Vm.metadata``."""
+    return {**as_json(record), API_VERSION: "{}.{}".format(*origin.api_version)}
 
 
 def disks_from(vbds: Iterable[Record], inventory: Inventory) -> list[Disk]:

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 async def is_tracked(calls: Calls, vdi: str) -> bool:
     """Whether the pool keeps track of the disk's changes. A release without the field does not. Raises NoSuchObject."""
-    record = await calls.call("VDI.get_record", await objects.ref_of(calls, "VDI", vdi))
+    _, record = await objects.record_of(calls, "VDI", vdi)
     return bool(record.get("cbt_enabled", False))
 
 
@@ -44,6 +44,6 @@ async def changed_blocks(calls: Calls, base: str, vdi: str, *, size_bytes: int) 
 
     Raises PoolError: one of the two is not tracked, or they are not related. FormatError: the answer is no bitmap of such a disk.
     """
-    first, last = await objects.ref_of(calls, "VDI", base), await objects.ref_of(calls, "VDI", vdi)
+    first, last = await objects.refs_of(calls, "VDI", base, vdi)
     text = await calls.call("VDI.list_changed_blocks", first, last)
     return await asyncio.to_thread(decode_text, text, size_bytes)  # 0.1 s for 6 TiB

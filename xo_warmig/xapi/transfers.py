@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from xo_warmig.errors import PoolError, PoolUnreachable, TransferError, TransferStalled, WarmigError
 from xo_warmig.xapi import failures, objects, tasks
 from xo_warmig.xapi.address import Address
-from xo_warmig.xapi.attachments import release_vbds, wait_until_let_go
+from xo_warmig.xapi.attachments import Owners, release_vbds, wait_until_let_go
 from xo_warmig.xapi.clearing import EXPORT_LABEL, IMPORT_LABEL, description_of
 from xo_warmig.xapi.connection import Connection
 from xo_warmig.xapi.opening import Opened, Opening
@@ -73,12 +73,15 @@ class Transfer(Generic[StreamT]):
 class Job:
     """What runs on the pool for a transfer: a task of ours, and the disks that it attaches."""
 
-    def __init__(self, task: str, vdi: str, side: str, refs: list[str], unsettled: "set[Job]") -> None:
+    def __init__(
+        self, task: str, vdi: str, side: str, refs: list[str], *, owners: Owners, unsettled: "set[Job]"
+    ) -> None:
         """``unsettled`` is where it goes when the pool could not be asked how it ended."""
         self.task = task
         self.vdi = vdi  # uuid
         self.side = side
         self.refs = refs
+        self._owners = owners
         self._unsettled = unsettled
 
     async def succeeded(self, connection: Connection) -> None:
@@ -102,7 +105,11 @@ class Job:
     async def let_go(self, connection: Connection, most_seconds: float) -> None:
         """Wait until no control domain has the disks. Raises TransferError."""
         released = await wait_until_let_go(
-            connection, self.refs, most_seconds=most_seconds, first_wait_seconds=_FIRST_WAIT_SECONDS
+            connection,
+            self.refs,
+            most_seconds=most_seconds,
+            first_wait_seconds=_FIRST_WAIT_SECONDS,
+            owners=self._owners,
         )
         if not released:
             raise TransferError(
@@ -199,8 +206,9 @@ class Job:
 class Transfers:
     """Opens the transfers of one pool."""
 
-    def __init__(self, connection: Connection, *, stall_seconds: float = STALL_SECONDS) -> None:
+    def __init__(self, connection: Connection, owners: Owners, *, stall_seconds: float = STALL_SECONDS) -> None:
         self._connection = connection
+        self._owners = owners
         self._stall_seconds = stall_seconds
         self._turn = itertools.count()
         self._unsettled: set[Job] = set()
@@ -240,7 +248,7 @@ class Transfers:
         label = EXPORT_LABEL if side == "source" else IMPORT_LABEL
         description = description_of(vdi, self._connection.origin)
         task = await self._connection.call("task.create", label, description)
-        return Job(task, vdi, side, refs, self._unsettled)
+        return Job(task, vdi, side, refs, owners=self._owners, unsettled=self._unsettled)
 
     async def _open(self, method: str, path: str, query: dict[str, str], job: Job) -> Opened:
         query = {"session_id": self._connection.session, "task_id": job.task, **query}

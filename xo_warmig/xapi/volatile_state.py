@@ -1,17 +1,29 @@
 """What a VM changes of itself while it runs: read once it is Halted, and put on the target before that starts."""
 
+import msgspec
+
 from xo_warmig.errors import PoolError
-from xo_warmig.model.vm import VolatileState
+from xo_warmig.model.vm import Vm, VolatileState
 from xo_warmig.xapi import objects
 from xo_warmig.xapi.connection import Calls
+from xo_warmig.xapi.records import Origin, metadata_from
 from xo_warmig.xapi.vm_spec import TIME_OFFSET
 
 
-async def read_volatile_state(calls: Calls, vm: str) -> VolatileState:
-    """Raises NoSuchObject."""
-    record = await calls.call("VM.get_record", await objects.ref_of(calls, "VM", vm))
+async def read_again(calls: Calls, origin: Origin, planned: Vm) -> tuple[Vm, VolatileState]:
+    """By one reading of its record: the VM with all that is kept there, the rest as planned; and what it changed of itself.
+
+    Raises NoSuchObject.
+    """
+    _, record = await objects.record_of(calls, "VM", planned.uuid)
     vtpms = record.get("VTPMs", [])
-    return VolatileState(
+    now = msgspec.structs.replace(
+        planned,
+        name_label=record["name_label"],
+        other_config=dict(record["other_config"]),
+        metadata=metadata_from(record, origin),
+    )
+    return now, VolatileState(
         nvram=dict(record.get("NVRAM", {})),
         time_offset=record["platform"].get(TIME_OFFSET),
         vtpm_contents=await calls.call("VTPM.get_contents", vtpms[0]) if vtpms else None,
@@ -24,8 +36,7 @@ async def apply_volatile_state(calls: Calls, vm: str, state: VolatileState) -> N
     Raises:
         PoolError: NO_VTPM when there are contents and nowhere to put them; that of the pool when it is too old for NVRAM.
     """
-    ref = await objects.ref_of(calls, "VM", vm)
-    record = await calls.call("VM.get_record", ref)
+    ref, record = await objects.record_of(calls, "VM", vm)
     if state.nvram and state.nvram != record.get("NVRAM"):
         await calls.call("VM.set_NVRAM", ref, state.nvram)
     platform = dict(record["platform"])
