@@ -118,6 +118,9 @@ class MortalStore:
     def events(self, migration: str) -> list[RecordedEvent]:
         return self._store.events(migration)
 
+    async def forget_pending(self, migration: str) -> None:
+        await self._store.forget_pending(migration)
+
     async def put_pending(self, migration: str, disk: str, blocks: bytes | None) -> None:
         await self._store.put_pending(migration, disk, blocks)
 

@@ -83,9 +83,7 @@ def _tag(work: Work, number: int) -> str:
 async def forget_pending(work: Work) -> None:
     """After a complete pass nothing of it, or of an earlier one, is pending any more (R18)."""
     if work.state.passes and work.state.passes[-1].verdict is Verdict.COMPLETE:
-        for disk in work.state.plan.vm.disks:
-            if work.store.pending(work.id, disk.vdi) is not None:
-                await work.store.put_pending(work.id, disk.vdi, None)
+        await work.store.forget_pending(work.id)
 
 
 async def void_lost_bases(work: Work, vm: Vm) -> None:

@@ -73,6 +73,17 @@ async def test_pending_blocks_are_the_last_that_were_put(store: Store) -> None:
     assert store.pending("a", "disk-0") is None
 
 
+async def test_pending_blocks_of_a_migration_are_forgotten_all_at_once(store: Store) -> None:
+    """And of no other."""
+    for migration in ("a", "b"):
+        await store.append(migration, 0.0, [planned()])
+        for disk in ("disk-0", "disk-1"):
+            await store.put_pending(migration, disk, b"blocks")
+    await store.forget_pending("a")
+    assert [store.pending("a", disk) for disk in ("disk-0", "disk-1")] == [None, None]
+    assert [store.pending("b", disk) for disk in ("disk-0", "disk-1")] == [b"blocks", b"blocks"]
+
+
 async def test_a_mark_belongs_to_its_pass(store: Store) -> None:
     """The last one of a disk is kept, and is not returned for another pass."""
     await store.append("a", 0.0, [planned()])

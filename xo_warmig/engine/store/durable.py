@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from xo_warmig.engine.store.database import Database
@@ -56,6 +56,12 @@ class DatabaseStore:
 
     async def put_pending(self, migration: str, disk: str, blocks: bytes | None) -> None:
         await self._database.write_soon(lambda connection: put_disk(connection, migration, disk, pending=blocks))
+
+    async def forget_pending(self, migration: str) -> None:
+        there = (disks.c.migration == migration, disks.c.pending.is_not(None))
+        await self._database.write_soon(
+            lambda connection: connection.execute(update(disks).where(*there).values(pending=None))
+        )
 
     def pending(self, migration: str, disk: str) -> bytes | None:
         wanted = select(disks.c.pending).where(disks.c.migration == migration, disks.c.disk == disk)

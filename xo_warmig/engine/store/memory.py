@@ -35,6 +35,9 @@ class MemoryStore:
         else:
             self._pending[migration, disk] = blocks
 
+    async def forget_pending(self, migration: str) -> None:
+        self._pending = {key: blocks for key, blocks in self._pending.items() if key[0] != migration}
+
     def pending(self, migration: str, disk: str) -> bytes | None:
         return self._pending.get((migration, disk))
 

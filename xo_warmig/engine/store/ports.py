@@ -29,6 +29,10 @@ class Store(Protocol):
         """The blocks that a pass is about to write, or None once a pass that had them is complete (R18)."""
         ...
 
+    async def forget_pending(self, migration: str) -> None:
+        """The same of all of its disks at once."""
+        ...
+
     def pending(self, migration: str, disk: str) -> bytes | None: ...
 
     async def put_mark(self, migration: str, disk: str, pass_number: int, mark: Mark | None) -> None:
