@@ -3,8 +3,8 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
 
 from xo_warmig.api import xo_errors
 from xo_warmig.api.throttle import Throttle
@@ -53,6 +53,29 @@ class Accounts:
         return self.tokens.create(
             user.id, self.now_ms(), lifetime_ms=MOST_LIFETIME_MS, description=LOCAL_CLIENT, client_id=LOCAL_CLIENT
         )
+
+    async def add_user(self, email: str, password: str, *, permission: str) -> User:
+        """Raises InvalidRequest with code USER_EXISTS."""
+        return self.users.add(email, await self._hash_of(password), permission=permission)
+
+    async def change_user(
+        self,
+        user_id: str,
+        *,
+        email: str | None = None,
+        password: str | None = None,
+        permission: str | None = None,
+        preferences: Mapping[str, Any] | None = None,
+    ) -> None:
+        """What is given, see ``UserStore.change``. Tokens stay good. Raises NoSuchObject, InvalidRequest with code USER_EXISTS."""
+        password_hash = None if password is None else await self._hash_of(password)
+        self.users.change(
+            user_id, email=email, password_hash=password_hash, permission=permission, preferences=preferences
+        )
+
+    async def _hash_of(self, password: str) -> str:
+        async with self._verifications:
+            return await asyncio.to_thread(hash_password, password)
 
     async def sign_in_with_password(self, name: str, password: str) -> SignedIn:
         """Raises XoError: code 3, or -32000 when it comes too soon after a failure."""

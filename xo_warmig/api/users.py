@@ -2,16 +2,17 @@
 
 import secrets
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import Connection, Row, bindparam, insert, select
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from xo_warmig.engine.store.database import Database
-from xo_warmig.engine.store.tables import users
+from xo_warmig.engine.store.tables import tokens, users
 from xo_warmig.errors import InvalidRequest, NoSuchObject
 
 # Argon2id with OWASP's smallest memory: a sign-in costs some 20 ms and 19 MiB, and few run at a time.
@@ -60,7 +61,7 @@ class UserStore:
             with self._database.reading() as connection:
                 row = connection.execute(_BY_ID, {"id": user_id}).one_or_none()
             if row is None:
-                raise NoSuchObject(f"no such user {user_id}", evidence={"id": user_id, "type": "user"})
+                raise _missing(user_id)
             self._known[user_id] = _user(row)
         return self._known[user_id]
 
@@ -79,9 +80,50 @@ class UserStore:
         try:
             self._database.write(put)
         except IntegrityError as error:
-            evidence = {"email": email}
-            raise InvalidRequest(f"there is a user {email} already", code="USER_EXISTS", evidence=evidence) from error
+            raise _taken(email) from error
         return user
+
+    def change(
+        self,
+        user_id: str,
+        *,
+        email: str | None = None,
+        password_hash: str | None = None,
+        permission: str | None = None,
+        preferences: Mapping[str, Any] | None = None,
+    ) -> None:
+        """What is given. Preferences are merged into those there are; null removes one.
+
+        Raises NoSuchObject, or InvalidRequest with code USER_EXISTS.
+        """
+        given: dict[str, Any] = {"password_hash": password_hash, "permission": permission}
+        if email is not None:
+            given |= {"email": email, "folded_email": email.casefold()}
+        values = {column: value for column, value in given.items() if value is not None}
+
+        def put(connection: Connection) -> None:
+            row = connection.execute(_BY_ID, {"id": user_id}).one_or_none()
+            if row is None:
+                raise _missing(user_id)
+            merged = {
+                key: value for key, value in {**row.preferences, **(preferences or {})}.items() if value is not None
+            }
+            connection.execute(update(users).where(users.c.id == user_id).values(**values, preferences=merged))
+
+        try:
+            self._database.write(put)
+        except IntegrityError as error:
+            raise _taken(email or "") from error
+
+    def remove(self, user_id: str) -> None:
+        """With all tokens. Raises NoSuchObject."""
+
+        def forget(connection: Connection) -> None:
+            if not connection.execute(delete(users).where(users.c.id == user_id)).rowcount:
+                raise _missing(user_id)
+            connection.execute(delete(tokens).where(tokens.c.user_id == user_id))
+
+        self._database.write(forget)
 
     def verify(self, name: str, password: str) -> User | None:
         """The user when the password is theirs. Slow on purpose: not for the event loop."""
@@ -92,6 +134,14 @@ class UserStore:
     def _find(self, name: str) -> Row[Any] | None:
         with self._database.reading() as connection:
             return connection.execute(_BY_NAME, {"name": name.casefold()}).one_or_none()
+
+
+def _missing(user_id: str) -> NoSuchObject:
+    return NoSuchObject(f"no such user {user_id}", evidence={"id": user_id, "type": "user"})
+
+
+def _taken(email: str) -> InvalidRequest:
+    return InvalidRequest(f"there is a user {email} already", code="USER_EXISTS", evidence={"email": email})
 
 
 def _user(row: Row[Any]) -> User:

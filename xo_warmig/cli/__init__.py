@@ -25,6 +25,8 @@ COMMANDS = {
     "commit": "xo_warmig.cli.steering:commit",
     "sweep": "xo_warmig.cli.sweep:sweep",
     "server": "xo_warmig.cli.server:server",
+    "user": "xo_warmig.cli.user:user",
+    "token": "xo_warmig.cli.token:token",
 }
 
 

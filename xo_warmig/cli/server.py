@@ -13,6 +13,7 @@ from rich.text import Text
 
 from xo_warmig.cli import options
 from xo_warmig.cli.access import Access
+from xo_warmig.cli.passwords import first_line, password_option
 from xo_warmig.cli.terminal import output, print_json
 from xo_warmig.client import Client
 from xo_warmig.errors import PoolUnreachable
@@ -29,9 +30,7 @@ def server() -> None:
 @server.command()
 @click.argument("host", metavar="HOST")
 @click.argument("username")
-@click.option(
-    "--password-file", type=click.File("r"), help="Read the password's line from a file, '-' for standard input."
-)
+@password_option
 @click.option("--label", help="A name of your own for it.")
 @click.option("--allow-unauthorized", is_flag=True, help="Pin the certificate of the first connection.")
 @click.option(
@@ -126,7 +125,7 @@ def _not_connected(found: dict[str, Any]) -> PoolUnreachable:
 
 def _password(file: Any) -> str:
     if file is not None:
-        return str(file.readline()).rstrip("\r\n")
+        return first_line(file)
     return os.environ.get("XO_WARMIG_POOL_PASSWORD") or click.prompt("Password", hide_input=True, err=True)
 
 
