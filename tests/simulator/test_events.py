@@ -51,6 +51,30 @@ def test_the_first_call_gives_everything(database: Database, listener: Listener)
     assert (batch["valid_ref_counts"]["vm"], batch["valid_ref_counts"]["sr"]) == (1, 1)
 
 
+def test_the_counts_are_of_the_moment_that_the_events_tell_up_to(database: Database, listener: Listener) -> None:
+    """Whatever happens meanwhile: who counts along is never off."""
+    known: set[str] = set()
+    storm = threading.Thread(target=_come_and_go, args=(database,))
+    storm.start()
+    token, over = "", False
+    while not over:
+        over = not storm.is_alive()
+        batch = listener.events.from_(listener.session, ["task"], token, 0.0)
+        token = batch["token"]
+        for event in batch["events"]:
+            (known.discard if event["operation"] == "del" else known.add)(event["ref"])
+        assert batch["valid_ref_counts"]["task"] == len(known)
+    storm.join()
+
+
+def _come_and_go(database: Database) -> None:
+    refs: list[str] = []
+    for number in range(600):
+        refs.append(database.create("task"))
+        if number % 3:
+            database.delete("task", refs.pop(0))
+
+
 def test_changes_of_one_object_collapse(database: Database, listener: Listener) -> None:
     """One event, with the last state; nothing more the next time."""
     vm = database.create("VM")

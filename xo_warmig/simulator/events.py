@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from xo_warmig.simulator import datamodel
 from xo_warmig.simulator.database import Database
@@ -91,6 +91,14 @@ class _Registration:
     heard: int
 
 
+class _Heard(NamedTuple):
+    """Events, the generation up to which they tell, and how many objects of each class there were then."""
+
+    events: list[dict[str, Any]]
+    generation: int
+    counts: dict[str, int]
+
+
 class Events:
     """The event calls of one pool."""
 
@@ -103,10 +111,8 @@ class Events:
     def from_(self, session: str, classes: Iterable[str], token: str, timeout: float) -> dict[str, Any]:
         """``event.from``: waits until something that is listened to has happened after the token, or for the timeout."""
         subscription, since = parse_subscription(classes), read_token(token)
-        events = self._wait(session, lambda: self._collect(subscription, since), timeout, subscription.only_tasks)
-        with self.db.lock:
-            counts = {cls.lower(): self.db.count(cls) for cls in datamodel.load().classes}
-            return {"events": events[0], "valid_ref_counts": counts, "token": write_token(events[1])}
+        heard = self._wait(session, lambda: self._collect(subscription, since), timeout, subscription.only_tasks)
+        return {"events": heard.events, "valid_ref_counts": heard.counts, "token": write_token(heard.generation)}
 
     def inject(self, cls: str, ref: str) -> str:
         """An event for an object that did not change. The token is from just before it, so that ``from`` reports it."""
@@ -136,8 +142,9 @@ class Events:
         def collect() -> tuple[list[dict[str, Any]], int]:
             return self._collect(registration.subscription, registration.heard)
 
-        events, registration.heard = self._wait(session, collect, None, registration.subscription.only_tasks)
-        return [self._legacy(event) for event in events]
+        heard = self._wait(session, collect, None, registration.subscription.only_tasks)
+        registration.heard = heard.generation
+        return [self._legacy(event) for event in heard.events]
 
     def forget(self, session: str) -> None:
         """A session has ended."""
@@ -156,7 +163,7 @@ class Events:
         collect: Callable[[], tuple[list[dict[str, Any]], int]],
         timeout: float | None,
         at_once: bool,
-    ) -> tuple[list[dict[str, Any]], int]:
+    ) -> _Heard:
         deadline = None if timeout is None else time.monotonic() + timeout
         waited = False
         while True:
@@ -164,10 +171,9 @@ class Events:
                 self.sessions.require(session)
                 events, generation = collect()
                 left = None if deadline is None else deadline - time.monotonic()
-                if self.stopping.is_set() or (left is not None and left <= 0):
-                    return events, generation
-                if events and (at_once or not waited):
-                    return events, generation
+                over = self.stopping.is_set() or (left is not None and left <= 0)
+                if over or (events and (at_once or not waited)):
+                    return _Heard(events, generation, self._counts())
                 if not events:
                     self.db.changed.wait(left)
                     waited = True
@@ -198,6 +204,10 @@ class Events:
         ordered = [event for kind in (added, changed, gone) for _, event in sorted(kind, key=lambda pair: pair[0])]
         ordered.sort(key=lambda event: event["class"] != "message")
         return ordered, history.generation
+
+    def _counts(self) -> dict[str, int]:
+        """Of all classes, at the very moment that the events tell up to: clients compare the two."""
+        return {cls.lower(): self.db.count(cls) for cls in datamodel.load().classes}
 
     def _legacy(self, event: dict[str, Any]) -> dict[str, Any]:
         """The same event as ``event.next`` writes it, with the uuid of the object."""
