@@ -34,3 +34,15 @@ def test_what_broke_leads_elsewhere_or_was_shut_is_not_lent_again() -> None:
     lent.shut()
     lent.give_back(HERE, kept, reusable=True)
     assert lent.take(HERE) is not kept
+
+
+def test_what_is_lent_while_shut_or_was_interrupted_is_of_no_use() -> None:
+    """A call that would begin just then fails as those that wait do; and nobody is lent it later."""
+    lent = lending(3)
+    busy = lent.take(HERE)
+    lent.interrupt()
+    assert busy.interrupted
+    lent.give_back(HERE, busy, reusable=True)
+    assert not lent.take(HERE).interrupted
+    lent.shut()
+    assert lent.take(HERE).interrupted

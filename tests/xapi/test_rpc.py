@@ -82,3 +82,13 @@ def test_a_session_that_is_gone_is_logged_out(master: Master, code: str) -> None
     with pytest.raises(XenAPI.Failure):
         rpc.log_out("OpaqueRef:s")
     rpc.close()
+
+
+def test_an_interrupted_connection_sends_nothing(master: Master) -> None:
+    """Not even one that was interrupted before it was connected."""
+    rpc = connect(master, "server-1/now")
+    rpc.interrupt()
+    with pytest.raises(ConnectionAbortedError):
+        rpc.call("OpaqueRef:1", "pool.get_all", ())
+    rpc.close()
+    assert master.heads == []

@@ -24,13 +24,18 @@ class Lending:
         self.is_shut = False
 
     def shut(self) -> None:
-        """Close what is idle; calls that wait for their answer fail."""
-        self.is_shut = True
+        """Close what is idle; calls that wait for their answer fail, and so do those that would begin."""
         with self._lock:
+            self.is_shut = True
             idle, self._idle = self._idle, []
-            busy = list(self._busy)
         for _, rpc in idle:
             rpc.close()
+        self.interrupt()
+
+    def interrupt(self) -> None:
+        """Calls that wait for their answer fail."""
+        with self._lock:
+            busy = list(self._busy)
         for rpc in busy:
             rpc.interrupt()
 
@@ -45,12 +50,14 @@ class Lending:
             else:
                 rpc = RpcSession(address, self._trust, origin=self._origin)
             self._busy.add(rpc)
+            if self.is_shut:
+                rpc.interrupt()
             return rpc
 
     def give_back(self, address: Address, rpc: RpcSession, *, reusable: bool) -> None:
         with self._lock:
             self._busy.discard(rpc)
-            if reusable and not self.is_shut and len(self._idle) < self._most_idle:
+            if reusable and not self.is_shut and not rpc.interrupted and len(self._idle) < self._most_idle:
                 self._idle.append((address, rpc))
                 return
         rpc.close()

@@ -1,5 +1,6 @@
 """One XML-RPC connection to a pool's master: PyPI's XenAPI over a transport of ours. One thread at a time may use it."""
 
+import errno
 import http.client
 import select
 import socket
@@ -48,8 +49,12 @@ class RpcSession:
             if details[0] not in _NO_SESSION:
                 raise XenAPI.Failure(details)
 
+    @property
+    def interrupted(self) -> bool:
+        return self._transport.interrupted
+
     def interrupt(self) -> None:
-        """From another thread: a call that waits fails."""
+        """From another thread: a call that waits fails, and so does every later one."""
         self._transport.interrupt()
 
     def close(self) -> None:
@@ -84,6 +89,7 @@ class _Transport(xmlrpc.client.Transport):
         self._trust = trust
         self._origin = origin
         self._http: _HttpConnection | None = None
+        self.interrupted = False
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:
         if self._http is None:
@@ -94,6 +100,11 @@ class _Transport(xmlrpc.client.Transport):
     def request(self, host: Any, handler: str, request_body: Any, verbose: bool = False) -> Any:
         if self._http is not None and self._http.sock is not None and _was_closed(self._http.sock):
             self.close()
+        connection = self.make_connection(host)
+        if connection.sock is None:
+            connection.connect()
+        if self.interrupted:  # before there was a socket to shut
+            raise ConnectionAbortedError(errno.ECONNABORTED, "it was disconnected")
         return self.single_request(host, handler, request_body, verbose)
 
     def parse_response(self, response: Any) -> Any:
@@ -105,6 +116,7 @@ class _Transport(xmlrpc.client.Transport):
         return unmarshaller.close()
 
     def interrupt(self) -> None:
+        self.interrupted = True
         connection = self._http
         if connection is not None and connection.sock is not None:
             shut(connection.sock)
