@@ -74,6 +74,9 @@ class Connection:
         # None is closed after a burst of calls: in a downtime one follows the other, and a handshake costs more than a call.
         self._lending = Lending(self.trust, origin=self.origin, most_idle=MOST_CALLS_AT_ONCE)
         self._executor = ThreadPoolExecutor(MOST_CALLS_AT_ONCE, thread_name_prefix="xapi")
+        # Beside them, so that no call ever waits for the one that waits for news. There is no thread before the first of these.
+        self._waiting = Lending(self.trust, origin=self.origin, most_idle=1)
+        self._waiter = ThreadPoolExecutor(1, thread_name_prefix="xapi-wait")
 
     @property
     def session(self) -> str:
@@ -140,6 +143,14 @@ class Connection:
                 raise
         return self._once(self.address, self._session, method, arguments)
 
+    async def wait(self, method: str, *arguments: Any) -> Any:
+        """A read that the pool answers when it has news (``event.from``): on a thread and a connection of its own, one at a time.
+
+        It ends at once when the pool is left or the session is replaced. It is never sent again, and nobody logs in for it: whoever
+        keeps the connection is told of what it met. Raises as ``Calls`` says.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._waiter, self._wait, method, arguments)
+
     async def end_older_sessions(self) -> None:
         """Log out what earlier processes left: nothing may be changed through them any more (R16).
 
@@ -153,10 +164,12 @@ class Connection:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(self.in_thread(self._log_out), _LOG_OUT_SECONDS)
         self._lending.shut()
+        self._waiting.shut()
 
     def close(self) -> None:
         """After it was left: no use is possible any more."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+        self._waiter.shutdown(wait=False, cancel_futures=True)
 
     async def in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """Run blocking work of this pool off the event loop, beside its calls."""
@@ -165,9 +178,28 @@ class Connection:
     def _once(self, address: Address, session: str, method: str, arguments: tuple[Any, ...]) -> Any:
         return self._with_rpc(address, method, lambda rpc: rpc.call(session, method, arguments))
 
-    def _with_rpc(self, address: Address, method: str, work: Callable[[RpcSession], Any]) -> Any:
+    def _wait(self, method: str, arguments: tuple[Any, ...]) -> Any:
+        session = self._session
+        try:
+            return self._with_rpc(
+                self.address, method, lambda rpc: rpc.call(session, method, arguments), lending=self._waiting
+            )
+        except PoolError as error:
+            if error.code in _SESSION_IS_GONE:
+                self._lost()
+            raise
+
+    def _with_rpc(
+        self,
+        address: Address,
+        method: str,
+        work: Callable[[RpcSession], Any],
+        *,
+        lending: Lending | None = None,
+    ) -> Any:
         """Lend a connection of its own to ``work``; one that the network broke is not used again."""
-        rpc = self._lending.take(address)
+        lending = lending or self._lending
+        rpc = lending.take(address)
         reusable = False
         try:
             answer = work(rpc)
@@ -180,7 +212,7 @@ class Connection:
                 raise
             raise translated from error
         finally:
-            self._lending.give_back(address, rpc, reusable=reusable)
+            lending.give_back(address, rpc, reusable=reusable)
 
     def _translate(self, error: Exception, method: str, address: Address) -> WarmigError | None:
         translated = failures.from_exception(
@@ -202,6 +234,7 @@ class Connection:
     def _open(self) -> None:
         with self._log_in_lock:
             self._lending.open()
+            self._waiting.open()
             if self._session:
                 try:
                     self._once(self.address, self._session, "session.get_uuid", (self._session,))
@@ -263,6 +296,7 @@ class Connection:
         before, self._session = self._session, session
         self.address = address
         if before:
+            self._waiting.interrupt()  # at a host that may be gone without a word
             try:
                 self._end(before)
             except PoolError as error:
