@@ -2,12 +2,14 @@
 
 import asyncio
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from xo_warmig.errors import InvalidRequest, NoSuchObject, PoolError, PoolUnreachable
 from xo_warmig.model.servers import ServerCredentials, ServerState, ServerStatus
 from xo_warmig.xapi import failures, objects
 from xo_warmig.xapi.address import parse_host
+from xo_warmig.xapi.mirrored import State
+from xo_warmig.xapi.mirrors import Listener, Mirrors
 from xo_warmig.xapi.pool import Pool
 from xo_warmig.xapi.server import Server
 from xo_warmig.xapi.sessions import SessionBook
@@ -25,6 +27,7 @@ class Directory:
         self._sessions = sessions
         self._process = secrets.token_hex(8)
         self._news = asyncio.Event()
+        self._mirrors = Mirrors()
 
     async def add(self, server: ServerCredentials) -> None:
         """Register it, and connect in the background unless it is not enabled.
@@ -44,6 +47,7 @@ class Directory:
     async def remove(self, server_id: str) -> None:
         """Disconnect and forget it. Raises NoSuchObject."""
         await self._server(server_id).close()
+        self._mirrors.left(server_id)
         del self._servers[server_id]
 
     def states(self) -> list[ServerState]:
@@ -66,6 +70,7 @@ class Directory:
     async def disconnect(self, server_id: str) -> None:
         """Log out, and stay away until told otherwise. Raises NoSuchObject."""
         await self._server(server_id).stop()
+        self._mirrors.left(server_id)
 
     async def pool_of_vm(self, vm: str) -> Pool:
         """Raises NoSuchObject, or PoolUnreachable when the pool that had it is down."""
@@ -106,8 +111,27 @@ class Directory:
         """Set as soon as a pool is connected after this call."""
         return self._news
 
+    async def records(self) -> dict[str, State]:
+        """``{uuid of the pool: {class: {reference: record}}}`` of all pools, each read by the time this returns if it answers.
+
+        Only to be read, and on the event loop: it is what the changes told so far have led to, and goes on to change with them. From
+        the first call on, or the first ``subscribe``, the records of all pools are kept; those of a pool that is away stay.
+        """
+        self._mirrors.want(self._servers.values())
+        return await self._mirrors.records()
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call ``listener`` on the event loop with a pool's uuid and what changed there, until what this returns is called.
+
+        Each change is in ``records`` before it is told. A pool that is read for the first time tells of all of its records; one that is
+        disconnected on purpose, that all are gone.
+        """
+        self._mirrors.want(self._servers.values())
+        return self._mirrors.subscribe(listener)
+
     async def close(self) -> None:
         """Disconnect everything."""
+        await self._mirrors.close()
         await asyncio.gather(*(server.close() for server in self._servers.values()))
 
     async def _pool_of(self, cls: str, uuid: str) -> Pool:
@@ -127,7 +151,8 @@ class Directory:
         except KeyError:
             raise NoSuchObject(f"no such server: {server_id}", evidence={"id": server_id, "type": "server"}) from None
 
-    def _connected(self) -> None:
+    def _connected(self, server: Server) -> None:
+        self._mirrors.connected(server)
         news, self._news = self._news, asyncio.Event()
         news.set()
 

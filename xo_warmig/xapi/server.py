@@ -42,13 +42,15 @@ class Server:
         self,
         credentials: ServerCredentials,
         claim: Callable[["Server", str], None],
-        connected: Callable[[], None],
+        connected: Callable[["Server"], None],
         *,
         process: str,
         sessions: SessionBook | None,
     ) -> None:
         """``claim`` is told of the pool's uuid before it counts as connected, and raises when another server has it; ``connected`` is
         called each time that it begins to.
+
+        ``answered`` is set by the next try, or look at whether the connection holds, that succeeds; then there is a new one.
         """
         self.credentials = credentials
         self._process = process
@@ -57,6 +59,7 @@ class Server:
         self.status = ServerStatus.DISCONNECTED
         self.error: WarmigError | None = None
         self.pool: Pool | None = None
+        self.answered = asyncio.Event()
         self.known: set[str] = set()  # uuids of the VMs and SRs that this pool was seen to have
         self._claim = claim
         self._connected = connected
@@ -72,6 +75,11 @@ class Server:
     def name(self) -> str:
         """For people: the pool's, where it was ever connected."""
         return self.pool.name if self.pool is not None else self.credentials.label or self.state().host
+
+    @property
+    def connection(self) -> Connection | None:
+        """For what no pool offers; None before the first try to connect."""
+        return self._connection
 
     def start(self) -> "asyncio.Future[None]":
         """Connect and stay connected, in the background; the future tells how the next try ends."""
@@ -158,10 +166,12 @@ class Server:
             self._settle(error)
             return error
         before, self.status, self.error = self.status, ServerStatus.CONNECTED, None
+        answered, self.answered = self.answered, asyncio.Event()
+        answered.set()
         self._settle(None)
         if before is not ServerStatus.CONNECTED:
             log.info("server %s is connected to %s", self.credentials.id, self._record["name_label"])
-            self._connected()
+            self._connected(self)
         return None
 
     async def _connect(self) -> None:
