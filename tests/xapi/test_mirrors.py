@@ -215,6 +215,41 @@ async def test_a_pool_that_is_left_on_purpose_is_gone_until_it_is_connected_agai
         assert follower.known == flat(await directory.records())
 
 
+async def test_a_pool_that_says_nothing_any_more_is_left_at_once(
+    site: Site, directory: Directory, follower: Follower, source: Pool, ask: Any, eventually: Any
+) -> None:
+    """Not even an end of the session wakes the question that waits there."""
+    before = len(waiting())
+    await silence(site, source, ask, eventually)
+    started = time.monotonic()
+    await directory.disconnect("pool-0")
+    await eventually(lambda: len(waiting()) == before)
+    await directory.remove("pool-0")
+    await eventually(lambda: len(waiting()) < before)
+    assert time.monotonic() - started < 5
+    ask(site.pools[0], "faults", clear=True)
+
+
+async def test_a_new_session_ends_a_question_in_the_old_one(
+    site: Site, directory: Directory, follower: Follower, source: Pool, ask: Any, eventually: Any
+) -> None:
+    """The host that it was put to may be gone without a word."""
+    await silence(site, source, ask, eventually)
+    await end_session(source)
+    await source.calls.call("pool.set_name_description", await pool_ref(source), "in the new session")
+    key = (source.uuid, "pool", await pool_ref(source))
+    await eventually(lambda: follower.known[key]["name_description"] == "in the new session")
+    ask(site.pools[0], "faults", clear=True)
+
+
+async def silence(site: Site, pool: Pool, ask: Any, eventually: Any) -> None:
+    """From now on until the fault is cleared, the next question is not answered."""
+    ask(site.pools[0], "faults", clear=True)
+    ask(site.pools[0], "faults", kind="hang", match="event.from")
+    await pool.calls.call("pool.set_name_description", await pool_ref(pool), "the last that was heard")
+    await eventually(lambda: [fault["left"] for fault in ask(site.pools[0], "faults")["faults"]] == [0])
+
+
 async def test_without_anybody_who_asks_there_is_no_mirror(directory: Directory, source: Pool) -> None:
     """No thread, no connection, no question."""
     assert await source.calls.call("pool.get_all")
