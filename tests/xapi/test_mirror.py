@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from xo_warmig.errors import PoolUnreachable
+from xo_warmig.model.servers import ServerStatus
 from xo_warmig.xapi import failures, mirror
 from xo_warmig.xapi.mirror import Mirror
 from xo_warmig.xapi.mirrored import CLASSES, Change
+from xo_warmig.xapi.mirrors import Mirrors
 
 Answer = dict[str, Any] | Exception
 
@@ -186,3 +189,37 @@ async def test_an_ended_mirror_tells_what_is_gone(
     pool.answers = [events(("add", "VM", "b"), token="2")]
     await made.ended()
     assert refs(told) == [("a", True)]
+
+
+async def test_a_pool_has_one_mirror_and_a_server_has_that_of_the_pool_it_is_connected_to(
+    pool: Pool, eventually: Callable[..., Any]
+) -> None:
+    """A second server takes the pool over from one that lost it; then it is another pool that the second one finds there."""
+
+    def server(name: str) -> Any:
+        return SimpleNamespace(
+            credentials=SimpleNamespace(id=name),
+            status=ServerStatus.CONNECTED,
+            pool=SimpleNamespace(uuid="p"),
+            connection=pool,
+            answered=asyncio.Event(),
+        )
+
+    told: list[tuple[str, str, bool]] = []
+    one, two = server("one"), server("two")
+    mirrors = Mirrors()
+    mirrors.subscribe(lambda uuid, changes: told.extend((uuid, *change) for change in refs(changes)))
+    pool.answers = [events(("add", "VM", "a"))]
+    mirrors.want([one])
+    await eventually(lambda: told == [("p", "a", True)])
+    mirrors.connected(one)
+    pool.answers = [events(("add", "VM", "b"))]
+    mirrors.connected(two)
+    await eventually(lambda: told[1:] == [("p", "a", False), ("p", "b", True)])
+    assert list(await mirrors.records()) == ["p"]
+    two.pool = SimpleNamespace(uuid="q")
+    pool.answers = [events(("add", "VM", "c"))]
+    mirrors.connected(two)
+    await eventually(lambda: told[3:] == [("p", "b", False), ("q", "c", True)])
+    assert list(await mirrors.records()) == ["q"]
+    await mirrors.close()
