@@ -16,10 +16,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "replication": {"errors", "config", "model", "formats", "disks"},
     "xapi": {"errors", "config", "model", "formats", "disks"},
     "engine": {"errors", "config", "model", "formats", "disks", "replication"},
-    "api": {"errors", "config", "model", "engine"},
+    "xo": {"errors", "model"},
+    "api": {"errors", "config", "model", "engine", "xo"},
     "client": {"errors", "model"},
     "simulator": {"errors", "model", "formats"},
-    "app": {"errors", "config", "model", "formats", "disks", "replication", "xapi", "engine", "api"},
+    "app": {"errors", "config", "model", "formats", "disks", "replication", "xapi", "engine", "xo", "api"},
     "cli": {"errors", "config", "model", "client", "simulator", "app"},
     "__main__": {"cli"},
     "": set(),  # xo_warmig itself: its version

@@ -9,6 +9,7 @@ from xo_warmig.api.durations import milliseconds
 from xo_warmig.api.method import Call, Method, Permission
 from xo_warmig.api.tokens import Token
 from xo_warmig.model.requests import NonEmpty
+from xo_warmig.xo.filters import fits
 
 
 class TokenClient(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,27 +69,8 @@ async def delete_own(call: Call, params: DeleteTokens) -> None:
 def _delete(call: Call, params: DeleteTokens, among: list[Token]) -> None:
     named: list[str] = [] if params.tokens is UNSET else list(params.tokens)
     pattern = {"id": {"__or": named}} if params.pattern is UNSET else params.pattern
-    chosen = [token.id for token in among if matches(msgspec.to_builtins(token), pattern)]
+    chosen = [token.id for token in among if fits(msgspec.to_builtins(token), pattern)]
     call.services.accounts.tokens.delete(chosen)
-
-
-def matches(value: Any, pattern: Any) -> bool:
-    """XO's patterns (packages/value-matcher): members of objects, items of arrays, ``__and``, ``__or`` and ``__not``."""
-    match pattern:
-        case {"__and": list(parts)} if len(pattern) == 1:
-            return all(matches(value, part) for part in parts)
-        case {"__or": list(parts)} if len(pattern) == 1:
-            return any(matches(value, part) for part in parts)
-        case {"__not": part} if len(pattern) == 1:
-            return not matches(value, part)
-        case dict():
-            return isinstance(value, dict) and all(
-                key in value and matches(value[key], item) for key, item in pattern.items()
-            )
-        case list():
-            return isinstance(value, list) and all(any(matches(one, item) for one in value) for item in pattern)
-        case _:
-            return bool(value == pattern)
 
 
 METHODS = (

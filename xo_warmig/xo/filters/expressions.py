@@ -1,0 +1,52 @@
+"""Regular expressions as JavaScript reads them, for Python's engine."""
+
+import re
+from typing import Final
+
+# What Python would refuse or read otherwise; what matches none of these is the same in both.
+_OUTSIDE: Final = re.compile(r"\\k<\w+>|\\.|\(\?<(?![=!])|\[\^?\]?|\$", re.DOTALL)
+_INSIDE: Final = re.compile(r"\\.|\]|[\[&|~]|(?<=-)-", re.DOTALL)
+_KNOWN_ESCAPES: Final = frozenset("bBdDwWsSfnrtvxu")
+
+
+def expression_of(pattern: str, *, ignore_case: bool) -> re.Pattern[str]:
+    """Raises ``re.error``."""
+    parts, at, inside = [], 0, False
+    while found := (_INSIDE if inside else _OUTSIDE).search(pattern, at):
+        parts += [pattern[at : found.start()], _within_a_set(found[0]) if inside else _translated(found[0])]
+        inside = found[0] != "]" if inside else found[0] in ("[", "[^")
+        at = found.end()
+    return re.compile("".join([*parts, pattern[at:]]), re.IGNORECASE if ignore_case else 0)
+
+
+def glob(pattern: str) -> re.Pattern[str]:
+    """A word in which ``*`` stands for anything within a line; found anywhere, whatever its case."""
+    return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.IGNORECASE)
+
+
+def _translated(found: str) -> str:
+    match found:
+        case "$":
+            return r"\Z"  # Python's $ also stands before a last line feed
+        case "(?<":
+            return "(?P<"
+        case "[]":
+            return "(?!)"
+        case "[^]":
+            return "(?s:.)"
+    if found.startswith("\\k<"):
+        return f"(?P={found[3:-1]})"
+    return _escape(found)
+
+
+def _within_a_set(found: str) -> str:
+    if found == "]":
+        return found
+    return _escape(found) if found[0] == "\\" else "\\" + found
+
+
+def _escape(found: str) -> str:
+    """JavaScript takes a letter that means nothing for itself."""
+    if found[0] != "\\" or not found[1].isalpha() or found[1] in _KNOWN_ESCAPES:
+        return found
+    return found[1]

@@ -1,0 +1,103 @@
+"""Whether a value passes a filter, as XO decides it (packages/complex-matcher).
+
+Some of its ways surprise and are kept: text finds itself anywhere, whatever its case, in lists and maps too; it never fits a boolean
+(``foo?`` is for these); an empty list is truthy; a property that is not there is still tested, so ``foo:!bar`` fits where there is no
+foo.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import UNSET
+
+from xo_warmig.xo.filters.nodes import (
+    And,
+    Anything,
+    Comparison,
+    Expression,
+    Node,
+    Not,
+    NumberOrText,
+    Operator,
+    Or,
+    Property,
+    Text,
+    Truthy,
+)
+from xo_warmig.xo.numbers import number
+
+
+def matches(node: Node, value: object) -> bool:
+    """Whether ``value``, JSON values throughout, passes."""
+    match node:
+        case Property(name, child):
+            return value is not None and value is not UNSET and matches(child, member(value, name))
+        case And(children):
+            return all(matches(child, value) for child in children)
+        case Or(children):
+            return any(matches(child, value) for child in children)
+        case Not(child):
+            return not matches(child, value)
+        case Text(text):
+            return _somewhere(value, _has(text))
+        case NumberOrText():
+            return _is_or_has(node, value)
+        case Expression(expression):
+            return _somewhere(value, lambda one: isinstance(one, str) and expression.search(one) is not None)
+        case Comparison(operator, bound):
+            return _compares(number(value), operator, bound)
+        case Truthy(name):
+            return _is_truthy(member(value, name))
+        case Anything():
+            return True
+
+
+def member(value: object, name: str) -> Any:
+    """A member of an object; of a list or text its ``length``, or the item at a position. UNSET when there is none."""
+    match value:
+        case dict():
+            return value.get(name, UNSET)
+        case list() | str():
+            if name == "length":
+                return len(value)
+            if name.isdecimal() and int(name) < len(value):
+                return value[int(name)]
+    return UNSET
+
+
+def _somewhere(value: object, passes: Callable[[object], bool]) -> bool:
+    """Whether it, or anything in it, passes."""
+    match value:
+        case list():
+            return any(_somewhere(item, passes) for item in value)
+        case dict():
+            return any(_somewhere(item, passes) for item in value.values())
+    return passes(value)
+
+
+def _has(text: str) -> Callable[[object], bool]:
+    small = text.lower()
+    return lambda value: isinstance(value, str) and small in value.lower()
+
+
+def _is_or_has(node: NumberOrText, value: object) -> bool:
+    has = _has(node.text)
+    return _somewhere(value, lambda one: has(one) or (not isinstance(one, bool) and one == node.number))
+
+
+def _compares(value: int | float | None, operator: Operator, bound: int | float) -> bool:
+    if value is None:
+        return False
+    match operator:
+        case Operator.MORE:
+            return value > bound
+        case Operator.AT_LEAST:
+            return value >= bound
+        case Operator.LESS:
+            return value < bound
+        case Operator.AT_MOST:
+            return value <= bound
+
+
+def _is_truthy(value: object) -> bool:
+    return isinstance(value, list | dict) or bool(value)

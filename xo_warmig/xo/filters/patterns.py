@@ -1,0 +1,22 @@
+"""Whether a value fits a pattern, as XO decides it (packages/value-matcher)."""
+
+from typing import Any
+
+
+def fits(value: Any, pattern: Any) -> bool:
+    """Partial and deep: members of objects, items of lists, and ``__and``, ``__or``, ``__not``, each alone in its object."""
+    match pattern:
+        case {"__and": list(parts)} if len(pattern) == 1:
+            return all(fits(value, part) for part in parts)
+        case {"__or": list(parts)} if len(pattern) == 1:
+            return any(fits(value, part) for part in parts)
+        case {"__not": part} if len(pattern) == 1:
+            return not fits(value, part)
+        case dict():
+            return isinstance(value, dict) and all(
+                key in value and fits(value[key], item) for key, item in pattern.items()
+            )
+        case list():
+            return isinstance(value, list) and all(any(fits(one, item) for one in value) for item in pattern)
+    # True is no 1 in JSON.
+    return isinstance(pattern, bool) is isinstance(value, bool) and bool(value == pattern)
