@@ -10,6 +10,7 @@ from xo_warmig.xo.filters.nodes import (
     And,
     Anything,
     Comparison,
+    Glob,
     Node,
     Not,
     NumberOrText,
@@ -66,6 +67,7 @@ VM: dict[str, Any] = {
         ("a:|(b c) d?", And((Property("a", Or((Text("b"), Text("c")))), Truthy("d")))),
         ('!"a b"?', Not(Truthy("a b"))),
         ("memory>1", And((Text("memory"), Comparison(Operator.MORE, 1)))),
+        ("we*b*", Glob(("we", "b", ""))),
         ("a.b_c-d$:e", Property("a.b_c-d$", Text("e"))),
     ],
 )
@@ -87,6 +89,8 @@ def test_is_read_as(text: str, node: Node) -> None:
         ("name_label:web*1", True),
         ("name_label:w*x", False),
         ("name_label:*", True),
+        ("name_label:1*server", False),
+        ("name_label:er*er*1", True),
         ("tags:PARIS", True),
         ("tags:/^par/", False),
         ("tags:/^par/i", True),
@@ -160,6 +164,13 @@ def test_a_filter_cannot_exhaust_the_stack() -> None:
     """Nesting has an end."""
     with pytest.raises(InvalidRequest):
         parse("!" * 100_000)
+
+
+def test_a_glob_stays_within_a_line() -> None:
+    """And sees at once that a long text does not fit."""
+    assert matches(parse("a*c"), "x\nAbC\n")
+    assert not matches(parse("a*c"), "a\nc")
+    assert not matches(parse("a*" * 50 + "b"), "a" * 10_000)
 
 
 def test_a_predicate_comes_of_any_kind_of_filter() -> None:

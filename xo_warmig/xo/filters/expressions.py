@@ -19,11 +19,6 @@ def expression_of(pattern: str, *, ignore_case: bool) -> re.Pattern[str]:
     return re.compile("".join([*parts, pattern[at:]]), re.IGNORECASE if ignore_case else 0)
 
 
-def glob(pattern: str) -> re.Pattern[str]:
-    """A word in which ``*`` stands for anything within a line; found anywhere, whatever its case."""
-    return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.IGNORECASE)
-
-
 def _translated(found: str) -> str:
     match found:
         case "$":

@@ -15,6 +15,7 @@ from xo_warmig.xo.filters.nodes import (
     Anything,
     Comparison,
     Expression,
+    Glob,
     Node,
     Not,
     NumberOrText,
@@ -42,6 +43,8 @@ def matches(node: Node, value: object) -> bool:
             return _somewhere(value, _has(text))
         case NumberOrText():
             return _is_or_has(node, value)
+        case Glob(parts):
+            return _somewhere(value, _has_parts(parts))
         case Expression(expression):
             return _somewhere(value, lambda one: isinstance(one, str) and expression.search(one) is not None)
         case Comparison(operator, bound):
@@ -78,6 +81,22 @@ def _somewhere(value: object, passes: Callable[[object], bool]) -> bool:
 def _has(text: str) -> Callable[[object], bool]:
     small = text.lower()
     return lambda value: isinstance(value, str) and small in value.lower()
+
+
+def _has_parts(parts: tuple[str, ...]) -> Callable[[object], bool]:
+    """Without a regular expression: many ``*`` would take it very long to see that a text does not fit."""
+    small = [part.lower() for part in parts]
+    return lambda value: isinstance(value, str) and any(_in_order(small, line) for line in value.lower().split("\n"))
+
+
+def _in_order(parts: list[str], line: str) -> bool:
+    at = 0
+    for part in parts:
+        found = line.find(part, at)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
 
 
 def _is_or_has(node: NumberOrText, value: object) -> bool:

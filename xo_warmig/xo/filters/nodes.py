@@ -70,10 +70,16 @@ class NumberOrText(msgspec.Struct, frozen=True):
     number: int | float
 
 
+class Glob(msgspec.Struct, frozen=True):
+    """``we*b``: these parts, in this order, within a line of a text, in any case."""
+
+    parts: tuple[str, ...]
+
+
 class Expression(msgspec.Struct, frozen=True):
-    """``/^we.b/i``, or ``we*b``: found anywhere in a text."""
+    """``/^we.b/i``: found anywhere in a text."""
 
     expression: re.Pattern[str]
 
 
-Node = Anything | And | Or | Not | Comparison | Property | Truthy | Text | NumberOrText | Expression
+Node = Anything | And | Or | Not | Comparison | Property | Truthy | Text | NumberOrText | Glob | Expression

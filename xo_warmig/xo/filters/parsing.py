@@ -19,12 +19,13 @@ import re
 from typing import Final
 
 from xo_warmig.errors import InvalidRequest
-from xo_warmig.xo.filters.expressions import expression_of, glob
+from xo_warmig.xo.filters.expressions import expression_of
 from xo_warmig.xo.filters.nodes import (
     And,
     Anything,
     Comparison,
     Expression,
+    Glob,
     Node,
     Not,
     NumberOrText,
@@ -155,7 +156,7 @@ class _Reader:
         if not word:
             raise self._refusal("a term")
         if "*" in word:
-            return Expression(glob(word))
+            return Glob(tuple(word.split("*")))
         value = number(word)
         return Text(word) if value is None else NumberOrText(word, value)
 
