@@ -32,6 +32,7 @@ VM: dict[str, Any] = {
     "memory": {"size": 4294967296, "static": [0, 4294967296]},
     "addresses": {"0/ipv4/0": "192.0.2.7"},
     "other": {"xo:resource": "x", "path": "a/b\\c", "count": "12"},
+    "numbers": [7],
     "startTime": None,
 }
 
@@ -114,6 +115,9 @@ def test_is_read_as(text: str, node: Node) -> None:
         ("memory:size:<4294967296", False),
         ("other:count:>11", True),
         ("other:count:12", True),
+        ("snapshots:<1", True),
+        ("tags:>=0", False),
+        ("numbers:<8", True),
         ("other:count:2", True),
         ("name_label:>0", False),
         ("nothing:>=0", False),
@@ -141,6 +145,8 @@ def test_chooses(text: str, fits: bool) -> None:
         ("(?<=a)b", "ab", True),
         ("(?<!a)b", "ab", False),
         (r"[\]]", "]", True),
+        (r"^\w\W[\w\d]$", "aé0", True),
+        (r"\d", "٣", False),
     ],
 )
 def test_expressions_are_those_of_javascript(expression: str, text: str, found: bool) -> None:

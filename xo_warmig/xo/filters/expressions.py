@@ -6,6 +6,8 @@ from typing import Final
 # What Python would refuse or read otherwise; what matches none of these is the same in both.
 _OUTSIDE: Final = re.compile(r"\\k<\w+>|\\.|\(\?<(?![=!])|\[\^?\]?|\$", re.DOTALL)
 _INSIDE: Final = re.compile(r"\\.|\]|[\[&|~]|(?<=-)-", re.DOTALL)
+# Letters and digits of other scripts are none of these in JavaScript.
+_ASCII: Final = {"\\d": "0-9", "\\w": "A-Za-z0-9_"}
 _KNOWN_ESCAPES: Final = frozenset("bBdDwWsSfnrtvxu")
 
 
@@ -31,13 +33,15 @@ def _translated(found: str) -> str:
             return "(?s:.)"
     if found.startswith("\\k<"):
         return f"(?P={found[3:-1]})"
+    if found.lower() in _ASCII:
+        return f"[{'^' if found.isupper() else ''}{_ASCII[found.lower()]}]"
     return _escape(found)
 
 
 def _within_a_set(found: str) -> str:
     if found == "]":
         return found
-    return _escape(found) if found[0] == "\\" else "\\" + found
+    return _ASCII.get(found) or (_escape(found) if found[0] == "\\" else "\\" + found)
 
 
 def _escape(found: str) -> str:

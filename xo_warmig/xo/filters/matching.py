@@ -6,10 +6,10 @@ foo.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from msgspec import UNSET
 
+from xo_warmig.xo.filters.members import member
 from xo_warmig.xo.filters.nodes import (
     And,
     Anything,
@@ -48,24 +48,11 @@ def matches(node: Node, value: object) -> bool:
         case Expression(expression):
             return _somewhere(value, lambda one: isinstance(one, str) and expression.search(one) is not None)
         case Comparison(operator, bound):
-            return _compares(number(value), operator, bound)
+            return _compares(_as_number(value), operator, bound)
         case Truthy(name):
             return _is_truthy(member(value, name))
         case Anything():
             return True
-
-
-def member(value: object, name: str) -> Any:
-    """A member of an object; of a list or text its ``length``, or the item at a position. UNSET when there is none."""
-    match value:
-        case dict():
-            return value.get(name, UNSET)
-        case list() | str():
-            if name == "length":
-                return len(value)
-            if name.isdecimal() and int(name) < len(value):
-                return value[int(name)]
-    return UNSET
 
 
 def _somewhere(value: object, passes: Callable[[object], bool]) -> bool:
@@ -102,6 +89,19 @@ def _in_order(parts: list[str], line: str) -> bool:
 def _is_or_has(node: NumberOrText, value: object) -> bool:
     has = _has(node.text)
     return _somewhere(value, lambda one: has(one) or (not isinstance(one, bool) and one == node.number))
+
+
+def _as_number(value: object) -> int | float | None:
+    """A list is what JavaScript makes of it: nothing, or its only item."""
+    if isinstance(value, list):
+        return (
+            0
+            if value in ([], [None])
+            else None
+            if len(value) > 1 or isinstance(value[0], bool)
+            else _as_number(value[0])
+        )
+    return number(value)
 
 
 def _compares(value: int | float | None, operator: Operator, bound: int | float) -> bool:

@@ -2,6 +2,10 @@
 
 from typing import Any
 
+from msgspec import UNSET
+
+from xo_warmig.xo.filters.members import member
+
 
 def fits(value: Any, pattern: Any) -> bool:
     """Partial and deep: members of objects, items of lists, and ``__and``, ``__or``, ``__not``, each alone in its object."""
@@ -13,8 +17,8 @@ def fits(value: Any, pattern: Any) -> bool:
         case {"__not": part} if len(pattern) == 1:
             return not fits(value, part)
         case dict():
-            return isinstance(value, dict) and all(
-                key in value and fits(value[key], item) for key, item in pattern.items()
+            return isinstance(value, dict | list) and all(
+                (found := member(value, key)) is not UNSET and fits(found, item) for key, item in pattern.items()
             )
         case list():
             return isinstance(value, list) and all(any(fits(one, item) for one in value) for item in pattern)
