@@ -102,7 +102,7 @@ async def running(config: Config) -> AsyncIterator[Server]:
             engine=engine,
             new_password=new_password,
         )
-        web = build_app(engine, servers, accounts, Audit(database, accounts.users), config)
+        web = build_app(engine, servers, accounts, Audit(database, accounts.users), directory, config)
         async with _answering(web, listener, config) as server._web:
             await servers.restore()
             await engine.open()

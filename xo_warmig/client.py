@@ -28,6 +28,8 @@ MAX_MESSAGE_BYTES = 100 * MIB
 MAX_PENDING_NOTIFICATIONS = 100_000
 PING_TIMEOUT_SECONDS = 300.0
 
+USER_AGENT: Final = "xo_warmig/client"  # by which the server knows that pools' objects are not to be followed for it
+
 PATIENCE_SECONDS: Final = 600.0  # a host that restarts, with its toolstack, is back by then
 _FIRST_PAUSE_SECONDS: Final = 0.2
 _MOST_PAUSE_SECONDS: Final = 5.0
@@ -310,6 +312,7 @@ async def _open(url: str, ca_file: str | None) -> ClientConnection:
             ssl=context,
             max_size=MAX_MESSAGE_BYTES,
             ping_timeout=PING_TIMEOUT_SECONDS,
+            user_agent_header=USER_AGENT,
             proxy=None if loopback else True,
         )
     except (OSError, InvalidURI, InvalidHandshake, ValueError) as error:

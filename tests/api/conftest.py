@@ -20,6 +20,7 @@ from xo_warmig.api.accounts import FIRST_ADMINISTRATOR, Accounts
 from xo_warmig.api.app import build_app
 from xo_warmig.api.audit import Audit
 from xo_warmig.api.farewell import Farewell
+from xo_warmig.api.ports import Change
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.server_store import ServerStore
 from xo_warmig.api.settings import ApiSettings
@@ -333,19 +334,39 @@ class Protocol(Farewell, WebSocketsSansIOProtocol):
     """As the real server has it."""
 
 
+class FakeRecords:
+    """The records of all pools, told of as the test says. Fits ``xo_warmig.api.ports.RecordsSource``."""
+
+    def __init__(self) -> None:
+        self.listeners: list[Callable[[str, Sequence[Change]], None]] = []
+
+    async def records(self) -> None:
+        """All is told at once."""
+
+    def subscribe(self, listener: Callable[[str, Sequence[Change]], None]) -> Callable[[], None]:
+        self.listeners.append(listener)
+        return lambda: self.listeners.remove(listener)
+
+    def change(self, pool: str, changes: Sequence[Change]) -> None:
+        for listener in self.listeners:
+            listener(pool, changes)
+
+
 class Site:
     """A server that runs in a thread of its own."""
 
     def __init__(self, state_dir: Path, settings: ApiSettings) -> None:
         self.engine = FakeEngine()
         self.servers = FakeServers()
+        self.records = FakeRecords()
         self.database = Database(url_in(state_dir))
         vault = open_vault(state_dir, self.database, {})
         self.accounts = Accounts(self.database, vault)
         self.accounts.make_first_administrator(PASSWORD)
         self.accounts.users.add("reader@example.org", hash_password(PASSWORD), permission="none")
         book = ServerBook(ServerStore(self.database, vault), self.servers)
-        app = build_app(self.engine, book, self.accounts, Audit(self.database, self.accounts.users), settings=settings)
+        audit = Audit(self.database, self.accounts.users)
+        app = build_app(self.engine, book, self.accounts, audit, self.records, settings=settings)
         config = uvicorn.Config(
             app,
             ws=Protocol,
@@ -396,6 +417,12 @@ def wait_until(condition: Callable[[], Any], timeout_seconds: float = 10) -> Any
         assert time.monotonic() < end, "it did not become true in time"
         time.sleep(0.005)
     return value
+
+
+@pytest.fixture
+def fake_records() -> FakeRecords:
+    """Of pools that the test makes."""
+    return FakeRecords()
 
 
 @pytest.fixture(scope="module")

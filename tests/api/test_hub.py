@@ -24,6 +24,7 @@ class Listener:
 
     session: Session = field(default_factory=lambda: Session("a", user_id="u"))
     outbox: Outbox = field(default_factory=Outbox)
+    follows_pools: bool = True
 
     async def items(self) -> dict[str, Any]:
         """Those of the next ``all`` notification."""

@@ -11,23 +11,29 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from starlette.applications import Starlette
-from starlette.routing import WebSocketRoute
+from starlette.datastructures import Headers
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 import xo_warmig
 from xo_warmig.api.accounts import Accounts
 from xo_warmig.api.admission import Admission, Refusal
 from xo_warmig.api.audit import Audit
+from xo_warmig.api.collection import Collection
 from xo_warmig.api.connection import Calls, Connection
 from xo_warmig.api.dispatch import Dispatcher
+from xo_warmig.api.downloads import Downloads
 from xo_warmig.api.hub import Hub
 from xo_warmig.api.method import Services
 from xo_warmig.api.methods import METHODS
-from xo_warmig.api.ports import MigrationEngine
+from xo_warmig.api.ports import MigrationEngine, RecordsSource
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.settings import ApiSettings
 from xo_warmig.config import Config
 
+OWN_AGENT: Final = "xo_warmig/"
 _REFUSAL_SECONDS: Final = 5.0
 
 
@@ -36,6 +42,7 @@ def build_app(
     servers: ServerBook,
     accounts: Accounts,
     audit: Audit,
+    records: RecordsSource,
     config: Config | None = None,
     *,
     settings: ApiSettings | None = None,
@@ -45,10 +52,20 @@ def build_app(
     ``settings`` replace those that follow from ``config``.
     """
     settings = settings or ApiSettings.of(config or Config())
-    services = Services(
-        engine=engine, servers=servers, accounts=accounts, audit=audit, version=xo_warmig.__version__, methods=METHODS
-    )
     hub = Hub(engine, linger_seconds=settings.task_linger_seconds, now_ms=accounts.now_ms)
+    collection = Collection(records, hub.tell)
+    downloads = Downloads()
+    services = Services(
+        engine=engine,
+        servers=servers,
+        hub=hub,
+        collection=collection,
+        downloads=downloads,
+        accounts=accounts,
+        audit=audit,
+        version=xo_warmig.__version__,
+        methods=METHODS,
+    )
     calls = Calls()
 
     @contextlib.asynccontextmanager
@@ -61,10 +78,13 @@ def build_app(
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
             await calls.close()
+            collection.close()
             servers.keep_pins()
 
-    endpoint = _Endpoint(Dispatcher(services), hub, calls, settings, accounts)
-    app = Starlette(routes=[WebSocketRoute("/{path:path}", endpoint)], lifespan=lifespan)
+    endpoint = _Endpoint(Dispatcher(services), hub, calls, settings, accounts, collection)
+    zipped = [Middleware(GZipMiddleware)]
+    download = Route("/api/{token}", downloads.endpoint, methods=["GET"], middleware=zipped)
+    app = Starlette(routes=[WebSocketRoute("/{path:path}", endpoint), download], lifespan=lifespan)
     app.router.redirect_slashes = False
     return app
 
@@ -73,13 +93,20 @@ class _Endpoint:
     """Every websocket upgrade comes here, so that each gets an answer."""
 
     def __init__(
-        self, dispatcher: Dispatcher, hub: Hub, calls: Calls, settings: ApiSettings, accounts: Accounts
+        self,
+        dispatcher: Dispatcher,
+        hub: Hub,
+        calls: Calls,
+        settings: ApiSettings,
+        accounts: Accounts,
+        collection: Collection,
     ) -> None:
         self._dispatcher = dispatcher
         self._hub = hub
         self._calls = calls
         self._settings = settings
         self._accounts = accounts
+        self._collection = collection
         self._admission = Admission(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,9 +117,20 @@ class _Endpoint:
         address = self._admission.address(scope)
         with self._admission.counted(address):
             connection = Connection(
-                self._dispatcher, self._hub, self._calls, self._settings, self._accounts.now_ms, address
+                self._dispatcher,
+                self._hub,
+                self._calls,
+                self._settings,
+                self._accounts.now_ms,
+                address,
+                wake=None if _is_ours(scope) else self._collection.wake,
             )
             await connection.run(receive, send)
+
+
+def _is_ours(scope: Scope) -> bool:
+    """Our own client asks for what it wants, so that a migration from the command line has no pool read whole."""
+    return Headers(scope=scope).get("user-agent", "").startswith(OWN_AGENT)
 
 
 async def _refuse(refusal: Refusal, receive: Receive, send: Send) -> None:

@@ -67,5 +67,6 @@ CHANGES_NOTHING: Final = frozenset(
         "warmMigration.get",
         "warmMigration.list",
         "warmMigration.plan",
+        "xo.getAllObjects",
     }
 )

@@ -43,7 +43,7 @@ class Calls:
 
 
 class Connection:
-    """``now_ms``: the server's clock, for the end of tokens."""
+    """``now_ms``: the server's clock, for the end of tokens. ``wake`` is called when it is signed in: it is told of pools' objects then."""
 
     def __init__(
         self,
@@ -53,6 +53,7 @@ class Connection:
         settings: ApiSettings,
         now_ms: Callable[[], int],
         address: str,
+        wake: Callable[[], None] | None = None,
     ) -> None:
         self.session = Session(address)
         self.outbox = Outbox()
@@ -62,6 +63,12 @@ class Connection:
         self._flight = Flight(settings)
         self._settings = settings
         self._now_ms = now_ms
+        self._wake = wake
+
+    @property
+    def follows_pools(self) -> bool:
+        """See ``Listener``."""
+        return self._wake is not None
 
     async def run(self, receive: Receive, send: Send) -> None:
         """From an upgrade that was admitted to the end of the connection."""
@@ -119,6 +126,8 @@ class Connection:
             self._set_frame_limit(line)
         if text is not None:
             self.outbox.put_answer(text)
+        if self._wake is not None and self.session.user_id is not None:
+            self._wake()
 
 
 def _frame_of(message: AsgiMessage) -> str | bytes | None:

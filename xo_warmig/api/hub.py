@@ -1,10 +1,12 @@
-"""Tells signed-in connections what happens: a task on show for each migration for everybody, as in XO, and reports for administrators."""
+"""Tells signed-in connections what happens: objects of pools and a task on show for each migration for everybody, as in XO, and reports
+for administrators.
+"""
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from xo_warmig.api import tasks
 from xo_warmig.api.outbox import EXIT, Outbox
@@ -24,6 +26,11 @@ class Listener(Protocol):
 
     @property
     def outbox(self) -> Outbox: ...
+
+    @property
+    def follows_pools(self) -> bool:
+        """Whether it is told of the objects of pools."""
+        ...
 
 
 class Hub:
@@ -48,6 +55,21 @@ class Hub:
 
     def leave(self, listener: Listener) -> None:
         self._listeners.discard(listener)
+
+    def tasks(self) -> list[tasks.Task]:
+        """Those on show now."""
+        reports = self._engine.reports()
+        return [
+            tasks.of_report(report)
+            for report in reports
+            if report.id not in self._gone and (report.id in self._ending or not tasks.is_over(report))
+        ]
+
+    def tell(self, id: str, value: Any) -> None:
+        """An object of a pool as it is now; None: it is gone."""
+        for listener in self._audience():
+            if listener.follows_pools:
+                listener.outbox.put_object(id, EXIT if value is None else value)
 
     async def run(self) -> None:
         """Follow the engine until cancelled."""

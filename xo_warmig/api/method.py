@@ -9,6 +9,9 @@ import msgspec
 
 from xo_warmig.api.accounts import Accounts
 from xo_warmig.api.audit import Audit
+from xo_warmig.api.collection import Collection
+from xo_warmig.api.downloads import Downloads
+from xo_warmig.api.hub import Hub
 from xo_warmig.api.ports import MigrationEngine
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.session import Session
@@ -29,6 +32,9 @@ class Services:
 
     engine: MigrationEngine
     servers: ServerBook
+    hub: Hub
+    collection: Collection
+    downloads: Downloads
     accounts: Accounts
     audit: Audit
     version: str

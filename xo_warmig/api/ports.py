@@ -1,8 +1,8 @@
 """What the API needs from the rest of the server. The engine and the directory of pools fit these structurally; ``app`` proves it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 from xo_warmig.model.findings import PlanReport, SweepReport
 from xo_warmig.model.reports import MigrationReport
@@ -108,3 +108,19 @@ class Servers(Protocol):
         ...
 
     async def disconnect(self, server_id: str) -> None: ...
+
+
+Change: TypeAlias = tuple[str, str, dict[str, Any] | None]
+"""Class and reference of a record of a pool, and what it is now; None when it is gone."""
+
+
+class RecordsSource(Protocol):
+    """The records of all pools, kept current once somebody asks."""
+
+    async def records(self) -> object:
+        """Returns when every connected pool was read, and all that was read was told."""
+        ...
+
+    def subscribe(self, listener: Callable[[str, Sequence[Change]], None]) -> Callable[[], None]:
+        """Call ``listener`` on the event loop with the uuid of a pool and what changed there, until the returned is called."""
+        ...
