@@ -90,7 +90,10 @@ def test_a_host(pool: Records) -> None:
 def test_a_host_that_is_down_or_unknown(pool: Records) -> None:
     """Its power state is what its metrics say."""
     pool["host_metrics"]["OpaqueRef:hm"]["live"] = False
-    assert made(pool, "host", "h")["power_state"] == "Halted"
+    assert only(made(pool, "host", "h"), "power_state", "memory") == {
+        "power_state": "Halted",
+        "memory": {"usage": 0, "size": 2147483648},
+    }
     assert only(made(pool, "host", "m"), "power_state", "memory") == {
         "power_state": "Unknown",
         "memory": {"usage": 0, "size": 0, "total": 0},

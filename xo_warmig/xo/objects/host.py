@@ -69,11 +69,11 @@ def _power(of: Subject) -> XoObject:
 
 
 def _memory(metrics: Record | None) -> XoObject:
-    """Bytes. Xen keeps some from what it reports as the total, which is why XO rounds that up."""
+    """Bytes. Xen keeps some from what it reports as the total, which is why XO rounds that up. A host that is down uses none."""
     if metrics is None:
         return {"usage": 0, "size": 0, "total": 0}
     size = -(-int(metrics["memory_total"]) // _GIB) * _GIB
-    return {"usage": size - int(metrics["memory_free"]), "size": size}
+    return {"usage": size - int(metrics["memory_free"]) if metrics["live"] else 0, "size": size}
 
 
 def _chipset(of: Subject) -> XoObject:

@@ -24,7 +24,7 @@ def within(value: object, *names: str) -> Any:
 
 def as_list(value: object) -> list[Any]:
     """What may stand once, several times, or not at all."""
-    if value is None or value == "":
+    if value is None:
         return []
     return value if isinstance(value, list) else [value]
 
