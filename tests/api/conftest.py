@@ -34,6 +34,7 @@ from xo_warmig.model.phases import STAGES, Phase, WaitingFor, can_cancel
 from xo_warmig.model.reports import MigrationReport
 from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.model.servers import ServerCredentials, ServerState, ServerStatus
+from xo_warmig.model.vm import VmChanges
 
 PASSWORD = "correct horse"
 FIRST_ID = -9007199254740991
@@ -352,6 +353,28 @@ class FakeRecords:
             listener(pool, changes)
 
 
+class FakeVms:
+    """Fits ``xo_warmig.api.ports.VmOrders``; keeps what was ordered, and raises ``refusal``."""
+
+    def __init__(self) -> None:
+        self.orders: list[tuple[Any, ...]] = []
+        self.refusal: Exception | None = None
+
+    async def start(self, vm: str, *, host: str | None = None, force: bool = False) -> None:
+        self._take("start", vm, host, force)
+
+    async def stop(self, vm: str, *, force: bool = False) -> None:
+        self._take("stop", vm, force)
+
+    async def change(self, vm: str, changes: VmChanges) -> None:
+        self._take("change", vm, changes)
+
+    def _take(self, *order: Any) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.orders.append(order)
+
+
 class Site:
     """A server that runs in a thread of its own."""
 
@@ -359,6 +382,7 @@ class Site:
         self.engine = FakeEngine()
         self.servers = FakeServers()
         self.records = FakeRecords()
+        self.vms = FakeVms()
         self.database = Database(url_in(state_dir))
         vault = open_vault(state_dir, self.database, {})
         self.accounts = Accounts(self.database, vault)
@@ -366,7 +390,7 @@ class Site:
         self.accounts.users.add("reader@example.org", hash_password(PASSWORD), permission="none")
         book = ServerBook(ServerStore(self.database, vault), self.servers)
         audit = Audit(self.database, self.accounts.users)
-        app = build_app(self.engine, book, self.accounts, audit, self.records, settings=settings)
+        app = build_app(self.engine, book, self.accounts, audit, self.records, self.vms, settings=settings)
         config = uvicorn.Config(
             app,
             ws=Protocol,

@@ -28,7 +28,7 @@ from xo_warmig.api.downloads import Downloads
 from xo_warmig.api.hub import Hub
 from xo_warmig.api.method import Services
 from xo_warmig.api.methods import METHODS
-from xo_warmig.api.ports import MigrationEngine, RecordsSource
+from xo_warmig.api.ports import MigrationEngine, RecordsSource, VmOrders
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.settings import ApiSettings
 from xo_warmig.config import Config
@@ -43,6 +43,7 @@ def build_app(
     accounts: Accounts,
     audit: Audit,
     records: RecordsSource,
+    vms: VmOrders,
     config: Config | None = None,
     *,
     settings: ApiSettings | None = None,
@@ -61,6 +62,7 @@ def build_app(
         hub=hub,
         collection=collection,
         downloads=downloads,
+        vms=vms,
         accounts=accounts,
         audit=audit,
         version=xo_warmig.__version__,

@@ -12,7 +12,7 @@ from xo_warmig.api.audit import Audit
 from xo_warmig.api.collection import Collection
 from xo_warmig.api.downloads import Downloads
 from xo_warmig.api.hub import Hub
-from xo_warmig.api.ports import MigrationEngine
+from xo_warmig.api.ports import MigrationEngine, VmOrders
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.session import Session
 from xo_warmig.api.users import User
@@ -35,6 +35,7 @@ class Services:
     hub: Hub
     collection: Collection
     downloads: Downloads
+    vms: VmOrders
     accounts: Accounts
     audit: Audit
     version: str

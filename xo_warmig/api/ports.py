@@ -8,6 +8,7 @@ from xo_warmig.model.findings import PlanReport, SweepReport
 from xo_warmig.model.reports import MigrationReport
 from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.model.servers import ServerCredentials, ServerState
+from xo_warmig.model.vm import VmChanges
 
 
 class Started(Protocol):
@@ -123,4 +124,20 @@ class RecordsSource(Protocol):
 
     def subscribe(self, listener: Callable[[str, Sequence[Change]], None]) -> Callable[[], None]:
         """Call ``listener`` on the event loop with the uuid of a pool and what changed there, until the returned is called."""
+        ...
+
+
+class VmOrders(Protocol):
+    """What is done to single VMs. All raise NoSuchObject, PoolUnreachable, and PoolError as the pool does."""
+
+    async def start(self, vm: str, *, host: str | None = None, force: bool = False) -> None:
+        """Returns when it runs. ``force`` takes away what blocks it, unless a live migration does: ForbiddenOperation."""
+        ...
+
+    async def stop(self, vm: str, *, force: bool = False) -> None:
+        """Returns when it is halted: by asking the guest, or by cutting its power."""
+        ...
+
+    async def change(self, vm: str, changes: VmChanges) -> None:
+        """Set what is given. Raises ForbiddenOperation for a start that a live migration blocks."""
         ...

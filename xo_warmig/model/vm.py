@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 
 class PowerState(StrEnum):
@@ -165,3 +166,13 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
     host: str  # uuid
     host_booted: str
     vm_started: str
+
+
+class VmChanges(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be changed. ``blocked_operations``: the reason by operation; None allows it."""
+
+    name_label: str | UnsetType = UNSET
+    name_description: str | UnsetType = UNSET
+    tags: list[str] | UnsetType = UNSET
+    auto_poweron: bool | UnsetType = UNSET
+    blocked_operations: dict[str, str | None] = {}

@@ -1,7 +1,44 @@
-"""``vm.*``: Xen Orchestra's own call for a warm migration."""
+"""``vm.*``: Xen Orchestra's own call for a warm migration, and what else its clients do to a VM (packages/xo-server/src/api/vm.mjs)."""
+
+import msgspec
+from msgspec import UNSET, UnsetType
 
 from xo_warmig.api.method import Call, Method, Permission
-from xo_warmig.model.requests import WarmMigrationRequest
+from xo_warmig.errors import InvalidRequest, PoolError
+from xo_warmig.model.requests import NonEmpty, WarmMigrationRequest
+from xo_warmig.model.vm import VmChanges
+
+# XAPI has not even asked the guest.
+_NO_TOOLS = frozenset({"VM_MISSING_PV_DRIVERS", "VM_LACKS_FEATURE", "VM_LACKS_FEATURE_SHUTDOWN"})
+
+
+class StartVm(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """``vm.start``. ``bypass_mac_addresses_check``: taken for XO's clients; XAPI itself makes no such check, and neither do we."""
+
+    id: NonEmpty
+    force: bool | UnsetType = UNSET
+    host: NonEmpty | UnsetType = UNSET
+    bypass_mac_addresses_check: bool | UnsetType = UNSET
+
+
+class StopVm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``vm.stop``. ``force``: cut its power."""
+
+    id: NonEmpty
+    force: bool | UnsetType = UNSET
+
+
+class SetVm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``vm.set``. ``blocked_operations``: a reason, or true, by operation; null or false allows it."""
+
+    id: NonEmpty
+    name_label: str | UnsetType = UNSET
+    name_description: str | UnsetType = UNSET
+    tags: list[str] | UnsetType = UNSET
+    auto_poweron: bool | UnsetType = UNSET
+    blocked_operations: dict[str, str | bool | None] | UnsetType = msgspec.field(
+        default=UNSET, name="blockedOperations"
+    )
 
 
 async def warm_migration(call: Call, request: WarmMigrationRequest) -> str:
@@ -9,6 +46,45 @@ async def warm_migration(call: Call, request: WarmMigrationRequest) -> str:
     engine = call.services.engine
     started = await engine.start(request, user=call.caller.email)
     return await engine.outcome(started.id)
+
+
+async def start(call: Call, params: StartVm) -> None:
+    host = None if params.host is UNSET else params.host
+    await call.services.vms.start(params.id, host=host, force=params.force is True)
+
+
+async def stop(call: Call, params: StopVm) -> None:
+    try:
+        await call.services.vms.stop(params.id, force=params.force is True)
+    except PoolError as error:
+        if error.code in _NO_TOOLS:
+            raise InvalidRequest(
+                "clean shutdown requires PV drivers",
+                code=error.code,
+                evidence={**error.evidence, "instancePath": "/force"},
+            ) from error
+        raise
+
+
+async def set_(call: Call, params: SetVm) -> None:
+    blocked = {} if params.blocked_operations is UNSET else params.blocked_operations
+    await call.services.vms.change(
+        params.id,
+        VmChanges(
+            name_label=params.name_label,
+            name_description=params.name_description,
+            tags=params.tags,
+            auto_poweron=params.auto_poweron,
+            blocked_operations={operation: _reason(value) for operation, value in blocked.items()},
+        ),
+    )
+
+
+def _reason(value: str | bool | None) -> str | None:
+    """As XO writes it."""
+    if value is None or value is False:
+        return None
+    return "true" if value is True else value
 
 
 METHODS = (
@@ -19,5 +95,10 @@ METHODS = (
         "move a VM to a storage repository of any pool with a short downtime; returns the new VM's uuid when it has booted",
         WarmMigrationRequest,
         str,
+    ),
+    Method("vm.start", start, Permission.ADMIN, "start a VM; returns when it runs", StartVm),
+    Method("vm.stop", stop, Permission.ADMIN, "shut a VM down, or cut its power; returns when it is halted", StopVm),
+    Method(
+        "vm.set", set_, Permission.ADMIN, "change a VM's names, tags, blocked operations, or start with its host", SetVm
     ),
 )
