@@ -1,4 +1,4 @@
-"""The API as an ASGI application: the websocket at ``/api/``, and what runs beside it while the server is up.
+"""The API as an ASGI application: the websocket at ``/api/``, ``/rest/v0``, and what runs beside them while the server is up.
 
 What the HTTP server must be told is the caller's: uvicorn with its sans-I/O websocket protocol and ``Farewell`` mixed into it, frames up
 to ``settings.MOST_FRAME_BYTES``, no ping timeout under 300 seconds, and ``proxy_headers=False`` (which proxies to believe is decided
@@ -29,6 +29,7 @@ from xo_warmig.api.hub import Hub
 from xo_warmig.api.method import Services
 from xo_warmig.api.methods import METHODS
 from xo_warmig.api.ports import MigrationEngine, RecordsSource, VmOrders
+from xo_warmig.api.rest.routes import Rest
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.settings import ApiSettings
 from xo_warmig.config import Config
@@ -86,7 +87,9 @@ def build_app(
     endpoint = _Endpoint(Dispatcher(services), hub, calls, settings, accounts, collection)
     zipped = [Middleware(GZipMiddleware)]
     download = Route("/api/{token}", downloads.endpoint, methods=["GET"], middleware=zipped)
-    app = Starlette(routes=[WebSocketRoute("/{path:path}", endpoint), download], lifespan=lifespan)
+    rest = Rest(engine, accounts, collection, endpoint.admission, audit, calls)
+    routes = [WebSocketRoute("/{path:path}", endpoint), download, rest.mount()]
+    app = Starlette(routes=routes, lifespan=lifespan)
     app.router.redirect_slashes = False
     return app
 
@@ -109,15 +112,15 @@ class _Endpoint:
         self._settings = settings
         self._accounts = accounts
         self._collection = collection
-        self._admission = Admission(settings)
+        self.admission = Admission(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = self._admission.refusal(scope)
+        refusal = self.admission.refusal(scope)
         if refusal is not None:
             await _refuse(refusal, receive, send)
             return
-        address = self._admission.address(scope)
-        with self._admission.counted(address):
+        address = self.admission.address(scope)
+        with self.admission.counted(address):
             connection = Connection(
                 self._dispatcher,
                 self._hub,
