@@ -13,7 +13,7 @@ client.on('notification', ({ method, params }) => {
   if (method === 'warmMigration') {
     reports.push(params.report)
   } else if (method === 'all' && params.type === 'enter') {
-    tasks.push(...Object.values(params.items).filter(item => item.type === 'task'))
+    tasks.push(...Object.values(params.items).filter(item => item.type === 'task' && item.applies_to === vm))
   }
 })
 
