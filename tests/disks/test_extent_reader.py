@@ -5,7 +5,7 @@ import itertools
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -33,6 +33,14 @@ EXTENTS = st.lists(
     st.builds(lambda first, count: Extent(first * GRANULE, count * GRANULE), st.integers(0, 250), st.integers(1, 40)),
     max_size=20,
 ).map(lambda extents: [Extent(e.offset, min(e.end, SIZE) - e.offset) for e in normalise(extents)])
+
+
+@pytest.fixture(autouse=True, scope="module", params=[False, True], ids=["clear", "encrypted"])
+def apart(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test is run with a sink in clear, and with one that takes a thread's time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MemorySink, "apart", request.param)
+        yield
 
 
 async def copy(

@@ -1,8 +1,8 @@
 """The one copy loop: a VHD export or extents over NBD in, XAPI's sparse stream out, with a bounded number of bytes between them.
 
 A thread writes, a new one for each slice, so that an import can be ended, confirmed and opened anew while the source stands open. It
-reads as well, or takes what connections' threads have read; but where either stream takes a thread's time (``ByteSource.apart``), one
-reads and one writes.
+reads as well, or takes what connections' threads have read; but where a stream takes a thread's time (``ByteSource.apart``), one reads,
+or takes, and one writes.
 """
 
 import asyncio
@@ -101,7 +101,10 @@ async def copy_extents(
     def begin(share: Share) -> Reading:
         return ExtentReading(readers, extents, order, share, meter)
 
-    return await _copy(begin, lambda sink: False, sinks, order, sent, meter)
+    def apart(sink: ByteSink) -> bool:
+        return sink.apart
+
+    return await _copy(begin, apart, sinks, order, sent, meter)
 
 
 async def _copy(begin: Begin, apart: Apart, sinks: Sinks, order: CopyOrder, sent: SentLog, meter: Meter) -> CopyResult:

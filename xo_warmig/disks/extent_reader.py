@@ -17,7 +17,7 @@ from xo_warmig.disks.reads import DiskReader, Filling, ReadQueue
 from xo_warmig.errors import SafetyError, TransferError
 from xo_warmig.formats.zeros import nonzero_extents
 
-_SENDING = 1  # buffer that is sent while others are filled
+_SENDING = 2  # buffers that are sent, or wait to be, while others are filled
 
 
 class ExtentReading:
