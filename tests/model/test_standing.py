@@ -8,7 +8,7 @@ import pytest
 from xo_warmig.model.phases import STAGES, Phase, WaitingFor
 from xo_warmig.model.reports import MigrationReport
 from xo_warmig.model.requests import WarmMigrationRequest
-from xo_warmig.model.standing import MOVING, Standing, Step, standing
+from xo_warmig.model.standing import AWAITED, MOVING, Standing, Step, standing
 
 REQUEST = WarmMigrationRequest(vm="v", sr="s", start_destination_vm=True, delete_source_vm=False)
 REPORT = MigrationReport(
@@ -57,3 +57,8 @@ REPORT = MigrationReport(
 def test_standing(changes: dict[str, Any], expected: Standing) -> None:
     """A pause comes first, then the phase, then whatever else it waits for; an end waits for nothing."""
     assert standing(msgspec.structs.replace(REPORT, **changes)) == expected
+
+
+def test_whatever_is_waited_for_has_words() -> None:
+    """Tasks and the command line look them up while a migration waits."""
+    assert set(AWAITED) == set(WaitingFor) - {WaitingFor.NOTHING}

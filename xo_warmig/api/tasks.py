@@ -7,7 +7,7 @@ import msgspec
 from xo_warmig.api.state_file import to_json
 from xo_warmig.model.phases import Phase, WaitingFor, can_cancel, is_end
 from xo_warmig.model.reports import MigrationReport
-from xo_warmig.model.standing import standing
+from xo_warmig.model.standing import AWAITED, standing
 from xo_warmig.model.units import format_seconds
 
 _XO_NAMES = {
@@ -16,13 +16,6 @@ _XO_NAMES = {
     "indexed_ref": "_xapiRef",
     "pool": "$pool",
     "pool_id": "$poolId",
-}
-
-_AWAITED = {
-    WaitingFor.SLOT: "a free slot",
-    WaitingFor.POOL: "a pool",
-    WaitingFor.OPERATOR: "an operator",
-    WaitingFor.TIME: "its time",
 }
 
 
@@ -87,7 +80,7 @@ def _description(report: MigrationReport) -> str:
     if now.steps:
         words.append("waiting for " + " or ".join(f"warmMigration.{step}" for step in now.steps))
     elif now.waiting_for is not WaitingFor.NOTHING:
-        words.append(f"waiting for {_AWAITED[now.waiting_for]}")
+        words.append(f"waiting for {AWAITED[now.waiting_for]}")
     return f"{report.stage}: {', '.join(words)}"
 
 

@@ -11,11 +11,11 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from xo_warmig.cli.waiting import AWAITED, commands, kept, moment, taken_up_again, waits
+from xo_warmig.cli.waiting import commands, kept, moment, taken_up_again, waits
 from xo_warmig.model.passes import HASHED_BYTES, PassReport, Verdict
 from xo_warmig.model.phases import Phase, WaitingFor, is_end
 from xo_warmig.model.reports import Downtime, MigrationReport
-from xo_warmig.model.standing import standing
+from xo_warmig.model.standing import AWAITED, standing
 from xo_warmig.model.units import format_bytes, format_seconds
 
 UUID_WIDTH = 36

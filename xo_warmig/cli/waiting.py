@@ -4,14 +4,7 @@ from datetime import datetime
 
 from xo_warmig.model.phases import Phase, WaitingFor, is_end
 from xo_warmig.model.reports import MigrationReport
-from xo_warmig.model.standing import Step, standing
-
-AWAITED = {
-    WaitingFor.SLOT: "a free slot",
-    WaitingFor.POOL: "a pool",
-    WaitingFor.OPERATOR: "an operator",
-    WaitingFor.TIME: "its time",
-}
+from xo_warmig.model.standing import AWAITED, Step, standing
 
 # After "xo-warmig", with the migration's id in between: more of the command line, and what it does.
 _COMMANDS = {

@@ -1,7 +1,7 @@
 """Where a migration stands still, and what somebody may do about it: the same judgement for tasks, the command line and pages."""
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from xo_warmig.model.phases import Phase, WaitingFor, can_cancel, is_end
 from xo_warmig.model.reports import MigrationReport
@@ -14,6 +14,16 @@ class Step(StrEnum):
     RESUME = "resume"
     COMMIT = "commit"
     ROLLBACK = "rollback"
+
+
+AWAITED: Final = {
+    WaitingFor.SLOT: "a free slot",
+    WaitingFor.POOL: "a pool",
+    WaitingFor.OPERATOR: "an operator",
+    WaitingFor.TIME: "its time",
+    WaitingFor.STORAGE: "the storage",
+}
+"""In words, what is waited for."""
 
 
 class Standing(NamedTuple):
