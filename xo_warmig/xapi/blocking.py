@@ -27,7 +27,7 @@ async def block(calls: Calls, vm: str, operations: Mapping[str, str]) -> dict[st
     before = dict(record["blocked_operations"])
     wanted = {operation: text for operation, text in operations.items() if before.get(operation) != text}
     if wanted:
-        await _set(calls, ref, record, {**before, **operations})
+        await make_blocked(calls, ref, record, {**before, **operations})
         now = await _blocked(calls, ref)
         missing = sorted(operation for operation, text in operations.items() if now.get(operation) != text)
         if missing:
@@ -43,7 +43,7 @@ async def block(calls: Calls, vm: str, operations: Mapping[str, str]) -> dict[st
 async def unblock(calls: Calls, vm: str, ours: Mapping[str, str], before: Mapping[str, str]) -> None:
     """Take our entries away where the text is still ours, and put back what stood there before."""
     ref, record = await objects.record_of(calls, "VM", vm)
-    await _set(calls, ref, record, after_unblocking(record["blocked_operations"], ours, before))
+    await make_blocked(calls, ref, record, after_unblocking(record["blocked_operations"], ours, before))
 
 
 def after_unblocking(now: Mapping[str, str], ours: Mapping[str, str], before: Mapping[str, str]) -> dict[str, str]:
@@ -53,7 +53,7 @@ def after_unblocking(now: Mapping[str, str], ours: Mapping[str, str], before: Ma
     return {**kept, **{operation: before[operation] for operation in still_ours if operation in before}}
 
 
-async def _set(calls: Calls, ref: str, record: Mapping[str, Any], wanted: Mapping[str, str]) -> None:
+async def make_blocked(calls: Calls, ref: str, record: Mapping[str, Any], wanted: Mapping[str, str]) -> None:
     """Make the blocked operations of a VM, whose record was just read, what is wanted."""
     now = record["blocked_operations"]
     if now == wanted:

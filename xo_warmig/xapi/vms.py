@@ -7,12 +7,13 @@ from msgspec import UNSET
 
 from xo_warmig.errors import ForbiddenOperation
 from xo_warmig.model.vm import VmChanges
-from xo_warmig.xapi import objects, tasks
+from xo_warmig.xapi import blocking, objects, tasks
 from xo_warmig.xapi.connection import Calls
 from xo_warmig.xapi.directory import Directory
-from xo_warmig.xapi.vm_spec import AUTO_POWERON
+from xo_warmig.xapi.door import DOOR
+from xo_warmig.xapi.vm_spec import AUTO_POWERON, TARGET_ROLE
 
-DOOR: Final = "xo_warmig:door"  # replication.preflight: a live migration's key stands there
+OUR_MARK: Final = "xo_warmig"  # replication.preflight: our reasons begin with it
 _STARTS: Final = ("start", "start_on")
 
 
@@ -55,21 +56,20 @@ class Vms:
 
 
 async def _block(calls: Calls, ref: str, record: Mapping[str, Any], wanted: Mapping[str, str | None]) -> None:
-    """R1: while a migration has the VM, its start stays blocked."""
+    """R1: what a live migration blocks on its source, or on a copy that is not whole, stays blocked."""
     now = record["blocked_operations"]
-    taken = [operation for operation, text in wanted.items() if operation in now and now[operation] != text]
-    if DOOR in record["other_config"] and not set(taken).isdisjoint(_STARTS):
+    after = {operation: text for operation, text in ({**now, **wanted}).items() if text is not None}
+    ours = [each for each, text in now.items() if text.startswith(OUR_MARK) and after.get(each) != text]
+    is_copy = objects.is_ours(record["other_config"], record["uuid"], role=TARGET_ROLE)
+    if ours and (is_copy or DOOR in record["other_config"]):
         raise ForbiddenOperation(
-            f"the VM {record['name_label']} is being migrated, so its start stays blocked",
+            f"the VM {record['name_label']} is {'a copy that is not whole' if is_copy else 'being migrated'},"
+            f" so {ours[0]} stays blocked",
             code="BEING_MIGRATED",
-            evidence={"rule": "R1", "operation": "start", "reason": "it is being migrated", "objectId": record["uuid"]},
+            evidence={"rule": "R1", "operation": ours[0], "reason": now[ours[0]], "objectId": record["uuid"]},
             remedy="cancel the migration, or roll it back",
         )
-    for operation in taken:
-        await calls.call("VM.remove_from_blocked_operations", ref, operation)
-    for operation, text in wanted.items():
-        if text is not None and now.get(operation) != text:
-            await calls.call("VM.add_to_blocked_operations", ref, operation, text)
+    await blocking.make_blocked(calls, ref, record, after)
 
 
 async def _set_key(calls: Calls, ref: str, other_config: Mapping[str, str], key: str, wanted: str | None) -> None:
