@@ -180,3 +180,18 @@ def test_a_task_tells_what_it_waits_for(
     """With the methods that end the waiting, and without what a pool said: every user sees tasks."""
     task = tasks.of_report(report(phase=phase, stage=STAGES[phase], **changes))
     assert task.name_description == description
+
+
+async def test_a_user_who_may_less_is_told_less(hub: Hub, fake_engine: Any) -> None:
+    """Reports are for administrators; who was deleted is told nothing."""
+    demoted, deleted = Listener(Session("a", user_id="d", is_admin=True)), Listener(Session("a", user_id="g"))
+    for listener in (demoted, deleted):
+        hub.join(listener)
+    hub.changed("d", is_admin=False)
+    hub.changed("g", is_admin=None)
+    await fake_engine.start(REQUEST, user="u")
+    assert await demoted.items()
+    for listener in (demoted, deleted):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await listener.outbox.next()

@@ -56,6 +56,13 @@ class Hub:
     def leave(self, listener: Listener) -> None:
         self._listeners.discard(listener)
 
+    def changed(self, user_id: str, *, is_admin: bool | None) -> None:
+        """A user's connections are told what the user may see from now on; None: nothing, the user was deleted."""
+        for listener in self._listeners:
+            if listener.session.user_id == user_id:
+                listener.session.is_admin = bool(is_admin)
+                listener.session.user_is_gone = is_admin is None
+
     def tasks(self) -> list[tasks.Task]:
         """Those on show now."""
         reports = self._engine.reports()
@@ -111,5 +118,7 @@ class Hub:
         return [
             listener
             for listener in self._listeners
-            if listener.session.user_id is not None and not listener.session.has_expired(now_ms)
+            if listener.session.user_id is not None
+            and not listener.session.user_is_gone
+            and not listener.session.has_expired(now_ms)
         ]

@@ -9,13 +9,15 @@ class Session:
 
     address: str
     user_id: str | None = None
-    is_admin: bool = False  # when signing in
+    is_admin: bool = False
     expires_ms: int | None = None
+    user_is_gone: bool = False  # deleted since: told of nothing, and refused by every call
 
     def sign_in(self, user_id: str, *, is_admin: bool, expires_ms: int | None) -> None:
         self.user_id = user_id
         self.is_admin = is_admin
         self.expires_ms = expires_ms
+        self.user_is_gone = False
 
     def sign_out(self) -> None:
         self.user_id = None

@@ -78,12 +78,15 @@ async def set_(call: Call, params: SetUser) -> None:
         await call.services.accounts.change_user(params.id, **given)
     except InvalidRequest as error:
         raise _exists(error) from error
+    if "permission" in reserved:
+        call.services.hub.changed(params.id, is_admin=params.permission == "admin")
 
 
 async def delete(call: Call, params: UserId) -> None:
     if params.id == call.caller.id:
         raise _refused("id", "a user cannot delete itself")
     call.services.accounts.users.remove(params.id)
+    call.services.hub.changed(params.id, is_admin=None)
 
 
 async def change_password(call: Call, params: ChangePassword) -> None:
