@@ -59,14 +59,7 @@ def list_users(server: Access, as_json: bool) -> None:
 @options.json_option
 def password(server: Access, as_json: bool, name: str, password_file: Any) -> None:
     """Give a user a new password. Their tokens stay good."""
-    given = typed_twice(password_file)
-
-    async def run(client: Client) -> None:
-        found = await _found(client, name)
-        await client.call("user.set", id=found["id"], password=given)
-        print_json({"changed": found["id"]}) if as_json else output().print("Changed", highlight=False)
-
-    options.signed_in(server, run)
+    _change(server, as_json, name, password=typed_twice(password_file))
 
 
 @user.command()
@@ -76,13 +69,7 @@ def password(server: Access, as_json: bool, name: str, password_file: Any) -> No
 @options.json_option
 def permit(server: Access, as_json: bool, name: str, permission: str) -> None:
     """Change what a user may do."""
-
-    async def run(client: Client) -> None:
-        found = await _found(client, name)
-        await client.call("user.set", id=found["id"], permission=permission)
-        print_json({"changed": found["id"]}) if as_json else output().print("Changed", highlight=False)
-
-    options.signed_in(server, run)
+    _change(server, as_json, name, permission=permission)
 
 
 @user.command()
@@ -96,6 +83,15 @@ def remove(server: Access, as_json: bool, name: str) -> None:
         found = await _found(client, name)
         await client.call("user.delete", id=found["id"])
         print_json({"removed": found["id"]}) if as_json else output().print(f"Removed {found['id']}", highlight=False)
+
+    options.signed_in(server, run)
+
+
+def _change(server: Access, as_json: bool, name: str, **changes: str) -> None:
+    async def run(client: Client) -> None:
+        found = await _found(client, name)
+        await client.call("user.set", id=found["id"], **changes)
+        print_json({"changed": found["id"]}) if as_json else output().print("Changed", highlight=False)
 
     options.signed_in(server, run)
 

@@ -25,9 +25,9 @@ async def get_all_objects(call: Call, params: GetAllObjects) -> dict[str, Any]:
     tasks = [msgspec.to_builtins(task) for task in call.services.hub.tasks()]
     objects = [*await call.services.collection.objects(), *tasks]
     most = len(objects) if params.limit is UNSET else max(0, int(params.limit))
-    found = islice((each for each in objects if chosen(each)), most)
-    if params.ndjson is True:
-        return call.services.downloads.offer([to_json(each) for each in found])
+    found = list(islice((each for each in objects if chosen(each)), most))
+    if params.ndjson is True:  # written when somebody comes for it: an offer holds no text
+        return call.services.downloads.offer(to_json(each) for each in found)
     return {each["id"]: each for each in found}
 
 
