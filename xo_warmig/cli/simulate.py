@@ -13,7 +13,7 @@ from xo_warmig.cli.options import json_option
 from xo_warmig.cli.sizes import size
 from xo_warmig.cli.vm_spec import vm
 from xo_warmig.errors import InvalidRequest
-from xo_warmig.simulator import host_facts
+from xo_warmig.simulator import release
 from xo_warmig.simulator.delays import NAMES, Delays
 from xo_warmig.simulator.launch import start_site
 from xo_warmig.simulator.site import PoolConfig, SiteConfig, VmConfig, default_vm
@@ -57,7 +57,7 @@ def delays(text: str) -> dict[str, float]:
     default="",
     help="'real', or as attach=0.4,snapshot=0.55: seconds that operations take.",
 )
-@click.option("--release", type=click.Choice(host_facts.releases()), default="8.3", show_default=True)
+@click.option("--release", type=click.Choice(release.names()), default="8.3", show_default=True)
 @click.option("--sr-size", type=size, default="200G", show_default=True, help="Of each storage repository.")
 @click.option("--qcow2", is_flag=True, help="Storage that keeps disks above 2040 GiB, as qcow2; up to 16T.")
 @click.option(

@@ -12,7 +12,7 @@ from typing import IO
 import msgspec
 
 from xo_warmig.errors import WarmigError
-from xo_warmig.simulator import addresses, host_facts
+from xo_warmig.simulator import addresses, release
 from xo_warmig.simulator.process import CONFIG_FILE
 from xo_warmig.simulator.site import PoolConfig, SiteConfig
 
@@ -206,11 +206,11 @@ def _check(config: SiteConfig) -> None:
     if len(set(names)) != len(names):
         raise WarmigError("two pools have the same name", code="INVALID_REQUEST", evidence={"names": names})
     for pool in config.pools:
-        if pool.release not in host_facts.releases():
+        if pool.release not in release.names():
             raise WarmigError(
                 f"no pool can be of release {pool.release}",
                 code="INVALID_REQUEST",
-                remedy=f"choose among {', '.join(host_facts.releases())}",
+                remedy=f"choose among {', '.join(release.names())}",
             )
 
 

@@ -65,7 +65,7 @@ class _Listener(Listener):
         self.context: ssl.SSLContext | None = None
         if pool.config.https:
             address = pool.db.row("host", host)["address"]
-            self.context = tls.server_context(tls.certificate_file(pool.directory, address))
+            self.context = tls.server_context(tls.certificate_file(pool.directory, address, pool.release), pool.release)
         super().__init__(pool, host, pool.config.port, _Exchange)
 
 

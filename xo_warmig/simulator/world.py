@@ -100,7 +100,7 @@ def _host(pool: SimPool, position: int, ref: str) -> str:
         live=True,
         last_updated=now(),
     )
-    major, minor = host_facts.API_VERSIONS[config.release]
+    major, minor = host_facts.api_version(config.release)
     db.create(
         "host",
         ref=ref,
@@ -117,7 +117,7 @@ def _host(pool: SimPool, position: int, ref: str) -> str:
         API_version_vendor="XenSource",
         software_version={**host_facts.software_version(config.release), "hostname": name},
         capabilities=host_facts.CAPABILITIES,
-        cpu_info=host_facts.cpu_info(config.cpu_vendor),
+        cpu_info=host_facts.cpu_info(config.cpu_vendor, config.release),
         sched_policy="credit",
         supported_bootloaders=["pygrub", "eliloader"],
         license_params=host_facts.RESTRICTIONS | config.restrictions,
@@ -139,7 +139,7 @@ def _host(pool: SimPool, position: int, ref: str) -> str:
 
 def _certificate(pool: SimPool, host: str, address: str) -> None:
     """The record of the host's own certificate."""
-    certificate = tls.load_certificate(tls.certificate_file(pool.directory, address))
+    certificate = tls.load_certificate(tls.certificate_file(pool.directory, address, pool.release))
     sha256 = certificate.fingerprint(hashes.SHA256()).hex(":").upper()
     sha1 = certificate.fingerprint(hashes.SHA1()).hex(":").upper()
     pool.db.create(

@@ -59,7 +59,9 @@ class _Listener(Listener):
     @cached_property
     def context(self) -> ssl.SSLContext:
         address = self.pool.db.row("host", self.host)["address"]
-        return tls.server_context(tls.certificate_file(self.pool.directory, address))
+        return tls.server_context(
+            tls.certificate_file(self.pool.directory, address, self.pool.release), self.pool.release
+        )
 
     @contextmanager
     def slot(self) -> Iterator[bool]:
