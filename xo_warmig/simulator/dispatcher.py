@@ -13,7 +13,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from xo_warmig.simulator import calls, datamodel, protocol_calls
+from xo_warmig.simulator import calls, datamodel, older_errors, protocol_calls
 from xo_warmig.simulator.database import NULL
 from xo_warmig.simulator.datamodel import Message, Param
 from xo_warmig.simulator.datatype import Basic, DataType, Ref, SetOf, parse
@@ -227,8 +227,9 @@ def _invoke(call: Call, handler: Handler, args: list[Any]) -> Any:
         pool.faults.on_call(call.method, args)
         return handler(call, *_filled(handler, args))
     except XapiFailure as failure:
-        error = failure.code
-        raise
+        told = XapiFailure(*older_errors.as_of(pool.release, call.method, failure.details))
+        error = told.code
+        raise told from failure
     except ConnectionAbortedError:
         error = "CUT"
         raise

@@ -212,6 +212,13 @@ def _check(config: SiteConfig) -> None:
                 code="INVALID_REQUEST",
                 remedy=f"choose among {', '.join(release.names())}",
             )
+        if not release.at_least(pool.release, "8.0") and any(vm.firmware == "uefi" for vm in pool.vms):
+            raise WarmigError(
+                f"no VM of release {pool.release} has UEFI",
+                code="INVALID_REQUEST",
+                evidence={"pool": pool.name},
+                remedy="give it BIOS, or the pool release 8.0 or later",
+            )
 
 
 def _place(config: PoolConfig, directory: Path) -> Pool:
