@@ -8,12 +8,30 @@ from xo_warmig.errors import NoSuchObject
 from xo_warmig.simulator.failure import XapiFailure
 
 if TYPE_CHECKING:
-    from xo_warmig.simulator.database import Database
+    from xo_warmig.simulator.database import Database, Row
     from xo_warmig.simulator.storage.chains import ChainStore
 
 
+_THICK = frozenset({"lvm", "lvmoiscsi", "lvmohba"})
+_EXTENT = 4 << 20  # of a volume group
+_SNAPSHOT_BYTES = 2 * _EXTENT
+
+
+def volume_bytes(virtual_size_bytes: int) -> int:
+    """A logical volume for a VHD of that size with all of its blocks: each has 4 KiB of bitmap, and the table and the end take 1 MiB."""
+    return _extents(virtual_size_bytes + (virtual_size_bytes >> 9) + (1 << 20))
+
+
+def _extents(count_bytes: int) -> int:
+    return -(-count_bytes // _EXTENT) * _EXTENT
+
+
 class Space:
-    """Accounting of all SRs of a pool. It asks nobody's leave for metadata, only for blocks, as a file SR on a full disk does."""
+    """Accounting of all SRs of a pool.
+
+    A file SR asks nobody's leave for metadata, only for blocks, as on a full disk. On a volume group a disk that can be written has
+    room for all of its blocks from the start, a snapshot next to none, and a hidden parent what it stores.
+    """
 
     def __init__(self, db: "Database", storage: "ChainStore") -> None:
         self._db = db
@@ -40,6 +58,24 @@ class Space:
         if needed_bytes > self.free_bytes(sr_ref):
             raise XapiFailure("SR_BACKEND_FAILURE_44", "", "There is insufficient space", "")
 
+    def is_thick(self, sr_ref: str) -> bool:
+        """Whether it is a volume group."""
+        return self._db.field("SR", sr_ref, "type") in _THICK
+
+    def require_volume(self, sr_ref: str, virtual_size_bytes: int) -> None:
+        """Before a disk that can be written is made or split off. Raises SR_BACKEND_FAILURE_44 where it has no room."""
+        if self.is_thick(sr_ref):
+            self.require(sr_ref, volume_bytes(virtual_size_bytes))
+
+    def disk_bytes(self, vdi: "Row") -> int | None:
+        """What a disk takes; None for a record whose image is gone, or not there yet."""
+        stored = self._image_bytes(vdi["uuid"])
+        if stored is None or not self.is_thick(vdi["SR"]):
+            return stored
+        if not vdi["managed"]:
+            return _extents(stored)
+        return _SNAPSHOT_BYTES if vdi["is_a_snapshot"] else volume_bytes(int(vdi["virtual_size"]))
+
     def fill(self, sr_ref: str, foreign_bytes: int) -> None:
         """Let something that is no image take so many bytes of the SR."""
         with self._lock:
@@ -58,7 +94,7 @@ class Space:
     def rescan(self, sr_ref: str) -> None:
         """As a scan does: correct the sizes of every VDI, then the SR."""
         for ref, vdi in self._vdis(sr_ref).items():
-            image_bytes = self._image_bytes(vdi["uuid"])
+            image_bytes = self.disk_bytes(vdi)
             with self._db.lock:
                 if image_bytes is not None and self._db.exists("VDI", ref):
                     self._db.set("VDI", ref, physical_utilisation=image_bytes)
@@ -67,7 +103,7 @@ class Space:
     def _measure(self, sr_ref: str) -> int:
         total = 0
         for vdi in self._vdis(sr_ref).values():
-            image_bytes = self._image_bytes(vdi["uuid"])
+            image_bytes = self.disk_bytes(vdi)
             if image_bytes is not None:
                 self._sr_of[vdi["uuid"]] = sr_ref
                 total += image_bytes
@@ -93,6 +129,8 @@ class Space:
             if vdi is None:
                 return
             sr_ref = self._sr_of[uuid] = self._db.field("VDI", vdi, "SR")
+        if self.is_thick(sr_ref):
+            return
         if added_bytes > self.free_bytes(sr_ref):
             raise OSError(errno.ENOSPC, "No space left on device")
         with self._lock:
