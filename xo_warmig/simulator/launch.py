@@ -17,6 +17,7 @@ from xo_warmig.simulator.process import CONFIG_FILE
 from xo_warmig.simulator.site import PoolConfig, SiteConfig
 
 READY_SECONDS = 60.0
+READY_SECONDS_A_VM = 0.2
 STOP_SECONDS = 10.0
 
 
@@ -115,9 +116,10 @@ class Pool:
             command = [sys.executable, "-m", "xo_warmig.simulator.process", str(self.directory)]
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
 
-    def wait_ready(self, seconds: float = READY_SECONDS) -> None:
+    def wait_ready(self) -> None:
         """Waits for the pool to answer. WarmigError with the end of its log when it does not."""
         process = self._alive()
+        seconds = READY_SECONDS + READY_SECONDS_A_VM * len(self.config.vms)
         patience = threading.Timer(seconds, process.kill)
         patience.start()
         try:

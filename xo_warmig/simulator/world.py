@@ -73,10 +73,9 @@ def build(pool: SimPool) -> None:
     db.set("pool", pool.pool_ref, default_SR=srs[0], suspend_image_SR=srs[0], crash_dump_SR=srs[0])
     _networks(pool, hosts)
     operations.refresh_all(db)
-    for vm in config.vms:
-        build_vm(pool, vm)
-    for sr in db.refs("SR"):
-        pool.space.rescan(sr)
+    with pool.space.counted_at_the_end():
+        for vm in config.vms:
+            build_vm(pool, vm)
     operations.refresh_all(db)
 
 

@@ -2,7 +2,9 @@
 
 import errno
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from xo_warmig.errors import NoSuchObject
 from xo_warmig.simulator.failure import XapiFailure
@@ -41,6 +43,7 @@ class Space:
         self._used: dict[str, int] = {}  # SR ref -> bytes of its images
         self._foreign: dict[str, int] = {}  # SR ref -> bytes that something else takes
         self._sr_of: dict[str, str] = {}  # image uuid -> SR ref
+        self._counts_later = False
         storage.on_grow = self._grow
 
     def free_bytes(self, sr_ref: str) -> int:
@@ -82,8 +85,21 @@ class Space:
             self._foreign[sr_ref] = foreign_bytes
         self.refresh(sr_ref)
 
+    @contextmanager
+    def counted_at_the_end(self) -> Iterator[None]:
+        """For a pool that is being built: each disk would be counted again with every other one that is made."""
+        self._counts_later = True
+        try:
+            yield
+        finally:
+            self._counts_later = False
+        for sr_ref in self._db.refs("SR"):
+            self.rescan(sr_ref)
+
     def refresh(self, sr_ref: str) -> None:
         """Count anew and put the result in the SR's record."""
+        if self._counts_later:
+            return
         measured = self._measure(sr_ref)
         with self._lock:
             self._used[sr_ref] = measured
@@ -109,11 +125,11 @@ class Space:
                 total += image_bytes
         return total
 
-    def _vdis(self, sr_ref: str) -> dict[str, dict[str, Any]]:
+    def _vdis(self, sr_ref: str) -> "dict[str, Row]":
         """The records of one moment: meanwhile the collector, or a client, may destroy any of them."""
         with self._db.lock:
             refs = self._db.field("SR", sr_ref, "VDIs")
-            return {ref: self._db.get("VDI", ref) for ref in refs if self._db.exists("VDI", ref)}
+            return {ref: self._db.row("VDI", ref) for ref in refs if self._db.exists("VDI", ref)}
 
     def _image_bytes(self, uuid: str) -> int | None:
         """None for a record whose image is gone, or not there yet."""
