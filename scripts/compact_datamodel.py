@@ -3,9 +3,9 @@
 
     scripts/compact_datamodel.py tests/reference/xapi-datamodel.json xo_warmig/simulator/datamodel.json
 
-One class member a line, so that a change of the model reads as a change of lines. Of each class: the release it came with. Of each field: name, type, qualifier,
-state, release it came with, release it went with, default text (absent: none). Of each message: name, result, whether it is
-implicit, state, release in, release out, whether it takes a session, parameters as [name, type, required].
+One class member a line, so that a change of the model reads as a change of lines. Of each class: the release it came with. Of each
+field: name, type, qualifier, state, release it came with, release it went with, default text (absent: none). Of each message: name,
+result, whether it is implicit, state, release in, release out, whether it takes a session, parameters as [name, type, required].
 """
 
 import json
