@@ -9,9 +9,6 @@ from typing import Any
 
 import pytest
 
-from xo_warmig.api.rest.answers import Malformed
-from xo_warmig.api.rest.listing import listed, wanted
-
 REQUEST = {"vm": "v", "sr": "s", "startDestinationVm": True, "deleteSourceVm": False}
 NULL = "OpaqueRef:NULL"
 Get = Callable[..., tuple[int, Any]]
@@ -122,18 +119,3 @@ def test_a_task_is_aborted(client: Any, get: Get) -> None:
     while get(f"/tasks/{other}")[1]["status"] == "pending":
         continue
     assert get("/tasks/nothing/actions/abort", method="POST")[0] == 404
-
-
-def test_lists_are_cut_and_chosen_lazily() -> None:
-    """What is beyond the limit is not looked at."""
-    seen = []
-
-    def objects() -> Any:
-        for id in ("a", "b", "c"):
-            seen.append(id)
-            yield {"id": id, "type": "VM"}
-
-    assert list(listed(objects(), "/x", wanted({"limit": "2"}))) == ["/x/a", "/x/b"]
-    assert seen == ["a", "b"]
-    with pytest.raises(Malformed):
-        wanted({"limit": "1e3"})

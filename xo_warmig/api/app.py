@@ -21,6 +21,7 @@ import xo_warmig
 from xo_warmig.api.accounts import Accounts
 from xo_warmig.api.admission import Admission, Refusal
 from xo_warmig.api.audit import Audit
+from xo_warmig.api.choosing import Chooser
 from xo_warmig.api.collection import Collection
 from xo_warmig.api.connection import Calls, Connection
 from xo_warmig.api.dispatch import Dispatcher
@@ -56,12 +57,14 @@ def build_app(
     settings = settings or ApiSettings.of(config or Config())
     hub = Hub(engine, linger_seconds=settings.task_linger_seconds, now_ms=accounts.now_ms)
     collection = Collection(records, hub.tell)
+    chooser = Chooser(settings.filter_seconds)
     downloads = Downloads()
     services = Services(
         engine=engine,
         servers=servers,
         hub=hub,
         collection=collection,
+        chooser=chooser,
         downloads=downloads,
         vms=vms,
         accounts=accounts,
@@ -82,12 +85,13 @@ def build_app(
             await asyncio.gather(*beside, return_exceptions=True)
             await calls.close()
             collection.close()
+            chooser.close()
             servers.keep_pins()
 
     endpoint = _Endpoint(Dispatcher(services), hub, calls, settings, accounts, collection)
     zipped = [Middleware(GZipMiddleware)]
     download = Route("/api/{token}", downloads.endpoint, methods=["GET"], middleware=zipped)
-    rest = Rest(engine, accounts, collection, endpoint.admission, audit, calls)
+    rest = Rest(engine, accounts, collection, chooser, endpoint.admission, audit, calls)
     routes = [WebSocketRoute("/{path:path}", endpoint), download, rest.mount()]
     app = Starlette(routes=routes, lifespan=lifespan)
     app.router.redirect_slashes = False

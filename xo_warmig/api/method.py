@@ -9,6 +9,7 @@ import msgspec
 
 from xo_warmig.api.accounts import Accounts
 from xo_warmig.api.audit import Audit
+from xo_warmig.api.choosing import Chooser
 from xo_warmig.api.collection import Collection
 from xo_warmig.api.downloads import Downloads
 from xo_warmig.api.hub import Hub
@@ -34,6 +35,7 @@ class Services:
     servers: ServerBook
     hub: Hub
     collection: Collection
+    chooser: Chooser
     downloads: Downloads
     vms: VmOrders
     accounts: Accounts

@@ -16,13 +16,14 @@ from xo_warmig.api import xo_errors
 from xo_warmig.api.accounts import Accounts
 from xo_warmig.api.admission import Admission
 from xo_warmig.api.audit import Audit
+from xo_warmig.api.choosing import Chooser
 from xo_warmig.api.collection import Collection
 from xo_warmig.api.connection import Calls
 from xo_warmig.api.error_mapping import to_xo_error
 from xo_warmig.api.ports import MigrationEngine
 from xo_warmig.api.rest.answers import answer, refusal
 from xo_warmig.api.rest.authentication import caller
-from xo_warmig.api.rest.listing import flag, listed, wanted
+from xo_warmig.api.rest.listing import flag, item, wanted
 from xo_warmig.api.rest.task import task_of
 from xo_warmig.api.session import Session
 from xo_warmig.api.state_file import to_json
@@ -63,6 +64,7 @@ class Rest:
         engine: MigrationEngine,
         accounts: Accounts,
         collection: Collection,
+        chooser: Chooser,
         admission: Admission,
         audit: Audit,
         calls: Calls,
@@ -70,6 +72,7 @@ class Rest:
         self._engine = engine
         self._accounts = accounts
         self._collection = collection
+        self._chooser = chooser
         self._admission = admission
         self._audit = audit
         self._calls = calls
@@ -106,7 +109,7 @@ class Rest:
 
     def _list_of(self, name: str, kind: str) -> Body:
         async def run(request: Request) -> Response:
-            return _list_answer(request, await self._objects(kind), name)
+            return await self._list_answer(request, await self._objects(kind), name)
 
         return run
 
@@ -121,7 +124,7 @@ class Rest:
         return run
 
     async def _tasks(self, request: Request) -> Response:
-        return _list_answer(request, [task_of(report) for report in self._engine.reports()], "tasks")
+        return await self._list_answer(request, [task_of(report) for report in self._engine.reports()], "tasks")
 
     async def _task(self, request: Request) -> Response:
         """``wait=true``: when it has ended."""
@@ -150,16 +153,16 @@ class Rest:
         except WarmigError as error:
             raise to_xo_error(error, method=request.url.path, is_admin=True) from error
 
+    async def _list_answer(self, request: Request, objects: list[XoObject], name: str) -> Response:
+        asked = wanted(request.query_params)
+        found = await self._chooser.chosen(objects, asked.filter, asked.limit)
+        items = (item(each, f"{BASE}/{name}", asked.fields) for each in found)
+        if asked.ndjson:
+            return StreamingResponse((to_json(each) + "\n" for each in items), media_type="application/x-ndjson")
+        return answer(list(items))
+
     async def _objects(self, kind: str) -> list[XoObject]:
         return [each for each in await self._collection.objects() if each["type"] == kind]
-
-
-def _list_answer(request: Request, objects: list[XoObject], name: str) -> Response:
-    asked = wanted(request.query_params)
-    items = list(listed(objects, f"{BASE}/{name}", asked))
-    if asked.ndjson:
-        return StreamingResponse((to_json(each) + "\n" for each in items), media_type="application/x-ndjson")
-    return answer(items)
 
 
 async def _quietly(cancelling: Awaitable[None]) -> None:
