@@ -29,7 +29,7 @@ from xo_warmig.api.downloads import Downloads
 from xo_warmig.api.hub import Hub
 from xo_warmig.api.method import Services
 from xo_warmig.api.methods import METHODS
-from xo_warmig.api.ports import MigrationEngine, RecordsSource, VmOrders
+from xo_warmig.api.ports import MigrationEngine, RecordsSource, TaskOrders, VmOrders
 from xo_warmig.api.rest.routes import Rest
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.settings import ApiSettings
@@ -46,6 +46,7 @@ def build_app(
     audit: Audit,
     records: RecordsSource,
     vms: VmOrders,
+    tasks: TaskOrders,
     config: Config | None = None,
     *,
     settings: ApiSettings | None = None,
@@ -67,6 +68,7 @@ def build_app(
         chooser=chooser,
         downloads=downloads,
         vms=vms,
+        tasks=tasks,
         accounts=accounts,
         audit=audit,
         version=xo_warmig.__version__,
@@ -80,8 +82,8 @@ def build_app(
         try:
             yield
         finally:
-            for task in beside:
-                task.cancel()
+            for work in beside:
+                work.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
             await calls.close()
             collection.close()
