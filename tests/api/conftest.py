@@ -59,6 +59,7 @@ class FakeEngine:
     def __init__(self) -> None:
         self.refuse: dict[str, Exception] = {}
         self.users: list[str] = []
+        self.waiting = 0  # for the end of a migration
         self.steered: list[tuple[str, dict[str, Any]]] = []
         self.may_act = asyncio.Event()
         self.may_act.set()
@@ -77,7 +78,12 @@ class FakeEngine:
         return Started(id, False)
 
     async def outcome(self, migration: str) -> str:
-        return await asyncio.shield(self._ends[migration])
+        self.report(migration)
+        self.waiting += 1
+        try:
+            return await asyncio.shield(self._ends[migration])
+        finally:
+            self.waiting -= 1
 
     def report(self, migration: str) -> MigrationReport:
         if migration not in self._reports:
@@ -187,6 +193,7 @@ class FakeEngine:
     def fail(self, id: str, error: Exception) -> None:
         self.move(id, phase=Phase.FAILED, finished=2.0, error={"message": str(error)})
         self._ends[id].set_exception(error)
+        self._ends[id].exception()  # nobody has to ask
 
 
 def new_report(id: str, request: WarmMigrationRequest, user: str) -> MigrationReport:
@@ -482,6 +489,10 @@ class Site:
         self._thread.join()
         self._listener.close()
         self.database.close()
+
+    def requests(self) -> int:
+        """Those that are being answered; a websocket is one."""
+        return len(self._server.server_state.tasks)
 
     def connections(self) -> list[object]:
         return list(self._server.server_state.connections)

@@ -30,7 +30,7 @@ from xo_warmig.api.hub import Hub
 from xo_warmig.api.method import Services
 from xo_warmig.api.methods import METHODS
 from xo_warmig.api.ports import MigrationEngine, RecordsSource, TaskOrders, VmOrders
-from xo_warmig.api.rest.routes import Rest
+from xo_warmig.api.rest import routes as rest
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.settings import ApiSettings
 from xo_warmig.config import Config
@@ -93,8 +93,8 @@ def build_app(
     endpoint = _Endpoint(Dispatcher(services), hub, calls, settings, accounts, collection)
     zipped = [Middleware(GZipMiddleware)]
     download = Route("/api/{token}", downloads.endpoint, methods=["GET"], middleware=zipped)
-    rest = Rest(engine, accounts, collection, chooser, endpoint.admission, audit, calls)
-    routes = [WebSocketRoute("/{path:path}", endpoint), download, rest.mount()]
+    over_http = rest.mount(services, calls, endpoint.admission, patience_seconds=settings.slow_reader_seconds)
+    routes = [WebSocketRoute("/{path:path}", endpoint), download, over_http]
     app = Starlette(routes=routes, lifespan=lifespan)
     app.router.redirect_slashes = False
     return app

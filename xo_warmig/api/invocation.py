@@ -42,7 +42,7 @@ async def _invoke(method: Method, context: Context, given: Params) -> Any:
         if given.pop("_log", None) is not None and not is_admin:
             raise xo_errors.unauthorized("admin")
         _check_permission(method, user)
-        result = await method.body(Call(context.services, context.session, user), _arguments(method, given))
+        result = await method.body(Call(context.services, context.session, user), arguments(method, given))
     except Exception as error:
         raise to_xo_error(error, method=method.name, is_admin=is_admin) from error
     return True if result is None else result
@@ -69,7 +69,7 @@ def _check_permission(method: Method, user: User | None) -> None:
             raise xo_errors.unauthorized("admin")
 
 
-def _arguments(method: Method, params: Params) -> msgspec.Struct | None:
+def arguments(method: Method, params: Params) -> msgspec.Struct | None:
     """The parameters as the body takes them. Raises XoError 10."""
     properties = property_map(method.params)
     _rename_to_id(method, properties, params)
