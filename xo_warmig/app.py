@@ -9,7 +9,7 @@ import contextlib
 import fcntl
 import os
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -201,13 +201,18 @@ class _Websocket(Farewell, WebSocketsSansIOProtocol):
 class _Web(uvicorn.Server):
     """uvicorn without its signal handlers: who runs the server decides when it ends."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, ending: Callable[[], None]) -> None:
         super().__init__(config)
         self.up = asyncio.Event()
+        self._ending = ending
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.up.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._ending()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -234,7 +239,8 @@ async def _answering(web: Starlette, listener: socket.socket, config: Config) ->
             access_log=False,
             log_config=None,
             loop="asyncio",
-        )
+        ),
+        web.state.streams.close,
     )
     serving = asyncio.create_task(uvicorn_server.serve(sockets=[listener]), name="web")
     try:

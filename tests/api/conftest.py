@@ -459,7 +459,9 @@ class Site:
         self.accounts.users.add("reader@example.org", hash_password(PASSWORD), permission="none")
         book = ServerBook(ServerStore(self.database, vault), self.servers)
         audit = Audit(self.database, self.accounts.users)
-        app = build_app(self.engine, book, self.accounts, audit, self.records, self.vms, self.tasks, settings=settings)
+        self._app = app = build_app(
+            self.engine, book, self.accounts, audit, self.records, self.vms, self.tasks, settings=settings
+        )
         config = uvicorn.Config(
             app,
             ws=Protocol,
@@ -485,6 +487,7 @@ class Site:
         asyncio.run(serve())
 
     def stop(self) -> None:
+        self.do(self._app.state.streams.close)
         self._server.should_exit = True
         self._thread.join()
         self._listener.close()

@@ -31,6 +31,7 @@ from xo_warmig.api.method import Services
 from xo_warmig.api.methods import METHODS
 from xo_warmig.api.ports import MigrationEngine, RecordsSource, TaskOrders, VmOrders
 from xo_warmig.api.rest import routes as rest
+from xo_warmig.api.rest.streaming import Streams
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.settings import ApiSettings
 from xo_warmig.config import Config
@@ -53,6 +54,8 @@ def build_app(
 ) -> Starlette:
     """The application. Its lifespan follows the engine; the engine and the restored servers are the caller's.
 
+    ``state.streams`` of it are to be closed before connections are waited for.
+
     ``settings`` replace those that follow from ``config``.
     """
     settings = settings or ApiSettings.of(config or Config())
@@ -74,7 +77,7 @@ def build_app(
         version=xo_warmig.__version__,
         methods=METHODS,
     )
-    calls = Calls()
+    calls, streams = Calls(), Streams()
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -93,10 +96,11 @@ def build_app(
     endpoint = _Endpoint(Dispatcher(services), hub, calls, settings, accounts, collection)
     zipped = [Middleware(GZipMiddleware)]
     download = Route("/api/{token}", downloads.endpoint, methods=["GET"], middleware=zipped)
-    over_http = rest.mount(services, calls, endpoint.admission, patience_seconds=settings.slow_reader_seconds)
+    over_http = rest.mount(services, calls, endpoint.admission, streams, patience_seconds=settings.slow_reader_seconds)
     routes = [WebSocketRoute("/{path:path}", endpoint), download, over_http]
     app = Starlette(routes=routes, lifespan=lifespan)
     app.router.redirect_slashes = False
+    app.state.streams = streams
     return app
 
 
