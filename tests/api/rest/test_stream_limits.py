@@ -32,6 +32,12 @@ def test_streams_per_address_are_bounded(site: Any, client: Any, http_client: An
     assert http_client.stream("/events").status == 200
 
 
+def test_the_head_of_a_stream_is_no_stream(http_client: Any) -> None:
+    """It ends."""
+    head = http_client("/events", "HEAD")
+    assert (head.status, head.body, head.headers["content-type"][:17]) == (200, "", "text/event-stream")
+
+
 def test_a_reader_that_takes_nothing_is_dropped(
     site: Any, client: Any, http_client: Any, change: Callable[..., None], network: Callable[..., Any], eventually: Any
 ) -> None:

@@ -109,6 +109,8 @@ class Desk:
         full = self.admission.full(request.state.session.address)
         if full is not None:
             raise Malformed(full.reason, full.status)
+        if request.method == "HEAD":
+            return Response(media_type=media_type)
         return Stream(self.streams, pieces, media_type=media_type, patience_seconds=self.patience_seconds)
 
 
