@@ -22,6 +22,7 @@ from xo_warmig.api.app import build_app
 from xo_warmig.api.audit import Audit
 from xo_warmig.api.farewell import Farewell
 from xo_warmig.api.pool_sessions import PoolSessions
+from xo_warmig.api.ports import Orders
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.server_store import ServerStore
 from xo_warmig.api.settings import MOST_FRAME_BYTES
@@ -35,6 +36,7 @@ from xo_warmig.engine.store.database import Database, file_of, url_in
 from xo_warmig.engine.store.durable import DatabaseStore
 from xo_warmig.errors import InvalidRequest, WarmigError
 from xo_warmig.xapi.directory import Directory
+from xo_warmig.xapi.srs import Srs
 from xo_warmig.xapi.task_orders import TaskOrders
 from xo_warmig.xapi.vms import Vms
 
@@ -105,7 +107,8 @@ async def running(config: Config) -> AsyncIterator[Server]:
             new_password=new_password,
         )
         audit = Audit(database, accounts.users)
-        web = build_app(engine, servers, accounts, audit, directory, Vms(directory), TaskOrders(directory), config)
+        orders = Orders(Vms(directory), Srs(directory), TaskOrders(directory))
+        web = build_app(engine, servers, accounts, audit, directory, orders, config)
         async with _answering(web, listener, config) as server._web:
             await servers.restore()
             await engine.open()

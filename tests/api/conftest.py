@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 import uvicorn
+from msgspec import UNSET, UnsetType
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.sync.client import ClientConnection, connect
 
@@ -20,7 +21,7 @@ from xo_warmig.api.accounts import FIRST_ADMINISTRATOR, Accounts
 from xo_warmig.api.app import build_app
 from xo_warmig.api.audit import Audit
 from xo_warmig.api.farewell import Farewell
-from xo_warmig.api.ports import Change
+from xo_warmig.api.ports import Change, Orders
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.server_store import ServerStore
 from xo_warmig.api.settings import ApiSettings
@@ -425,6 +426,21 @@ class FakeVms:
         self.orders.append(order)
 
 
+class FakeSrs:
+    """Fits ``xo_warmig.api.ports.SrOrders``."""
+
+    def __init__(self) -> None:
+        self.orders: list[tuple[Any, ...]] = []
+
+    async def scan(self, sr: str) -> None:
+        self.orders.append(("scan", sr))
+
+    async def rename(
+        self, sr: str, *, name_label: str | UnsetType = UNSET, name_description: str | UnsetType = UNSET
+    ) -> None:
+        self.orders.append(("rename", sr, name_label, name_description))
+
+
 class FakeTasks:
     """Fits ``xo_warmig.api.ports.TaskOrders``: one task of a pool, ``t``."""
 
@@ -451,6 +467,7 @@ class Site:
         self.servers = FakeServers()
         self.records = FakeRecords()
         self.vms = FakeVms()
+        self.srs = FakeSrs()
         self.tasks = FakeTasks()
         self.database = Database(url_in(state_dir))
         vault = open_vault(state_dir, self.database, {})
@@ -459,9 +476,8 @@ class Site:
         self.accounts.users.add("reader@example.org", hash_password(PASSWORD), permission="none")
         book = ServerBook(ServerStore(self.database, vault), self.servers)
         audit = Audit(self.database, self.accounts.users)
-        self._app = app = build_app(
-            self.engine, book, self.accounts, audit, self.records, self.vms, self.tasks, settings=settings
-        )
+        orders = Orders(self.vms, self.srs, self.tasks)
+        self._app = app = build_app(self.engine, book, self.accounts, audit, self.records, orders, settings=settings)
         config = uvicorn.Config(
             app,
             ws=Protocol,

@@ -29,7 +29,7 @@ from xo_warmig.api.downloads import Downloads
 from xo_warmig.api.hub import Hub
 from xo_warmig.api.method import Services
 from xo_warmig.api.methods import METHODS
-from xo_warmig.api.ports import MigrationEngine, RecordsSource, TaskOrders, VmOrders
+from xo_warmig.api.ports import MigrationEngine, Orders, RecordsSource
 from xo_warmig.api.rest import routes as rest
 from xo_warmig.api.rest.streaming import Streams
 from xo_warmig.api.server_book import ServerBook
@@ -46,8 +46,7 @@ def build_app(
     accounts: Accounts,
     audit: Audit,
     records: RecordsSource,
-    vms: VmOrders,
-    tasks: TaskOrders,
+    orders: Orders,
     config: Config | None = None,
     *,
     settings: ApiSettings | None = None,
@@ -70,8 +69,7 @@ def build_app(
         collection=collection,
         chooser=chooser,
         downloads=downloads,
-        vms=vms,
-        tasks=tasks,
+        orders=orders,
         accounts=accounts,
         audit=audit,
         version=xo_warmig.__version__,
