@@ -9,7 +9,7 @@ import contextlib
 import fcntl
 import os
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,7 @@ from xo_warmig.api.app import build_app
 from xo_warmig.api.audit import Audit
 from xo_warmig.api.farewell import Farewell
 from xo_warmig.api.pool_sessions import PoolSessions
+from xo_warmig.api.ports import Orders
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.server_store import ServerStore
 from xo_warmig.api.settings import MOST_FRAME_BYTES
@@ -35,6 +36,8 @@ from xo_warmig.engine.store.database import Database, file_of, url_in
 from xo_warmig.engine.store.durable import DatabaseStore
 from xo_warmig.errors import InvalidRequest, WarmigError
 from xo_warmig.xapi.directory import Directory
+from xo_warmig.xapi.srs import Srs
+from xo_warmig.xapi.task_orders import TaskOrders
 from xo_warmig.xapi.vms import Vms
 
 PING_SECONDS: Final = 60.0
@@ -104,7 +107,8 @@ async def running(config: Config) -> AsyncIterator[Server]:
             new_password=new_password,
         )
         audit = Audit(database, accounts.users)
-        web = build_app(engine, servers, accounts, audit, directory, Vms(directory), config)
+        orders = Orders(Vms(directory), Srs(directory), TaskOrders(directory))
+        web = build_app(engine, servers, accounts, audit, directory, orders, config)
         async with _answering(web, listener, config) as server._web:
             await servers.restore()
             await engine.open()
@@ -200,13 +204,18 @@ class _Websocket(Farewell, WebSocketsSansIOProtocol):
 class _Web(uvicorn.Server):
     """uvicorn without its signal handlers: who runs the server decides when it ends."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, ending: Callable[[], None]) -> None:
         super().__init__(config)
         self.up = asyncio.Event()
+        self._ending = ending
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.up.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._ending()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -233,7 +242,8 @@ async def _answering(web: Starlette, listener: socket.socket, config: Config) ->
             access_log=False,
             log_config=None,
             loop="asyncio",
-        )
+        ),
+        web.state.streams.close,
     )
     serving = asyncio.create_task(uvicorn_server.serve(sockets=[listener]), name="web")
     try:

@@ -21,6 +21,7 @@ import xo_warmig
 from xo_warmig.api.accounts import Accounts
 from xo_warmig.api.admission import Admission, Refusal
 from xo_warmig.api.audit import Audit
+from xo_warmig.api.choosing import Chooser
 from xo_warmig.api.collection import Collection
 from xo_warmig.api.connection import Calls, Connection
 from xo_warmig.api.dispatch import Dispatcher
@@ -28,8 +29,9 @@ from xo_warmig.api.downloads import Downloads
 from xo_warmig.api.hub import Hub
 from xo_warmig.api.method import Services
 from xo_warmig.api.methods import METHODS
-from xo_warmig.api.ports import MigrationEngine, RecordsSource, VmOrders
-from xo_warmig.api.rest.routes import Rest
+from xo_warmig.api.ports import MigrationEngine, Orders, RecordsSource
+from xo_warmig.api.rest import routes as rest
+from xo_warmig.api.rest.streaming import Streams
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.settings import ApiSettings
 from xo_warmig.config import Config
@@ -44,32 +46,36 @@ def build_app(
     accounts: Accounts,
     audit: Audit,
     records: RecordsSource,
-    vms: VmOrders,
+    orders: Orders,
     config: Config | None = None,
     *,
     settings: ApiSettings | None = None,
 ) -> Starlette:
     """The application. Its lifespan follows the engine; the engine and the restored servers are the caller's.
 
+    ``state.streams`` of it are to be closed before connections are waited for.
+
     ``settings`` replace those that follow from ``config``.
     """
     settings = settings or ApiSettings.of(config or Config())
     hub = Hub(engine, linger_seconds=settings.task_linger_seconds, now_ms=accounts.now_ms)
     collection = Collection(records, hub.tell)
+    chooser = Chooser(settings.filter_seconds)
     downloads = Downloads()
     services = Services(
         engine=engine,
         servers=servers,
         hub=hub,
         collection=collection,
+        chooser=chooser,
         downloads=downloads,
-        vms=vms,
+        orders=orders,
         accounts=accounts,
         audit=audit,
         version=xo_warmig.__version__,
         methods=METHODS,
     )
-    calls = Calls()
+    calls, streams = Calls(), Streams()
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -77,20 +83,22 @@ def build_app(
         try:
             yield
         finally:
-            for task in beside:
-                task.cancel()
+            for work in beside:
+                work.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
             await calls.close()
             collection.close()
+            chooser.close()
             servers.keep_pins()
 
     endpoint = _Endpoint(Dispatcher(services), hub, calls, settings, accounts, collection)
     zipped = [Middleware(GZipMiddleware)]
     download = Route("/api/{token}", downloads.endpoint, methods=["GET"], middleware=zipped)
-    rest = Rest(engine, accounts, collection, endpoint.admission, audit, calls)
-    routes = [WebSocketRoute("/{path:path}", endpoint), download, rest.mount()]
+    over_http = rest.mount(services, calls, endpoint.admission, streams, patience_seconds=settings.slow_reader_seconds)
+    routes = [WebSocketRoute("/{path:path}", endpoint), download, over_http]
     app = Starlette(routes=routes, lifespan=lifespan)
     app.router.redirect_slashes = False
+    app.state.streams = streams
     return app
 
 

@@ -65,6 +65,7 @@ class Server:
         self._connected = connected
         self._record: dict[str, Any] = {}
         self._master: str | None = None  # uuid
+        self._members: list[str] = []  # addresses
         self._connection: Connection | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._attempt: asyncio.Future[None] | None = None
@@ -80,6 +81,21 @@ class Server:
     def connection(self) -> Connection | None:
         """For what no pool offers; None before the first try to connect."""
         return self._connection
+
+    @property
+    def tries(self) -> bool:
+        """Whether it is to be connected, now or as soon as it can be."""
+        return self._keeper is not None and not self._keeper.done()
+
+    def connects_as(self, credentials: ServerCredentials) -> bool:
+        """Whether it would connect in the same way with these."""
+        return _connecting(self.credentials) == _connecting(credentials)
+
+    def rename(self, credentials: ServerCredentials) -> None:
+        """Take what does not concern connecting from these."""
+        self.credentials = credentials
+        if self._connection is not None:
+            self._connection.read_only = credentials.read_only
 
     def start(self) -> "asyncio.Future[None]":
         """Connect and stay connected, in the background; the future tells how the next try ends."""
@@ -128,6 +144,7 @@ class Server:
             pool_name_label=self._record.get("name_label"),
             pool_name_description=self._record.get("name_description"),
             master=self._master,
+            members=self._members,
             fingerprint=self._connection.fingerprint if self._connection is not None else credentials.fingerprint,
         )
 
@@ -188,13 +205,14 @@ class Server:
         record, hosts = await _identity(connection)
         self._claim(self, record["uuid"])
         self._record, self._master = record, hosts[record["master"]]["uuid"]
+        self._members = [host["address"] for host in hosts.values()]
         name = record["name_label"] or hosts[record["master"]]["name_label"]
         self._record["name_label"] = name
         connection.identify(
             pool_uuid=record["uuid"],
             pool_name=name,
             master=record["master"],
-            members=[host["address"] for host in hosts.values()],
+            members=self._members,
         )
         if self.pool is None or self.pool.uuid != record["uuid"]:
             master = hosts[record["master"]]
@@ -235,6 +253,10 @@ class Server:
         else:
             attempt.set_exception(error)
             attempt.exception()  # nobody has to ask
+
+
+def _connecting(credentials: ServerCredentials) -> tuple[object, ...]:
+    return credentials.host, credentials.username, credentials.password, credentials.allow_unauthorized
 
 
 async def _identity(connection: Connection) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
