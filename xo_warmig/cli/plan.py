@@ -119,6 +119,8 @@ def _limit(one: PlannedLimit) -> Text:
 def _finding(one: Finding) -> tuple[Text, Text]:
     mark, style = _MARKS[one.severity]
     text = Text.assemble((one.code, style), f": {one.message}")
+    if one.needs_force:
+        text.append(" (needs --force)", style="bold")
     if one.remedy:
         text.append(f"\n→ {one.remedy}")
     return Text(mark, style=style), text

@@ -279,7 +279,8 @@ class Engine:
     async def _survey(self, request: WarmMigrationRequest) -> Survey:
         now = self._around.clock.now()
         earlier = self._states_earlier(request.vm)
-        return await survey(request, self._around.pools, earlier, ended=self._works.ended(), now=now)
+        ended, journals = self._works.ended(), self._journals.values()
+        return await survey(request, self._around.pools, earlier, ended=ended, now=now, journals=journals)
 
     def _journal(self, migration: str) -> Journal:
         return Journal(migration, self._around.store, self._feed, self._around.clock)

@@ -35,7 +35,8 @@ def plan_report(
     chosen, _ = choose_networks(vm, around.networks, request.map_vifs_networks)
     findings = [
         *(_of_error(error, vm.uuid) for error in flight.errors),
-        *(_of_warning(warning, vm.uuid) for warning in flight.warnings),
+        *(_of_warning(warning, vm.uuid, Severity.WARNING) for warning in flight.warnings),
+        *(_of_warning(note, vm.uuid, Severity.INFO) for note in flight.notes),
         *_reuse_findings(disks, earlier),
         *_sample_findings(request, seen),
     ]
@@ -132,14 +133,15 @@ def _of_error(error: WarmigError, vm: str) -> Finding:
     )
 
 
-def _of_warning(warning: Warning_, vm: str) -> Finding:
+def _of_warning(warning: Warning_, vm: str, severity: Severity) -> Finding:
     return Finding(
         code=warning.code,
-        severity=Severity.WARNING,
+        severity=severity,
         object=_object(dict(warning.evidence), vm),
         message=warning.message,
         remedy=warning.remedy,
         evidence=dict(warning.evidence),
+        needs_force=warning.needs_force,
     )
 
 

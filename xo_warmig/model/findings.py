@@ -17,7 +17,7 @@ class Severity(StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Something found. ``object``: the uuid of what it is about."""
+    """Something found. ``object``: the uuid of what it is about. ``needs_force``: a warning that stops the migration without ``force``."""
 
     code: str
     severity: Severity
@@ -25,6 +25,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     message: str
     remedy: str = ""
     evidence: dict[str, Any] = {}
+    needs_force: bool = False
 
 
 class PlannedDisk(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
