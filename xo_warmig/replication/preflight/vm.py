@@ -131,7 +131,7 @@ def told_of_vm(request: WarmMigrationRequest, vm: Vm) -> Iterator[Found]:
             code="SHUTDOWN_BY_HAND",
             message="the VM has no guest tools and may not be powered off: the cutover asks in vain, and everything is rolled back",
             evidence={"force": str(request.shutdown.force)},
-            remedy="install guest tools, shut the VM down yourself before the cutover, or set shutdown.force to ifNoTools",
+            remedy="install guest tools, shut the VM down and migrate it halted, or set shutdown.force to ifNoTools",
         )
     if vm.power_state is PowerState.HALTED:
         yield Note(
