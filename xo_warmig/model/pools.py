@@ -22,7 +22,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     cpus: int | None = None
     capabilities: list[str] = []
     hardware_versions: list[int] = []
-    srs: list[str] = []
+    srs: list[str] | None = None
     srs_unplugged: list[str] = []
     networks: list[str] | None = None
 

@@ -55,7 +55,7 @@ def facts_from(read: _Read, *, ahead: float | None, free: Mapping[str, int]) -> 
         certificates=_certificates(pool),
         clock_ahead_seconds=ahead,
         hosts=hosts,
-        srs=sorted(own & {uuid for host in hosts for uuid in host.srs}),
+        srs=sorted(own & {uuid for host in hosts for uuid in host.srs or []}),
     )
 
 
@@ -75,10 +75,14 @@ def _host(ref: str, read: _Read, free: Mapping[str, int]) -> Host:
         cpus=int(cpus) if cpus.isdecimal() and int(cpus) > 0 else None,
         capabilities=list(record.get("capabilities", [])),
         hardware_versions=[int(version) for version in record.get("virtual_hardware_platform_versions", [])],
-        srs=_uuids(read.SR, (pbd["SR"] for pbd in pbds if pbd["currently_attached"])),
+        srs=_uuids(read.SR, (pbd["SR"] for pbd in pbds if pbd["currently_attached"])) if read.PBD and read.SR else None,
         srs_unplugged=_uuids(read.SR, (pbd["SR"] for pbd in pbds if not pbd["currently_attached"])),
-        networks=_uuids(read.network, (pif["network"] for pif in read.PIF.values() if pif["host"] == ref)),
+        networks=_networks(ref, read) if read.PIF and read.network else None,
     )
+
+
+def _networks(ref: str, read: _Read) -> list[str]:
+    return _uuids(read.network, (pif["network"] for pif in read.PIF.values() if pif["host"] == ref))
 
 
 def _uuids(records: Records, refs: Iterable[str]) -> list[str]:

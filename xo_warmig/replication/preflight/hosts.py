@@ -71,7 +71,7 @@ def _unreached(host: Host, srs: Mapping[str, str], networks: Mapping[str, str], 
     """SRs that no host has attached are told by themselves. A network without any interface is on every host."""
     for uuid in sorted(set(srs.values())):
         sr = around.srs.get(uuid)
-        if sr is not None and sr.plugged and uuid not in host.srs:
+        if sr is not None and sr.plugged and host.srs is not None and uuid not in host.srs:
             return f"it does not reach SR {sr.name_label!r}"
     by_uuid = {network.uuid: network for network in around.networks}
     for uuid in sorted(set(networks.values())):
