@@ -1,5 +1,6 @@
 """Reading all that the preflight looks at. Nothing is changed: a refused request leaves no trace on any pool."""
 
+import asyncio
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -49,6 +50,7 @@ async def survey(
     target = await pools.pool_of_sr(request.sr)
     networks: list[Network] = await target.networks() if vm.vifs else []
     srs = await _target_srs(request, target, pools)
+    source_facts, target_facts, twins = await asyncio.gather(source.facts(), target.facts(), target.twins(vm))
     around = Surroundings(
         target_pool=target.uuid,
         target_pool_name=target.name,
@@ -60,9 +62,9 @@ async def survey(
         now=now,
         against_blocks=await _against_blocks(request, source, vm),
         against_listing=await _against_listing(request, source, vm),
-        source_facts=await source.facts(),
-        target_facts=await target.facts(),
-        twins=await target.twins(vm),
+        source_facts=source_facts,
+        target_facts=target_facts,
+        twins=twins,
         promised=promised(srs.values(), journals),
         against_read_back="" if request.verify is Verify.NONE else await target.against_nbd(),
     )

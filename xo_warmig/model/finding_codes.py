@@ -127,6 +127,11 @@ _READING: Final = {
     ),
     "NOT_READ_BACK": Meaning(_W, "The copy of a large disk cannot be read back without NBD", "Have the pool serve it"),
     "SAMPLE_OF_EXPORT_HEAD": Meaning(_I, "Without NBD a sample is the head of each disk", "Have it, or `full`"),
+    "DOWNTIME_OVER_BUDGET": Meaning(
+        _W,
+        "More downtime is expected than `targetDowntime`, by the figures of `estimate`; it is predicted anew after each pass",
+        "Cut over when the guest writes less, raise limits, or use `cutover: hold`",
+    ),
     "COPY_REUSED": Meaning(_I, "What an earlier attempt copied of a disk is gone on with"),
     "COPY_NOT_REUSED": Meaning(_I, "What an earlier attempt copied of a disk does not serve"),
 }

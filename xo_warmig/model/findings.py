@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from xo_warmig.model.estimates import Estimate
 from xo_warmig.model.rates import RateTable
 
 
@@ -99,6 +100,7 @@ class PlanReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     findings: list[Finding]
     first_pass_bytes: int | None
     limits: list[PlannedLimit] = []
+    estimate: Estimate | None = None
 
 
 class OurObject(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
