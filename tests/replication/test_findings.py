@@ -110,6 +110,7 @@ CASES: dict[str, dict[str, Any]] = {
     "READ_BACK_IN_DOWNTIME": {"verify": Verify.FULL, "against_read_back": "no NBD"},
     "NOT_READ_BACK": {"vm": LARGE, "sr": WIDE, "against_read_back": "no NBD"},
     "SR_NOT_WRITABLE": {"sr": {"plugged": False}},
+    "SR_NOT_READABLE": {"source_sr": {"plugged": False}},
     "SAME_SR": {"vm": disks(sr="sr-target")},
     "NO_SPACE": {"sr": {"free_bytes": 20 * GIB}, "around_more": {"promised": {"sr-target": 7 * GIB}}},
     "SR_OVERCOMMITTED": {"sr": {"allocated_bytes": 990 * GIB}},
@@ -139,6 +140,7 @@ CASES: dict[str, dict[str, Any]] = {
     "NO_HOST_CAN_START": build(vcpus=16) | host(),
     "NO_HOST_COULD_START": build(vcpus=16) | host() | {"start_destination_vm": False},
     "NO_HOST_HAS_MEMORY": build(memory_start_bytes=33 * GIB) | host(),
+    "LICENCE_FORBIDS_START": target(restrictions={"restrict_vm_start": "true"}),
     "UEFI_NOT_SUPPORTED": build(firmware="uefi") | target(api_version=(2, 11)),
     "VTPM_NOT_SUPPORTED": {"vm": {"vtpms": 1}, **target(xapi_version=(1, 249))},
     "NO_SECURE_BOOT_CERTIFICATES": build(firmware="uefi", secure_boot=True) | target(certificates=False),
@@ -235,8 +237,16 @@ def test_why_a_host_cannot(changes: dict[str, Any], why: str) -> None:
     (error,) = look(**(vm | host(**changes))).errors
     assert error.code == "NO_HOST_CAN_START"
     assert why in error.evidence["hosts"]["host 1"]
-    both = target(hosts=[msgspec.structs.replace(HOST, **changes), msgspec.structs.replace(HOST, name_label="host 2")])
+    both = target(hosts=[msgspec.structs.replace(HOST, **changes), HOST])
     assert look(**(vm | both)).errors == []
+
+
+def test_memory_that_the_source_leaves_counts() -> None:
+    """Within one pool the VM's own is free once it is shut down."""
+    small = host(memory_free_bytes=GIB)
+    vm = build(memory_start_bytes=2 * GIB)
+    assert found(look(**(vm | small))) == {"NO_HOST_HAS_MEMORY": Severity.WARNING}
+    assert found(look(vm["vm"] | {"pool": "pool-target"}, **small)) == {}
 
 
 def test_force_accepts_what_costs_data() -> None:

@@ -278,7 +278,8 @@ class Engine:
     async def _survey(self, request: WarmMigrationRequest) -> Survey:
         now = self._around.clock.now()
         earlier = self._states_earlier(request.vm)
-        ended, journals = self._works.ended(), self._journals.values()
+        ended = self._works.ended()
+        journals = [each for each in self._journals.values() if each.state.plan.vm.uuid != request.vm]
         return await survey(request, self._around.pools, earlier, ended=ended, now=now, journals=journals)
 
     def _journal(self, migration: str) -> Journal:

@@ -40,7 +40,7 @@ async def survey(
         earlier: migrations of the VM that left something.
         ended: ids of all of this server's migrations that are at their end.
         now: seconds since the epoch.
-        journals: of all migrations: what the running ones were promised of the SRs is not there for this one.
+        journals: migrations of other VMs: what the running ones were promised of the SRs is not there for this one.
 
     Raises:
         NoSuchObject: the VM or the SR is not known. PoolUnreachable: a pool does not answer.

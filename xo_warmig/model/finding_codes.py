@@ -138,6 +138,7 @@ _READING: Final = {
 
 _STORAGE: Final = {
     "SR_NOT_WRITABLE": Meaning(_E, "An SR holds ISO images, takes no disks, or no host has it attached", "Another SR"),
+    "SR_NOT_READABLE": Meaning(_E, "No live host has an SR of the source's disks attached", "Plug it into one"),
     "SAME_SR": Meaning(_E, "An SR holds the VM's disks already", "Choose another SR"),
     "NO_SPACE": Meaning(
         _E,
@@ -177,6 +178,7 @@ _POOLS: Final = {
     ),
     "NO_HOST_COULD_START": Meaning(_W, "The same where the target is not to be started", "See to it before the start"),
     "NO_HOST_HAS_MEMORY": Meaning(_W, "No host has the memory free now; asked again before the cutover", "Free some"),
+    "LICENCE_FORBIDS_START": Meaning(_E, "The licence of the target's pool lets no VM start", "Do not start it there"),
     "UEFI_NOT_SUPPORTED": Meaning(_E, "The VM boots by UEFI, and the target is older than 8.0", "Choose a newer pool"),
     "VTPM_NOT_SUPPORTED": Meaning(
         _E, "The VM has a vTPM, and release or licence of the target have none", "Choose another pool, or remove it"

@@ -20,13 +20,20 @@ def of_hosts(
 ) -> Iterator[Found]:
     """One host is enough. Where the pool tells of none, nothing is judged."""
     hosts = around.target_facts.hosts
+    if request.start_destination_vm and around.target_facts.restrictions.get("restrict_vm_start") == "true":
+        yield InvalidRequest(
+            f"the licence of pool {around.target_pool_name} does not allow VMs to be started",
+            code="LICENCE_FORBIDS_START",
+            evidence={"instancePath": "/sr"},
+            remedy="change its licence, or set startDestinationVm to false",
+        )
     if not hosts:
         return
-    against = {host.name_label: _against(host, vm, srs, networks, around) for host in hosts}
-    possible = [host for host in hosts if not against[host.name_label]]
+    judged = [(host, _against(host, vm, srs, networks, around)) for host in hosts]
+    possible = [host for host, why in judged if not why]
     if not possible:
-        yield from _none_can(request, against, around)
-    elif all(_lacks_memory(host, vm) for host in possible):
+        yield from _none_can(request, {host.name_label: why for host, why in judged}, around)
+    elif vm.pool != around.target_pool and all(_lacks_memory(host, vm) for host in possible):
         free = {host.name_label: host.memory_free_bytes for host in possible}
         yield Warning_(
             code="NO_HOST_HAS_MEMORY",

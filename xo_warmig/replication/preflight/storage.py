@@ -32,7 +32,21 @@ def of_storage(request: WarmMigrationRequest, vm: Vm, srs: Mapping[str, str], ar
                 evidence=path,
                 remedy="choose another SR",
             )
+    yield from _not_readable(vm, around)
     yield from _on_both_pools(vm, around)
+
+
+def _not_readable(vm: Vm, around: Surroundings) -> Iterator[InvalidRequest]:
+    """Disks are read through a host that has their SR attached."""
+    for uuid in sorted({disk.sr for disk in vm.disks}):
+        sr = around.source_srs.get(uuid)
+        if sr is not None and not sr.plugged:
+            yield InvalidRequest(
+                f"SR {sr.name_label!r}, which holds disks of the VM, is not plugged into any live host, so they cannot be read",
+                code="SR_NOT_READABLE",
+                evidence={"instancePath": "/vm", "sr": uuid},
+                remedy="plug it into a host of the source's pool",
+            )
 
 
 def _on_both_pools(vm: Vm, around: Surroundings) -> Iterator[Warning_]:
