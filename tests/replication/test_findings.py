@@ -105,6 +105,7 @@ CASES: dict[str, dict[str, Any]] = {
     "NBD_NOT_SERVED": {"transport": Transport.NBD, "around_more": {"against_blocks": {"disk-0": "no NBD"}}},
     "NBD_NEEDS_TOOLS": {"vm": {"tools": False}, "transport": Transport.NBD},
     "TRACKING_NEEDED": {"transport": Transport.NBD, **facts({"restrictions": {"restrict_cbt": "true"}}, {})},
+    "NO_NBD": {"around_more": {"against_blocks": {"disk-0": "no network", "disk-1": "no network"}}},
     "NO_TRACKING": {"source_sr": {"tracks_changes": False}},
     "READ_BACK_NEEDS_NBD": {"vm": LARGE, "sr": WIDE, "verify": Verify.FULL, "against_read_back": "no NBD"},
     "READ_BACK_IN_DOWNTIME": {"verify": Verify.FULL, "against_read_back": "no NBD"},
@@ -114,6 +115,7 @@ CASES: dict[str, dict[str, Any]] = {
     "SAME_SR": {"vm": disks(sr="sr-target")},
     "NO_SPACE": {"sr": {"free_bytes": 20 * GIB}, "around_more": {"promised": {"sr-target": 7 * GIB}}},
     "SR_OVERCOMMITTED": {"sr": {"allocated_bytes": 990 * GIB}},
+    "SR_NOT_ZEROED": {"sr": {"reads_as_zero": False}},
     "SR_NOT_EVERYWHERE": target(
         hosts=[
             HOST,
@@ -239,6 +241,14 @@ def test_why_a_host_cannot(changes: dict[str, Any], why: str) -> None:
     assert why in error.evidence["hosts"]["host 1"]
     both = target(hosts=[msgspec.structs.replace(HOST, **changes), HOST])
     assert look(**(vm | both)).errors == []
+
+
+def test_disks_that_nbd_does_not_serve_are_told_once_for_a_reason() -> None:
+    """Not where exports were asked for."""
+    against = {"around_more": {"against_blocks": {"disk-0": "no network", "disk-1": "no network"}}}
+    (note,) = look(**against).notes
+    assert note.evidence["disks"] == ["disk-0", "disk-1"]
+    assert found(look(**against, transport=Transport.VHD)) == {}
 
 
 def test_memory_that_the_source_leaves_counts() -> None:

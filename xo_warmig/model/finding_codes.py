@@ -116,6 +116,9 @@ _READING: Final = {
         "A disk can be read over NBD alone, and licence or storage do not allow changed block tracking",
         "Have them allow it, or migrate the VM halted",
     ),
+    "NO_NBD": Meaning(
+        _I, "Disks are read from VHD exports, in blocks of 2 MiB, and not over NBD", "Have the pool serve NBD"
+    ),
     "NO_TRACKING": Meaning(_I, "Licence or storage do not allow changed block tracking: passes read blocks of 2 MiB"),
     "READ_BACK_NEEDS_NBD": Meaning(
         _E,
@@ -147,6 +150,9 @@ _STORAGE: Final = {
         "Free space, or choose another SR",
     ),
     "SR_OVERCOMMITTED": Meaning(_I, "The disks on a thin SR would not fit it when they were full"),
+    "SR_NOT_ZEROED": Meaning(
+        _I, "New disks of an SR hold old data, so every zero is sent: all of a disk's size travels"
+    ),
     "SR_NOT_EVERYWHERE": Meaning(_W, "A host of the target's pool has an SR not attached", "Plug it there again"),
     "SR_ON_BOTH_POOLS": Meaning(
         _W, "Both pools have an SR attached, and neither knows of the other: that costs data", "Detach it from one"

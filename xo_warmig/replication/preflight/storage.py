@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from xo_warmig.errors import InvalidRequest
-from xo_warmig.model.reports import Warning_
+from xo_warmig.model.reports import Note, Warning_
 from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.model.vm import Disk, StorageRepository, Vm
 from xo_warmig.replication.large_disks import too_large_for
@@ -25,6 +25,12 @@ def of_storage(request: WarmMigrationRequest, vm: Vm, srs: Mapping[str, str], ar
             )
         yield from too_large_for(sr, disks, path)
         yield from _unplugged(sr, around)
+        if disks and not sr.reads_as_zero:
+            yield Note(
+                code="SR_NOT_ZEROED",
+                message=f"new disks of SR {sr.name_label!r} ({sr.type}) hold what their last owner left: every zero of the source is sent",
+                evidence={"sr": sr.uuid, "bytes": sum(disk.virtual_size_bytes for disk in disks)},
+            )
         if any(disk.sr == sr.uuid for disk in disks):
             yield InvalidRequest(
                 f"SR {sr.name_label!r} holds the VM's disks already",

@@ -1,4 +1,4 @@
-"""Changed block tracking (CBT) of the source's disks: whether it can be had, and what it costs where it cannot."""
+"""Reading the source's disks by blocks (NBD) and by what changed (CBT): whether that can be had, and what it costs where it cannot."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,8 @@ from xo_warmig.replication.preflight.surroundings import Found, Surroundings
 
 
 def of_tracking(request: WarmMigrationRequest, vm: Vm, around: Surroundings) -> Iterator[Found]:
-    """Only of disks that are read by blocks, and of VMs that write meanwhile."""
+    """Tracking only of disks that are read by blocks, and of VMs that write meanwhile."""
+    yield from _without_nbd(request, vm, around)
     if request.transport is Transport.VHD or vm.power_state is not PowerState.RUNNING:
         return
     for disk in vm.disks:
@@ -32,6 +33,24 @@ def of_tracking(request: WarmMigrationRequest, vm: Vm, around: Surroundings) -> 
                 message=f"changes of disk {disk.name_label!r} are not tracked ({why}): passes read whole blocks of 2 MiB from VHD exports",
                 evidence={"disk": disk.vdi, "reason": why},
             )
+
+
+def _without_nbd(request: WarmMigrationRequest, vm: Vm, around: Surroundings) -> Iterator[Note]:
+    """Once for all disks of a reason; a disk that cannot be read otherwise is an error of its own."""
+    if request.transport is not Transport.AUTO:
+        return
+    reasons: dict[str, list[str]] = {}
+    for disk in vm.disks:
+        why = around.against_blocks.get(disk.vdi, "")
+        if why and not by_blocks_only(request.transport, disk.virtual_size_bytes):
+            reasons.setdefault(why, []).append(disk.vdi)
+    for why, disks in reasons.items():
+        yield Note(
+            code="NO_NBD",
+            message=f"{len(disks)} of {len(vm.disks)} disks are read from VHD exports, in whole blocks of 2 MiB, and not over NBD: {why}",
+            evidence={"reason": why, "disks": disks},
+            remedy="give a network that the pool's hosts are on the purpose nbd (xe network-param-add param-name=purpose param-key=nbd)",
+        )
 
 
 def _against_tracking(disk: Disk, around: Surroundings) -> str:
