@@ -245,7 +245,7 @@ def test_why_a_host_cannot(changes: dict[str, Any], why: str) -> None:
 
 def test_disks_that_nbd_does_not_serve_are_told_once_for_a_reason() -> None:
     """Not where exports were asked for."""
-    against = {"around_more": {"against_blocks": {"disk-0": "no network", "disk-1": "no network"}}}
+    against: dict[str, Any] = {"around_more": {"against_blocks": {"disk-0": "no network", "disk-1": "no network"}}}
     (note,) = look(**against).notes
     assert note.evidence["disks"] == ["disk-0", "disk-1"]
     assert found(look(**against, transport=Transport.VHD)) == {}

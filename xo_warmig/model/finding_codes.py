@@ -80,7 +80,7 @@ _DISKS: Final = {
         _E, "A disk's chain of snapshots leaves no room for ours", "Delete snapshots, wait for the coalescing"
     ),
     "CHAIN_NOT_COALESCED": Meaning(
-        _W,
+        _I,
         "The storage is behind with coalescing: each snapshot waits for that",
         "Look for lack of space, or a garbage collector that is off",
     ),
