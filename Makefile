@@ -32,12 +32,14 @@ check: .venv/.dev
 	$(BIN)/mypy
 	$(BIN)/python -m xo_warmig.api.schemas --check
 	$(BIN)/python -m xo_warmig.engine.phases_page --check
+	$(BIN)/python -m xo_warmig.engine.findings_page --check
 
 schemas: .venv/.run
 	$(BIN)/python -m xo_warmig.api.schemas --write
 
 docs: .venv/.run
 	$(BIN)/python -m xo_warmig.engine.phases_page --write
+	$(BIN)/python -m xo_warmig.engine.findings_page --write
 
 # All of them, one after the other, whether or not each reaches its goals; bench-NAME is one, with OPTIONS (--json, --all).
 bench: .venv/.run .made/system

@@ -30,6 +30,7 @@ DEFAULTS = {
     "verify": "sample",
     "maxRate": None,
     "throttleFinalPass": False,
+    "force": False,
 }
 
 
@@ -52,7 +53,7 @@ def test_every_option_has_its_parameter(canned: Any, run: Any) -> None:
     options = f"""--no-start --delete-source --cutover 2026-05-01T23:30+02:00 --commit 60
         --target-downtime 0.2 --max-passes 4 --min-pass-interval 9 --map-vdi {VM}={SR}
         --map-vif {SR}={VM} --shutdown-timeout 60 --force-shutdown never --on-failure drop --transport vhd --verify full
-        --max-rate 50MiB/s --throttle-final-pass""".split()
+        --max-rate 50MiB/s --throttle-final-pass --force""".split()
     assert json.loads(run("migrate", VM, SR, *options, "--detach", "--json").stdout) == {"id": "m-1"}
     assert asked(canned) == {
         "vm": VM,
@@ -72,6 +73,7 @@ def test_every_option_has_its_parameter(canned: Any, run: Any) -> None:
         "verify": "full",
         "maxRate": 50 << 20,
         "throttleFinalPass": True,
+        "force": True,
     }
 
 

@@ -57,7 +57,7 @@ def plan() -> dict[str, Any]:
         "vifs": [vif, vif | {"device": "1", "network": None, "networkName": "", "reason": "no network of that name"}],
         "findings": [
             finding("A_NOTE", "info"),
-            finding("A_WARNING", "warning", remedy="Do [this]."),
+            finding("A_WARNING", "warning", remedy="Do [this].", needsForce=True),
             finding("AN_ERROR", "error"),
         ],
         "firstPassBytes": 2 * GIB,
@@ -77,6 +77,18 @@ def plan() -> dict[str, Any]:
                 "finalPass": True,
             },
         ],
+        "estimate": {
+            "firstPassBytes": {"value": 2.0 * GIB, "source": "sampled"},
+            "bytesPerSecond": {"value": 100.0, "source": "measured"},
+            "writtenBytesPerSecond": {"value": 1.0, "source": "default"},
+            "passes": 3,
+            "durationSeconds": {"value": 90.0, "source": "default"},
+            "downtimeSeconds": {"value": 4.5, "source": "measured"},
+            "downtimeParts": [
+                {"name": "shutdown", "seconds": 1.5, "source": "measured"},
+                {"name": "start", "seconds": 3.0, "source": "default"},
+            ],
+        },
     }
 
 
@@ -106,8 +118,11 @@ def test_a_plan_as_tables(canned: Any, run: Any, plan: dict[str, Any]) -> None:
         "unlimited for all copies from or to pool intel [2] at this hour",
         "(08:00-18:00 20.0 MiB/s, else unlimited)",
         "in the downtime too",
+        "Duration  about 1 min 30 s  (default; 3 passes)",
+        "Downtime  about 4.5 s  (measured; shutdown 1.5 measured, start 3.0 default)",
         "✗ AN_ERROR: AN_ERROR [bold]",
         "! A_WARNING",
+        "(needs --force)",
         "→ Do [this].",
         "· A_NOTE",
         "Possible: the first pass copies about 2.0 GiB",

@@ -10,6 +10,7 @@ from xo_warmig.errors import ForbiddenOperation, NoSuchObject, PoolError, PoolUn
 from xo_warmig.formats.cbt import from_extents
 from xo_warmig.model.extents import Extent
 from xo_warmig.model.findings import OurObject
+from xo_warmig.model.pools import PoolFacts, Twin
 from xo_warmig.model.requests import ShutdownPolicy
 from xo_warmig.model.vm import (
     Attachment,
@@ -126,6 +127,7 @@ class FakePool:
         self.foreign: list[Attachment] = []
         self.serves_blocks = False  # over NBD
         self.refuses_tracking = False
+        self.told = PoolFacts()
         self.against_listing = ""
         self.coalesces_until = 0.0  # by the loop's clock
         self.life = Life(host="host-1", host_booted="0.", vm_started="1")
@@ -187,6 +189,12 @@ class FakePool:
                 raise NoSuchObject(f"no SR {sr}", evidence={"id": sr, "type": "SR"})
             return self.srs[sr]
         raise AssertionError
+
+    async def facts(self) -> PoolFacts:
+        return self.told
+
+    async def twins(self, vm: Vm) -> list[Twin]:
+        return []
 
     async def networks(self) -> list[Network]:
         async with self.world.call(self._name, "networks"):

@@ -332,6 +332,7 @@ def test_the_plan_tells_what_is_reused_and_why_not(play: Play) -> None:
             "COPY_REUSED",
             "COPY_NOT_REUSED",
             "SAMPLE_OF_EXPORT_HEAD",
+            "NO_NBD",
         }
 
     play(body)

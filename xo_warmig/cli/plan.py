@@ -15,9 +15,10 @@ from xo_warmig.cli.request import as_request, request_parameters
 from xo_warmig.cli.tables import plain_table
 from xo_warmig.cli.terminal import output, print_json
 from xo_warmig.client import Client
+from xo_warmig.model.estimates import Estimate
 from xo_warmig.model.findings import Finding, LimitOf, PlannedDisk, PlannedLimit, PlannedVif, PlanReport, Severity
 from xo_warmig.model.rates import describe
-from xo_warmig.model.units import format_bytes
+from xo_warmig.model.units import format_bytes, format_seconds
 
 _WAYS = {"vhd": "full", "vhdDelta": "delta", "nbd": "full, NBD", "cbt": "delta, NBD"}
 _LIMITS = {
@@ -60,6 +61,8 @@ def planned(report: PlanReport) -> RenderableType:
         shown += ["", _vifs(report.vifs)]
     if report.limits:
         shown += ["", *map(_limit, report.limits)]
+    if report.estimate is not None:
+        shown += ["", *_estimate(report.estimate)]
     order = list(Severity)
     shown.append("")
     findings = Table.grid(padding=(0, 1))
@@ -115,9 +118,27 @@ def _limit(one: PlannedLimit) -> Text:
     return text
 
 
+def _estimate(expected: Estimate) -> list[Text]:
+    """How long, and what the downtime is made of; each with where the figure comes from."""
+    lines = []
+    if expected.duration_seconds is not None:
+        duration = expected.duration_seconds
+        lines.append(_line("Duration", format_seconds(duration.value), duration.source, f"{expected.passes} passes"))
+    parts = ", ".join(f"{part.name} {part.seconds:.1f} {part.source}" for part in expected.downtime_parts)
+    downtime = expected.downtime_seconds
+    lines.append(_line("Downtime", format_seconds(downtime.value), downtime.source, parts or "none: it is halted"))
+    return lines
+
+
+def _line(name: str, figure: str, source: str, more: str) -> Text:
+    return Text.assemble((f"{name}  ", "dim"), (f"about {figure}", "bold"), (f"  ({source}; {more})", "dim"))
+
+
 def _finding(one: Finding) -> tuple[Text, Text]:
     mark, style = _MARKS[one.severity]
     text = Text.assemble((one.code, style), f": {one.message}")
+    if one.needs_force:
+        text.append(" (needs --force)", style="bold")
     if one.remedy:
         text.append(f"\n→ {one.remedy}")
     return Text(mark, style=style), text

@@ -158,6 +158,7 @@ _PARAMETERS = (
         is_flag=True,
         help="Keep to the limits in the downtime too, which makes it longer.",
     ),
+    click.option("--force", is_flag=True, help="Go on in spite of warnings that cost data, which `plan` marks."),
 )
 
 
@@ -188,4 +189,5 @@ def as_request(**asked: Any) -> dict[str, Any]:
         "verify": asked["verify"],
         "maxRate": asked["max_rate"],
         "throttleFinalPass": asked["throttle_final_pass"],
+        "force": asked["force"],
     }

@@ -10,12 +10,11 @@ from xo_warmig.model.phases import WaitingFor
 from xo_warmig.model.units import format_seconds
 from xo_warmig.model.vm import Attachment, Look, PowerState, Vm
 from xo_warmig.replication.preflight import DOOR, MOST_CHAIN_DEPTH, lack_of_space, snapshot_bytes
+from xo_warmig.replication.preflight.disks import MOST_UNMERGED
 
 DOOR_LOST = "DOOR_LOST"
 # Our passes add a level each; SM refuses at 30.
 _LAST_CHAIN_DEPTH = MOST_CHAIN_DEPTH + 3
-# A pass makes one image to merge for each disk, as its older snapshot goes; storage may well merge a few passes later.
-_MOST_UNMERGED = 5
 
 
 async def running_source(work: Work) -> Vm:
@@ -153,7 +152,7 @@ async def with_coalesced_disks(work: Work) -> Vm:
 
     async def merged() -> bool:
         found[:] = [await work.patiently(lambda: running_source(work))]
-        behind = [disk for disk in found[0].disks if disk.unmerged > _MOST_UNMERGED]
+        behind = [disk for disk in found[0].disks if disk.unmerged > MOST_UNMERGED]
         if behind:
             await work.journal.wait_for(
                 WaitingFor.STORAGE,

@@ -43,7 +43,6 @@ from xo_warmig.model.phases import Phase
 from xo_warmig.model.reports import MigrationReport
 from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.replication.clock import Clock, SystemClock
-from xo_warmig.replication.measured import rates_of
 from xo_warmig.replication.ports import Pools
 from xo_warmig.replication.run import Streams
 
@@ -154,8 +153,8 @@ class Engine:
         """
         seen = await self._survey(request)
         limits = self._around.pacing.planned(Way("", request, seen.source, seen.target))
-        rates = rates_of([], self._works.passes_between(seen.source.uuid, seen.target.uuid))
-        return plan_report(request, seen, self._states_earlier(request.vm), limits, rates)
+        known = self._works.known_of(request.vm, seen.source.uuid, seen.target.uuid)
+        return plan_report(request, seen, self._states_earlier(request.vm), limits, known)
 
     async def outcome(self, migration: str) -> str:
         """The target's uuid once it was seen to boot, or, when it is not to be started, once all is done.
@@ -279,7 +278,9 @@ class Engine:
     async def _survey(self, request: WarmMigrationRequest) -> Survey:
         now = self._around.clock.now()
         earlier = self._states_earlier(request.vm)
-        return await survey(request, self._around.pools, earlier, ended=self._works.ended(), now=now)
+        ended = self._works.ended()
+        journals = [each for each in self._journals.values() if each.state.plan.vm.uuid != request.vm]
+        return await survey(request, self._around.pools, earlier, ended=ended, now=now, journals=journals)
 
     def _journal(self, migration: str) -> Journal:
         return Journal(migration, self._around.store, self._feed, self._around.clock)

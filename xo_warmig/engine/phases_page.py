@@ -3,12 +3,12 @@
 ``python -m xo_warmig.engine.phases_page --write`` writes it, ``--check`` compares.
 """
 
-import argparse
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from xo_warmig.engine import pages
 from xo_warmig.engine.course import BEFORE_THE_DOOR
 from xo_warmig.model.phases import (
     CAN_COMMIT,
@@ -149,19 +149,7 @@ def _diagram() -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    action = parser.add_mutually_exclusive_group(required=True)
-    action.add_argument("--write", action="store_true", help="write the page anew")
-    action.add_argument("--check", action="store_true", help="exit 1 when the page is not what the tables say")
-    parser.add_argument("--file", type=Path, default=FILE)
-    given = parser.parse_args(arguments)
-    if given.write:
-        given.file.write_text(page())
-        return 0
-    if given.file.exists() and given.file.read_text() == page():
-        return 0
-    print(f"stale: {given.file.name} ({_COMMAND})", file=sys.stderr)
-    return 1
+    return pages.main(arguments, text=page(), file=FILE, command=_COMMAND)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,23 @@
 """The plan as people see it, out of what was read and what the preflight says of it. Pure; nothing was changed."""
 
+from typing import Final
+
 from xo_warmig.engine.adoption import why_not_reusable
+from xo_warmig.engine.plan_findings import all_findings
 from xo_warmig.engine.state import MigrationState
 from xo_warmig.engine.survey import Survey
-from xo_warmig.errors import WarmigError
-from xo_warmig.model.findings import Finding, PlannedDisk, PlannedLimit, PlannedVif, PlanReport, Severity
+from xo_warmig.model.estimates import Estimate
+from xo_warmig.model.findings import PlannedDisk, PlannedLimit, PlannedVif, PlanReport
 from xo_warmig.model.passes import Way
 from xo_warmig.model.plans import KeptDisk
-from xo_warmig.model.reports import Warning_
-from xo_warmig.model.requests import Verify, WarmMigrationRequest
-from xo_warmig.model.units import format_bytes
+from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.model.vm import Disk, Vif
 from xo_warmig.replication.choosing import Offer, choose_way
-from xo_warmig.replication.measured import NOTHING_MEASURED, Rates
+from xo_warmig.replication.estimate import Known, estimate
+from xo_warmig.replication.measured import Rates
 from xo_warmig.replication.networks import choose_networks
-from xo_warmig.replication.reading_back import HEAD_BYTES
+
+_VHD_DELTA: Final = "vhdDelta"
 
 
 def plan_report(
@@ -22,24 +25,20 @@ def plan_report(
     seen: Survey,
     earlier: list[MigrationState],
     limits: list[PlannedLimit],
-    rates: Rates = NOTHING_MEASURED,
+    known: Known,
 ) -> PlanReport:
     """Everything about the way of one VM: where each disk and interface goes, how, how fast it may, and what was found.
 
     Args:
         earlier: migrations of the VM that left something.
-        rates: what each way of reading made between these pools.
+        known: what earlier migrations showed.
     """
     vm, around, flight = seen.vm, seen.around, seen.preflight
-    disks = [_disk(disk, request, seen, earlier, rates) for disk in vm.disks]
+    disks = [_disk(disk, request, seen, earlier, known.rates) for disk in vm.disks]
     chosen, _ = choose_networks(vm, around.networks, request.map_vifs_networks)
-    findings = [
-        *(_of_error(error, vm.uuid) for error in flight.errors),
-        *(_of_warning(warning, vm.uuid) for warning in flight.warnings),
-        *_reuse_findings(disks, earlier),
-        *_sample_findings(request, seen),
-    ]
     sizes = [disk.first_pass_bytes for disk in disks]
+    first_pass_bytes = None if None in sizes else sum(size or 0 for size in sizes)
+    expected = _estimate(request, seen, known, disks, limits, first_pass_bytes)
     return PlanReport(
         vm=vm.uuid,
         vm_name=vm.name_label,
@@ -51,10 +50,36 @@ def plan_report(
         possible=not flight.errors,
         disks=disks,
         vifs=[_vif(vif, request, seen, chosen.get(vif.uuid)) for vif in vm.vifs],
-        findings=findings,
-        first_pass_bytes=None if None in sizes else sum(size or 0 for size in sizes),
+        findings=all_findings(request, seen, disks, earlier, expected),
+        first_pass_bytes=first_pass_bytes,
         limits=limits,
+        estimate=expected,
     )
+
+
+def _estimate(
+    request: WarmMigrationRequest,
+    seen: Survey,
+    known: Known,
+    disks: list[PlannedDisk],
+    limits: list[PlannedLimit],
+    first_pass_bytes: int | None,
+) -> Estimate:
+    return estimate(
+        request,
+        seen.vm,
+        known,
+        ways=[Way.VHD if disk.way == _VHD_DELTA else Way(disk.way) for disk in disks],
+        first_pass_bytes=first_pass_bytes,
+        limit=_tightest(limits),
+        final_limit=_tightest([limit for limit in limits if limit.final_pass]),
+        against_read_back=seen.around.against_read_back,
+    )
+
+
+def _tightest(limits: list[PlannedLimit]) -> int | None:
+    """Bytes per second now."""
+    return min((each.bytes_per_second for each in limits if each.bytes_per_second is not None), default=None)
 
 
 def _disk(
@@ -97,7 +122,7 @@ def _first_pass_bytes(disk: Disk, seen: Survey) -> int:
 
 
 def _way(way: Way, reused: bool) -> str:
-    return "vhdDelta" if way is Way.VHD and reused else str(way)
+    return _VHD_DELTA if way is Way.VHD and reused else str(way)
 
 
 def _kept(disk: Disk, request: WarmMigrationRequest, seen: Survey, earlier: list[MigrationState]) -> KeptDisk | None:
@@ -119,68 +144,3 @@ def _vif(vif: Vif, request: WarmMigrationRequest, seen: Survey, network: str | N
     else:
         reason = "the same network" if network == vif.network else "the network of the same name and VLAN"
     return PlannedVif(vif=vif.uuid, device=vif.device, mac=vif.mac, network=network, network_name=name, reason=reason)
-
-
-def _of_error(error: WarmigError, vm: str) -> Finding:
-    return Finding(
-        code=error.code,
-        severity=Severity.ERROR,
-        object=_object(error.evidence, vm),
-        message=error.message,
-        remedy=error.remedy,
-        evidence=error.evidence,
-    )
-
-
-def _of_warning(warning: Warning_, vm: str) -> Finding:
-    return Finding(
-        code=warning.code,
-        severity=Severity.WARNING,
-        object=_object(dict(warning.evidence), vm),
-        message=warning.message,
-        remedy=warning.remedy,
-        evidence=dict(warning.evidence),
-    )
-
-
-def _object(evidence: dict[str, object], vm: str) -> str:
-    """What a finding is about: the most special object that its evidence names, else the VM."""
-    for key in ("disk", "vif", "sr", "vdi", "objectId", "id"):
-        found = evidence.get(key)
-        if isinstance(found, str):
-            return found
-    return vm
-
-
-def _sample_findings(request: WarmMigrationRequest, seen: Survey) -> list[Finding]:
-    """Of what a sample is taken where the target's pool does not serve blocks."""
-    against = seen.around.against_read_back
-    if request.verify is not Verify.SAMPLE or not against or not seen.vm.disks:
-        return []
-    return [
-        Finding(
-            code="SAMPLE_OF_EXPORT_HEAD",
-            severity=Severity.INFO,
-            object=seen.around.target_pool,
-            message=f"verify sample compares what lies within the first {format_bytes(HEAD_BYTES)} of each target disk's export, not "
-            f"blocks from all of it: {against}",
-            remedy="give a network of the target's pool the purpose nbd or insecure_nbd, or choose verify full",
-            evidence={"reason": against},
-        )
-    ]
-
-
-def _reuse_findings(disks: list[PlannedDisk], earlier: list[MigrationState]) -> list[Finding]:
-    """What becomes of the data that earlier attempts copied."""
-    kept = {each.disk: state.id for state in earlier for each in state.kept}
-    return [
-        Finding(
-            code="COPY_REUSED" if disk.reused else "COPY_NOT_REUSED",
-            severity=Severity.INFO,
-            object=disk.disk,
-            message=f"disk {disk.name_label!r}: {disk.reason}",
-            evidence={"earlier": kept[disk.disk]},
-        )
-        for disk in disks
-        if disk.disk in kept
-    ]

@@ -1,7 +1,11 @@
 """Reading all that the preflight looks at. Nothing is changed: a refused request leaves no trace on any pool."""
 
+import asyncio
+from collections.abc import Iterable
 from typing import NamedTuple
 
+from xo_warmig.engine.journal import Journal
+from xo_warmig.engine.promises import promised
 from xo_warmig.engine.state import MigrationState
 from xo_warmig.errors import NoSuchObject
 from xo_warmig.model.requests import Transport, Verify, WarmMigrationRequest
@@ -22,7 +26,13 @@ class Survey(NamedTuple):
 
 
 async def survey(
-    request: WarmMigrationRequest, pools: Pools, earlier: list[MigrationState], *, ended: frozenset[str], now: float
+    request: WarmMigrationRequest,
+    pools: Pools,
+    earlier: list[MigrationState],
+    *,
+    ended: frozenset[str],
+    now: float,
+    journals: Iterable[Journal] = (),
 ) -> Survey:
     """Look at the VM first, then at the SR, then at the rest.
 
@@ -30,6 +40,7 @@ async def survey(
         earlier: migrations of the VM that left something.
         ended: ids of all of this server's migrations that are at their end.
         now: seconds since the epoch.
+        journals: migrations of other VMs: what the running ones were promised of the SRs is not there for this one.
 
     Raises:
         NoSuchObject: the VM or the SR is not known. PoolUnreachable: a pool does not answer.
@@ -38,10 +49,12 @@ async def survey(
     vm = await source.read_vm(request.vm)
     target = await pools.pool_of_sr(request.sr)
     networks: list[Network] = await target.networks() if vm.vifs else []
+    srs = await _target_srs(request, target, pools)
+    source_facts, target_facts, twins = await asyncio.gather(source.facts(), target.facts(), target.twins(vm))
     around = Surroundings(
         target_pool=target.uuid,
         target_pool_name=target.name,
-        srs=await _target_srs(request, target, pools),
+        srs=srs,
         source_srs=await _source_srs(source, vm),
         networks=networks,
         there_already=_there_already(request, earlier),
@@ -49,6 +62,10 @@ async def survey(
         now=now,
         against_blocks=await _against_blocks(request, source, vm),
         against_listing=await _against_listing(request, source, vm),
+        source_facts=source_facts,
+        target_facts=target_facts,
+        twins=twins,
+        promised=promised(srs.values(), journals),
         against_read_back="" if request.verify is Verify.NONE else await target.against_nbd(),
     )
     return Survey(source, target, vm, around, preflight(request, vm, around))

@@ -14,6 +14,8 @@ from xo_warmig.errors import PoolUnreachable, WarmigError
 from xo_warmig.model.passes import PassKind, PassReport, Verdict
 from xo_warmig.model.phases import WaitingFor
 from xo_warmig.replication.convergence import SIGNIFICANT_BYTES
+from xo_warmig.replication.estimate import Known
+from xo_warmig.replication.measured import rates_of
 from xo_warmig.replication.ports import AnyPool
 
 Otherwise = TypeVar("Otherwise")
@@ -117,6 +119,40 @@ class Works:
             if each.id != than and each.state.plan.vm.uuid == vm and each.state.ended
             if each.state.kept or each.state.left or each.state.door_key is not None
         ]
+
+    def known_of(self, vm: str, source_pool: str, target_pool: str) -> Known:
+        """What all migrations so far showed, for the plan of another one."""
+        passes = self.passes_between(source_pool, target_pool)
+        own = [
+            each
+            for journal in self._journals.values()
+            if journal.state.plan.vm.uuid == vm
+            for each in journal.state.passes
+        ]
+        written = [rate for each in own if (rate := each.dirty_bytes_per_second) is not None]
+        settings = self._around.settings
+        deltas = [
+            each.fixed_seconds for each in passes if each.kind is PassKind.DELTA and each.verdict is Verdict.COMPLETE
+        ]
+        return Known(
+            rates=rates_of([], passes),
+            fixed_seconds=_median(deltas, None),
+            written_bytes_per_second=_median(written, None),
+            parts=self._parts(source_pool, target_pool),
+            usual={"shutdown": settings.shutdown_seconds, "start": settings.start_seconds},
+        )
+
+    def _parts(self, source_pool: str, target_pool: str) -> dict[str, float]:
+        """The parts of downtimes between two pools, by name."""
+        found: dict[str, list[float]] = {}
+        for state in (journal.state for journal in self._journals.values()):
+            if state.downtime is not None and (state.plan.source_pool, state.plan.target_pool) == (
+                source_pool,
+                target_pool,
+            ):
+                for part in state.downtime.parts:
+                    found.setdefault(part.name, []).append(part.seconds)
+        return {name: statistics.median(seconds) for name, seconds in found.items()}
 
     def _learned(self) -> tuple[float, float]:
         """How long shutdown and start took in migrations so far, or what the settings guess."""

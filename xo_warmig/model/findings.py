@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from xo_warmig.model.estimates import Estimate
 from xo_warmig.model.rates import RateTable
 
 
@@ -17,7 +18,7 @@ class Severity(StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Something found. ``object``: the uuid of what it is about."""
+    """Something found. ``object``: the uuid of what it is about. ``needs_force``: a warning that stops the migration without ``force``."""
 
     code: str
     severity: Severity
@@ -25,6 +26,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     message: str
     remedy: str = ""
     evidence: dict[str, Any] = {}
+    needs_force: bool = False
 
 
 class PlannedDisk(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -98,6 +100,7 @@ class PlanReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     findings: list[Finding]
     first_pass_bytes: int | None
     limits: list[PlannedLimit] = []
+    estimate: Estimate | None = None
 
 
 class OurObject(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

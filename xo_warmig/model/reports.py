@@ -45,12 +45,17 @@ class CurrentPass(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Warning_(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Something the operator should know, that stopped nothing."""
+    """Something the operator should know, that stopped nothing. ``needs_force``: it costs data, so it has to be accepted with ``force``."""
 
     code: str
     message: str
     evidence: dict[str, object] = {}
     remedy: str = ""
+    needs_force: bool = False
+
+
+class Note(Warning_, frozen=True, kw_only=True, rename="camel"):
+    """Something that is good to know, and no more."""
 
 
 class MigrationReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

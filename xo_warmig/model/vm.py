@@ -42,6 +42,9 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True):
     other_vms: list[str] = []  # uuids of other VMs (no control domain, no snapshot) that have a VBD on it
     chain_depth: int = 0  # images from its own to the root
     unmerged: int = 0  # of those, what the storage has yet to coalesce
+    tracked: bool = False  # its changes (CBT)
+    missing: bool = False  # its storage did not find it at the last scan
+    current_operations: list[str] = []
 
 
 class CdDrive(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,11 +71,12 @@ class Vif(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Network(msgspec.Struct, frozen=True, kw_only=True):
-    """A network of a pool. ``vlan`` is that of its first PIF, -1 when untagged, None without a PIF."""
+    """A network of a pool. ``vlan`` is that of its first PIF, -1 when untagged, None without a PIF. ``mtu`` None: not told."""
 
     uuid: str
     name_label: str
     vlan: int | None
+    mtu: int | None = None
 
 
 class StorageRepository(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +97,33 @@ class StorageRepository(msgspec.Struct, frozen=True, kw_only=True):
     reads_as_zero: bool = True  # a new VDI of it reads as zeros
     allows_create: bool = True
     most_disk_bytes: int | None = None
+    tracks_changes: bool | None = None  # whether its driver can (CBT); None: the pool does not say
+    allocated_bytes: int | None = None  # the virtual sizes of all that is on it
+
+
+class Build(msgspec.Struct, frozen=True, kw_only=True):
+    """How a VM is built, as far as a pool may not be able to build it. ``memory_start_bytes``: the least that it starts with."""
+
+    firmware: str = "bios"
+    secure_boot: bool = False
+    domain_type: str = ""  # "hvm", "pv", ...; "" when unknown
+    hardware_version: int = 0
+    memory_start_bytes: int = 0
+    vcpus: int = 0
+    own_bios_strings: bool = False
+    vendor_device: bool = False
+
+
+class Ties(msgspec.Struct, frozen=True, kw_only=True):
+    """What ties a VM to its host or its pool, and so stays behind. ``pci``: devices that are passed through to it."""
+
+    pci: list[str] = []
+    vgpus: int = 0
+    vusbs: int = 0
+    affinity: bool = False
+    appliance: bool = False
+    groups: int = 0
+    snapshot_schedule: bool = False
 
 
 class Vm(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +155,9 @@ class Vm(msgspec.Struct, frozen=True, kw_only=True):
     snapshots: list[str]  # VM snapshots, by uuid
     suspend_vdi: str | None = None
     vtpms: int = 0
+    checkpoints: list[str] = []  # those of its snapshots that hold memory
+    build: Build = Build()
+    ties: Ties = Ties()
     metadata: dict[str, Any] = {}
 
 

@@ -13,6 +13,7 @@ from xo_warmig.disks.reads import DiskReader
 from xo_warmig.disks.streams import ByteSink, ByteSource
 from xo_warmig.model.findings import OurObject
 from xo_warmig.model.passes import Mark
+from xo_warmig.model.pools import PoolFacts, Twin
 from xo_warmig.model.requests import ShutdownPolicy
 from xo_warmig.model.vm import (
     Attachment,
@@ -96,6 +97,10 @@ class Pool(Protocol):
 
     async def read_sr(self, sr: str) -> StorageRepository:
         """Raises NoSuchObject."""
+        ...
+
+    async def facts(self) -> PoolFacts:
+        """What is known of the pool as a whole. What it does not tell, or refuses to, is left out."""
         ...
 
     async def power_state(self, vm: str) -> PowerState: ...
@@ -243,6 +248,10 @@ class TargetPool(Pool, Protocol):
     """The pool that a VM moves to."""
 
     async def networks(self) -> list[Network]: ...
+
+    async def twins(self, vm: Vm) -> list[Twin]:
+        """The VMs, but those that are this project's own copies, with the same MAC addresses, or the same seed for them."""
+        ...
 
     async def create_vm(self, source: Vm, *, migration: str, epoch: int, blocked: Mapping[str, str]) -> str:
         """Make the target: all of the source's metadata that this pool takes, no disks; the uuid.

@@ -315,4 +315,4 @@ class Connection:
 def is_read(method: str) -> bool:
     """Whether a call changes nothing, so that it may be sent again."""
     name = method.rpartition(".")[2]
-    return name.startswith(("get_", "assert_", "list_")) or method in ("event.from", "system.listMethods")
+    return name.startswith(("get_", "assert_", "list_", "compute_")) or method in ("event.from", "system.listMethods")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from xo_warmig.model.findings import OurObject
+from xo_warmig.model.pools import PoolFacts, Twin
 from xo_warmig.model.requests import ShutdownPolicy
 from xo_warmig.model.vm import (
     Attachment,
@@ -29,11 +30,13 @@ from xo_warmig.xapi import (
     inventory,
     lives,
     looking,
+    pool_facts,
     power,
     reading,
     snapshots,
     storage,
     tracking,
+    twins,
     volatile_state,
 )
 from xo_warmig.xapi.attachments import Owners
@@ -170,6 +173,12 @@ class Pool:
 
     async def read_sr(self, sr: str) -> StorageRepository:
         return await storage.read_sr(self._calls, sr)
+
+    async def facts(self) -> PoolFacts:
+        return await pool_facts.read_facts(self._calls)
+
+    async def twins(self, vm: Vm) -> list[Twin]:
+        return await twins.read_twins(self._calls, vm)
 
     async def networks(self) -> list[Network]:
         return await reading.read_networks(self._calls)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from xo_warmig.model.vm import CdDrive, Disk, Network, PowerState, Vif, Vm
+from xo_warmig.xapi.builds import build_from, ties_from
 from xo_warmig.xapi.chains import Chain, Chains
 from xo_warmig.xapi.objects import exists
 
@@ -39,6 +40,7 @@ def vm_from(ref: str, inventory: Inventory, origin: Origin, guest_metrics: Recor
     record = inventory.vms[ref]
     vbds = [vbd for vbd in inventory.vbds.values() if vbd["VM"] == ref]
     vifs = sorted((vif for vif in inventory.vifs.values() if vif["VM"] == ref), key=lambda vif: _number(vif["device"]))
+    snapshots = [vm for vm in inventory.vms.values() if vm["is_a_snapshot"] and vm["snapshot_of"] == ref]
     suspended = inventory.vdis.get(record.get("suspend_VDI", ""))
     return Vm(
         uuid=record["uuid"],
@@ -67,9 +69,12 @@ def vm_from(ref: str, inventory: Inventory, origin: Origin, guest_metrics: Recor
             },
             inventory.pifs,
         ),
-        snapshots=[vm["uuid"] for vm in inventory.vms.values() if vm["is_a_snapshot"] and vm["snapshot_of"] == ref],
+        snapshots=[vm["uuid"] for vm in snapshots],
         suspend_vdi=suspended["uuid"] if suspended else None,
         vtpms=len(record.get("VTPMs", [])),
+        checkpoints=[vm["uuid"] for vm in snapshots if exists(vm.get("suspend_VDI"))],
+        build=build_from(record),
+        ties=ties_from(record),
         metadata=metadata_from(record, origin),
     )
 
@@ -117,6 +122,9 @@ def disk_from(vbd: Record, vdi: Record, inventory: Inventory, chain: Chain) -> D
         other_vms=other_vms(vbd, vdi, inventory),
         chain_depth=chain.depth,
         unmerged=chain.unmerged,
+        tracked=bool(vdi.get("cbt_enabled", False)),
+        missing=bool(vdi.get("missing", False)),
+        current_operations=sorted(vdi.get("current_operations", {}).values()),
     )
 
 
@@ -163,8 +171,11 @@ def networks_by_uuid(networks: Records, pifs: Records) -> dict[str, Network]:
     found = {}
     for record in networks.values():
         vlans = [int(pifs[ref]["VLAN"]) for ref in record["PIFs"] if ref in pifs]
-        network = Network(uuid=record["uuid"], name_label=record["name_label"], vlan=vlans[0] if vlans else None)
-        found[network.uuid] = network
+        vlan, mtu = vlans[0] if vlans else None, record.get("MTU")
+        name = record["name_label"]
+        found[record["uuid"]] = Network(
+            uuid=record["uuid"], name_label=name, vlan=vlan, mtu=None if mtu is None else int(mtu)
+        )
     return found
 
 

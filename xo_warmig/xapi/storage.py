@@ -63,6 +63,8 @@ def sr_from(record: Mapping[str, Any], *, plugged: bool, driver: Mapping[str, An
         and kind not in _NOT_WRITABLE
         and (not features or "VDI_CREATE" in features),
         most_disk_bytes=_most_disk_bytes(driver or {}),
+        tracks_changes="VDI_CONFIG_CBT" in features if features else None,
+        allocated_bytes=int(record["virtual_allocation"]) if "virtual_allocation" in record else None,
     )
 
 
