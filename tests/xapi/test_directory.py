@@ -103,6 +103,17 @@ async def test_one_pool_is_connected_by_one_server(
     assert ask(site.pools[0], "state")["sessions"] == before
 
 
+async def test_a_pool_that_is_reached_by_another_server(site: Site, directory: Directory, server_of: ServerOf) -> None:
+    """As when it has a new address: the server that had it before is away, and is not what its pool is asked by."""
+    former = await directory.pool_of_vm(site.pools[0].vms[0].uuid)
+    await directory.disconnect("pool-0")
+    await directory.add(server_of(site.pools[0], id="again", enabled=False))
+    await directory.connect("again")
+    found = await directory.pool(former.uuid)
+    assert found is not former
+    assert found is await directory.pool_of_vm(site.pools[0].vms[0].uuid)
+
+
 async def test_objects_are_found_wherever_they_are(site: Site, directory: Directory) -> None:
     """VMs and SRs of either pool; what nobody has is named with its type."""
     assert (await directory.pool_of_vm(site.pools[0].vms[0].uuid)).name == "pool-0"

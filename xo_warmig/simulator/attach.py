@@ -1,8 +1,9 @@
 """Attaching disks to a host: who may have one how at the same time, and the control domain's own VBDs for transfers.
 
 What SM and the storage layer of xapi do (libs/sm/blktap2.py, ocaml/xapi-idl/storage/vdi_automaton.ml): several datapaths to a disk on
-one host, one writer over all hosts, and a ``host_<ref>`` key in ``sm_config`` for each host that has it. Which VMs may share a disk
-is decided before, by the rules of VBDs.
+one host, writers too, one host that writes, and a ``host_<ref>`` key in ``sm_config`` for each host that has it. Which VMs may share
+a disk is decided before, by the rules of VBDs, which count no VBD of the control domain: xapi keeps nobody from a second import, nor a
+VM from starting, on the host where an import still has the disk.
 """
 
 from collections.abc import Iterator
@@ -27,10 +28,9 @@ def attached(
 ) -> Iterator[str]:
     """A disk in the control domain of a host for as long as the context lasts; gives the VBD.
 
-    ``mode`` is RO or RW; a disk that anybody has is not given for writing. While the context lasts nobody else can unplug the VBD.
-    After it the VBD stays plugged for ``linger_seconds`` and the delay of a detach, then it is unplugged and destroyed. Raises
-    VDI_NOT_MANAGED, VDI_INCOMPATIBLE_TYPE, VDI_READONLY, VDI_IN_USE, SR_BACKEND_FAILURE_46 and, when the disk is busy for too long,
-    OTHER_OPERATION_IN_PROGRESS.
+    ``mode`` is RO or RW. While the context lasts nobody else can unplug the VBD. After it the VBD stays plugged for
+    ``linger_seconds`` and the delay of a detach, then it is unplugged and destroyed. Raises VDI_NOT_MANAGED, VDI_INCOMPATIBLE_TYPE,
+    VDI_READONLY, INTERNAL_ERROR, SR_BACKEND_FAILURE_46 and, when the disk is busy for too long, OTHER_OPERATION_IN_PROGRESS.
     """
     key = task or f"OpaqueRef:{pool.db.new_uuid()}"
     vbd = _create_vbd(pool, vdi_ref, host_ref, mode)
@@ -60,8 +60,7 @@ def claim(db: "Database", vbd: str) -> None:
 def claim_on(db: "Database", vdi: str, host: str, mode: str, *, ignoring: str = "") -> None:
     """Whether ``mode`` goes with what hosts have already.
 
-    Raises VDI_IN_USE for a second writer and INTERNAL_ERROR for an illegal transition on the same host, SR_BACKEND_FAILURE_46 for
-    another host's claim.
+    Raises INTERNAL_ERROR for an illegal transition on the same host, SR_BACKEND_FAILURE_46 for another host's claim.
     """
     with db.lock:
         datapaths = _datapaths(db, vdi, ignoring)
@@ -70,8 +69,6 @@ def claim_on(db: "Database", vdi: str, host: str, mode: str, *, ignoring: str = 
         if "RW" in there or (there and mode == "RW"):
             text = f"The VDI is not available [opterr=VDI {db.row('VDI', vdi)['uuid']} not detached cleanly]"
             raise XapiFailure("SR_BACKEND_FAILURE_46", "", text, "")
-        if "RW" in here and mode == "RW" and not db.row("VDI", vdi)["sharable"]:
-            raise XapiFailure("VDI_IN_USE", vdi)
         if here == {"RO"} and mode == "RW":
             raise XapiFailure("INTERNAL_ERROR", "Storage_interface.Illegal_transition([Activated RO,Activated RW])")
 
@@ -134,8 +131,6 @@ def _create_vbd(pool: "SimPool", vdi_ref: str, host_ref: str, mode: str) -> str:
             raise XapiFailure("VDI_INCOMPATIBLE_TYPE", vdi_ref, vdi["type"])
         if mode == "RW" and vdi["read_only"]:
             raise XapiFailure("VDI_READONLY", vdi_ref)
-        if mode == "RW" and any(have == "RW" for _, have in _datapaths(db, vdi_ref, "")):
-            raise XapiFailure("VDI_IN_USE", vdi_ref)
         dom0 = pool.dom0(host_ref)
         device = free_device(pool, dom0, "Disk")
         vbd = db.create("VBD", VM=dom0, VDI=vdi_ref, userdevice=device, mode=mode, type="Disk", unpluggable=True)

@@ -120,13 +120,17 @@ class Directory:
 
     async def pool(self, uuid: str) -> Pool:
         """A pool by its uuid. Raises PoolUnreachable while no configured server is connected to it."""
-        for server in self._servers.values():
-            if server.pool is not None and server.pool.uuid == uuid:
-                if server.status is ServerStatus.CONNECTED:
-                    return server.pool
-                server.hurry()
-                why = server.error.message if server.error is not None else "it is not connected"
-                raise failures.unreachable(pool=server.pool.name, host=server.name, pool_uuid=uuid, why=why)
+        known = [(server, server.pool) for server in self._servers.values() if server.pool is not None]
+        found = [(server, pool) for server, pool in known if pool.uuid == uuid]
+        for server, pool in found:  # all others may be addresses that the pool had
+            if server.status is ServerStatus.CONNECTED:
+                return pool
+        for server, _ in found:
+            server.hurry()
+        if found:
+            server, pool = found[0]
+            why = server.error.message if server.error is not None else "it is not connected"
+            raise failures.unreachable(pool=pool.name, host=server.name, pool_uuid=uuid, why=why)
         connecting = ", ".join(server.name for server in self._servers.values() if server.pool is None)
         raise PoolUnreachable(
             f"no configured server is connected to the pool {uuid}",

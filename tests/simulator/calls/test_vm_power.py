@@ -70,12 +70,13 @@ def test_a_disk_that_dom0_reads_cannot_be_started_from(make: Any, client: Any, r
     client("VM.start", vm, False, False)
 
 
-def test_a_disk_that_dom0_writes_cannot_be_started_from(make: Any, client: Any, refused: Any) -> None:
-    """Two writers would ruin it."""
+def test_a_disk_that_dom0_writes_can_be_started_from(make: Any, client: Any) -> None:
+    """On the same host: xapi does not count the control domain's VBDs, and a writer is there already. Who imports has to look."""
     vdi = make.vdi()
     vm = make.vm(vdi)
     with attach.attached(make.pool, vdi, make.pool.master, "RW"):
-        assert refused(client, "VM.start", vm, False, False) == ["VDI_IN_USE", vdi]
+        client("VM.start", vm, False, False)
+        assert make.field("VM", vm, "power_state") == "Running"
 
 
 def test_memory_must_be_there(make: Any, client: Any, refused: Any) -> None:

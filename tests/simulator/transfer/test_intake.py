@@ -42,6 +42,17 @@ def test_a_sparse_import_writes_just_its_pieces(client: Any) -> None:
     assert (client.record(task)["status"], client.record(task)["result"]) == ("success", f"<value>{client.vdi}</value>")
 
 
+def test_an_import_beside_one_that_ends(make_client: Callable[..., Any]) -> None:
+    """As xo-server asks: first an empty PUT, to see where it is sent to, whose connection it drops; that one has the disk still."""
+    client = make_client(delays=Delays({"attach": 0.2, "detach": 0.2}))
+    with client.connect("PUT", length(b""), {"vdi": client.vdi, "format": "vhd"}) as probe:
+        assert probe.recv(4096).startswith(b"HTTP/1.1 200 OK\r\n")
+    task = client.task()
+    client.put(sparse((0, b"n" * 512)), chunked="1", task_id=task)
+    assert client.record(task)["status"] == "success"
+    assert client.read()[:512] == b"n" * 512
+
+
 def test_the_answer_comes_before_the_body_and_the_disk_is_held(client: Any) -> None:
     """So a target can be attached long before it is fed."""
     task = client.task()

@@ -13,6 +13,7 @@ from xo_warmig.simulator.calls import (
     network,
     pbd,
     pool,
+    secure_boot,
     sr,
     vbd,
     vdi,
@@ -32,8 +33,8 @@ from xo_warmig.simulator.calls import (
 )
 
 _MODULES: tuple[ModuleType, ...] = (
-    *(bios, host, network, pbd, pool, sr, vbd, vdi, vdi_cbt, vdi_copy, vdi_nbd, vif, vm, vm_clone),
-    *(vm_memory, vm_migrate, vm_power, vm_settings, vm_snapshot, vm_suspend, vtpm),
+    *(bios, host, network, pbd, pool, secure_boot, sr, vbd, vdi, vdi_cbt, vdi_copy, vdi_nbd, vif, vm),
+    *(vm_clone, vm_memory, vm_migrate, vm_power, vm_settings, vm_snapshot, vm_suspend, vtpm),
 )
 _HIDDEN = {**vdi.HIDDEN, **vdi_cbt.HIDDEN, **vm_settings.HIDDEN, **vtpm.HIDDEN}
 
