@@ -92,7 +92,11 @@ class Engine:
         self._feed = Feed()
         self._journals = {id_: self._journal(id_) for id_ in self._around.store.migrations()}
         self._works = Works(self._journals, self._around)
-        self._pool_tasks = PoolTasks(self._around, lambda journal: self._ask_cancel(journal, None))
+        self._pool_tasks = PoolTasks(
+            self._around,
+            lambda journal: self._ask_cancel(journal, None),
+            lambda migration: self._works.at_hand(migration) is not None,
+        )
         self._beside: set[asyncio.Task[None]] = set()
         self._gates: dict[str, asyncio.Lock] = {}
         self._closing = False

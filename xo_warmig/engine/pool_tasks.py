@@ -34,17 +34,22 @@ Cancel = Callable[[Journal], Awaitable[None]]
 
 
 class PoolTasks:
-    """Those of all migrations. ``cancel`` asks for a migration's end and does not wait for it; it raises IncorrectState."""
+    """Those of all migrations.
 
-    def __init__(self, around: Surroundings, cancel: Cancel) -> None:
+    ``cancel`` asks for a migration's end and does not wait for it; it raises IncorrectState. ``is_ours`` says whether this process has
+    taken a migration up: before that another may have it (R16).
+    """
+
+    def __init__(self, around: Surroundings, cancel: Cancel, is_ours: Callable[[str], bool]) -> None:
         self._around = around
         self._cancel = cancel
+        self._is_ours = is_ours
         self._refusing: set[str] = set()  # uuids of pools that will have none
 
     async def show(self, journal: Journal) -> None:
         """Until some seconds after the migration's end. Raises nothing."""
         try:
-            await _OnShow(journal, self._around, self._cancel, self._refusing).run()
+            await _OnShow(journal, self._around, self._cancel, self._refusing).run(self._is_ours)
         except Exception:
             log.exception("migration %s is on show at its pools no more", journal.id)
 
@@ -66,13 +71,13 @@ class _OnShow:
     def _state(self) -> MigrationState:
         return self._journal.state
 
-    async def run(self) -> None:
+    async def run(self, is_ours: Callable[[str], bool]) -> None:
         """From when it is taken up."""
         settings = self._around.settings
         while not self._state.ended:
             seen = self._journal.count
             wait = next_look(self._state, self._looked, settings) - self._journal.now()
-            if self._state.epoch == 0:
+            if self._state.epoch == 0 or not is_ours(self._journal.id):
                 await self._journal.changed_within(settings.pool_task_seconds, seen)
             elif wait > 0:
                 await self._journal.changed_within(wait, seen)
