@@ -1,5 +1,7 @@
 """Tasks: their ends, and who removes them."""
 
+import time
+
 import pytest
 
 from xo_warmig.simulator import tasks as module
@@ -105,8 +107,8 @@ def test_an_end_by_hand_is_a_status_and_no_more(tasks: Tasks, monkeypatch: pytes
     assert record["finished"] == EPOCH
     tasks.collect()
     assert tasks.db.exists("task", task)
-    later = module.time.monotonic() + module.KEPT_BY_HAND_SECONDS + 1
-    monkeypatch.setattr(module.time, "monotonic", lambda: later)
+    later = time.monotonic() + module.KEPT_BY_HAND_SECONDS + 1
+    monkeypatch.setattr(time, "monotonic", lambda: later)
     tasks.collect()
     assert not tasks.db.exists("task", task)
 
