@@ -163,6 +163,7 @@ def test_a_cancel_after_the_target_s_start_is_not_heeded(play: Any) -> None:
         await asyncio.sleep(1)
         assert task.status == "success"
         assert "CancelAsked" not in scene.named(migration)
+        assert scene.codes(migration).count("CANCEL_NOT_HEEDED") == 1
 
     play(body)
 

@@ -141,7 +141,12 @@ class _OnShow:
             await self._cancel(self._journal)
         except IncorrectState as refusal:
             self._cancel_refused = True
-            log.info("migration %s goes on: %s", self._journal.id, refusal)
+            await self._journal.warn(
+                "CANCEL_NOT_HEEDED",
+                f"its task on pool {pool.name} was cancelled too late: {refusal.message}",
+                remedy=refusal.remedy,
+                pool=pool.uuid,
+            )
 
     async def _finish(self, uuid: str, task: str) -> None:
         """Say how it ended, and take the task away once people had time to see that. What a pool refuses is left to a sweep."""
