@@ -295,3 +295,24 @@ def test_a_sweep_names_a_task_only_when_nobody_minds_it(play: Any) -> None:
         assert world.source.tasks == {}
 
     play(body)
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["refused", "answer lost"])
+def test_a_task_that_may_have_been_made_is_ended_too(play: Any, lost: bool) -> None:
+    """Though nobody was told of it, and the migration was over before the next look."""
+
+    async def body(scene: Any) -> None:
+        world = scene.world
+        world.throughput *= 100
+        error = PoolUnreachable("no answer", evidence={"pool": "source"}) if lost else world.refusal()
+        world.fail("source.show_task", error=error, after=True)
+        migration = await scene.start(cutover="hold")
+        await asyncio.sleep(1)
+        task = the_task(world.source)
+        await scene.engine.cancel(migration)
+        await asyncio.sleep(1)
+        assert task.status == "cancelled"
+        await asyncio.sleep(60)
+        assert world.source.tasks == {}
+
+    play(body)

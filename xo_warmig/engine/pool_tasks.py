@@ -64,6 +64,7 @@ class _OnShow:
         self._refusing = refusing
         self._told: dict[str, float] = {}  # progress, by pool
         self._complained: set[str] = set()  # pools whose trouble is in the log
+        self._unsettled: set[str] = set()  # pools that may have made one without our knowing
         self._looked = float("-inf")  # when, in seconds since the epoch
         self._cancel_refused = False
 
@@ -85,7 +86,7 @@ class _OnShow:
                 pools = dict.fromkeys((self._state.plan.source_pool, self._state.plan.target_pool))
                 await asyncio.gather(*(self._look(uuid) for uuid in pools))
                 self._looked = self._journal.now()
-        await asyncio.gather(*(self._finish(uuid, task) for uuid, task in self._state.pool_tasks.items()))
+        await asyncio.gather(*(self._finish(uuid) for uuid in sorted({*self._state.pool_tasks, *self._unsettled})))
 
     async def _look(self, uuid: str) -> None:
         if uuid in self._refusing:
@@ -97,6 +98,7 @@ class _OnShow:
         except WarmigError as error:
             if error.code in _FOR_GOOD:
                 self._refusing.add(uuid)
+                self._unsettled.discard(uuid)
             self._complain(uuid, error)
 
     async def _look_at(self, pool: AnyPool) -> None:
@@ -124,7 +126,9 @@ class _OnShow:
             description=description_of(self._journal.id, plan.source_pool_name, plan.target_pool_name),
             vm=plan.vm.uuid if pool.uuid == plan.source_pool else self._state.target_vm or "",
         )
+        self._unsettled.add(pool.uuid)
         task = await pool.show_task(wanted, epoch=max(1, self._state.epoch))
+        self._unsettled.discard(pool.uuid)
         if task is None:
             self._refusing.add(pool.uuid)
             log.info("pool %s shows no migrations: its release lets nobody end a task", pool.name)
@@ -148,26 +152,38 @@ class _OnShow:
                 pool=pool.uuid,
             )
 
-    async def _finish(self, uuid: str, task: str) -> None:
+    async def _finish(self, uuid: str) -> None:
         """Say how it ended, and take the task away once people had time to see that. What a pool refuses is left to a sweep."""
-        deadline = self._around.clock.monotonic() + self._around.settings.pool_patience_seconds
+        clock, settings = self._around.clock, self._around.settings
+        deadline = clock.monotonic() + settings.pool_patience_seconds
         told = False
         while True:
             news = self._around.pools.news()
             try:
                 pool = await self._around.pools.pool(uuid)
+                task = self._state.pool_tasks.get(uuid) or await self._show(pool)
+                if task is None:
+                    return
                 if not told:
-                    await pool.end_task(task, _ENDS[self._state.phase], error=self._error())
+                    await self._tell_end(pool, task)
                     told = True
-                    await self._around.clock.sleep(self._around.settings.pool_task_linger_seconds)
+                    await clock.sleep(settings.pool_task_linger_seconds)
                 await pool.drop_task(task)
                 break
             except WarmigError as error:
-                if not _may_pass(error) or self._around.clock.monotonic() >= deadline:
+                if not _may_pass(error) or clock.monotonic() >= deadline:
                     self._complain(uuid, error)
                     break
             await self._around.until_news(news)
         await self._journal.record(PoolTaskDropped(pool=uuid))
+
+    async def _tell_end(self, pool: AnyPool, task: str) -> None:
+        try:
+            await pool.end_task(task, _ENDS[self._state.phase], error=self._error())
+        except PoolError as refusal:
+            if _may_pass(refusal):
+                raise
+            self._complain(pool.uuid, refusal)
 
     def _error(self) -> list[str]:
         """As XAPI tells one: a code and a parameter."""

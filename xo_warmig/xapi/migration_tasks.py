@@ -4,10 +4,12 @@
 task serves nobody's safety, so a setter that a release lacks is left out; but a task that nobody can end would stay for a day.
 """
 
+import contextlib
+import logging
 from collections.abc import Sequence
 from typing import Any, Final
 
-from xo_warmig.errors import PoolError
+from xo_warmig.errors import PoolError, WarmigError
 from xo_warmig.model.pool_tasks import PoolTask, TaskEnd, TaskSeen
 from xo_warmig.xapi import objects, tasks
 from xo_warmig.xapi.connection import Calls
@@ -15,7 +17,9 @@ from xo_warmig.xapi.filters import records_with
 
 ROLE: Final = "progress"
 _ENDED_BY_CLIENTS_SINCE: Final = (2, 7)  # the API's version, that of 7.2
-_UNKNOWN: Final = "MESSAGE_METHOD_UNKNOWN"
+_FOR_GOOD: Final = frozenset({"MESSAGE_METHOD_UNKNOWN", "RBAC_PERMISSION_DENIED"})
+
+log = logging.getLogger(__name__)
 
 
 class MigrationTasks:
@@ -24,7 +28,7 @@ class MigrationTasks:
     def __init__(self, calls: Calls, api_version: tuple[int, int]) -> None:
         self._calls = calls
         self._can_end = api_version >= _ENDED_BY_CLIENTS_SINCE
-        self._unknown: set[str] = set()  # methods that this pool's release does not have
+        self._useless: set[str] = set()  # setters that this pool refuses for good
 
     async def show(self, wanted: PoolTask, *, epoch: int) -> str | None:
         """The task, the one that was made before if it is still pending; None where it could not be ended.
@@ -38,7 +42,10 @@ class MigrationTasks:
                 return str(record["uuid"])
         ref = await self._calls.call("task.create", wanted.label, wanted.description)
         uuid = str(await self._calls.call("task.get_uuid", ref))
-        await self._set("task.set_other_config", ref, await self._tags(wanted, uuid, epoch))
+        try:
+            await self._set("task.set_other_config", ref, await self._tags(wanted, uuid, epoch))
+        except WarmigError as error:  # it is there all the same
+            log.info("the task %s has no tags: %s", uuid, error)
         return uuid
 
     async def look(self, task: str, progress: float | None) -> TaskSeen:
@@ -60,9 +67,10 @@ class MigrationTasks:
         ref = await objects.ref_or_none(self._calls, "task", task)
         if ref is None:
             return
-        if error:
-            await self._set("task.set_error_info", ref, list(error))
-        await self._set("task.set_progress", ref, 1.0)
+        with contextlib.suppress(PoolError):  # what counts is what follows
+            if error:
+                await self._set("task.set_error_info", ref, list(error))
+            await self._set("task.set_progress", ref, 1.0)
         await self._calls.call("task.set_status", ref, str(end))
 
     async def drop(self, task: str) -> None:
@@ -80,12 +88,13 @@ class MigrationTasks:
         return ours if vm is None else {**ours, "applies_to": vm}
 
     async def _set(self, method: str, *arguments: Any) -> None:
-        """A setter that the release may lack."""
-        if method in self._unknown:
+        """A setter that the release may lack, or our account may not use."""
+        if method in self._useless:
             return
         try:
             await self._calls.call(method, *arguments)
         except PoolError as error:
-            if error.code != _UNKNOWN:
+            if error.code not in _FOR_GOOD:
                 raise
-            self._unknown.add(method)
+            self._useless.add(method)
+            log.info("tasks of migrations go without: %s", error)
