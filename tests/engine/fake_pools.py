@@ -10,6 +10,7 @@ from xo_warmig.errors import ForbiddenOperation, NoSuchObject, PoolError, PoolUn
 from xo_warmig.formats.cbt import from_extents
 from xo_warmig.model.extents import Extent
 from xo_warmig.model.findings import OurObject
+from xo_warmig.model.pool_tasks import PoolTask, TaskEnd, TaskSeen
 from xo_warmig.model.pools import PoolFacts, Twin
 from xo_warmig.model.requests import ShutdownPolicy
 from xo_warmig.model.vm import (
@@ -69,6 +70,17 @@ class FakeVm:
         self.extra: dict[str, Any] = {}
 
 
+class FakeTask:
+    """A task that shows a migration."""
+
+    def __init__(self, uuid: str, wanted: PoolTask) -> None:
+        self.uuid, self.wanted = uuid, wanted
+        self.status = "pending"
+        self.progress: list[float] = []  # as it grew
+        self.cancel_asked = False
+        self.error: list[str] = []
+
+
 class FakeEnd:
     """An open transfer: both stream and connection, or the only one of several."""
 
@@ -125,6 +137,8 @@ class FakePool:
         self.vdis: dict[str, FakeVdi] = {}
         self.ends: list[FakeEnd] = []
         self.foreign: list[Attachment] = []
+        self.tasks: dict[str, FakeTask] = {}
+        self.shows_tasks = True  # its release can end them
         self.serves_blocks = False  # over NBD
         self.refuses_tracking = False
         self.told = PoolFacts()
@@ -429,6 +443,37 @@ class FakePool:
         async with self.world.call(self._name, "tidy_tasks"):
             self.left_tasks = 0
 
+    async def show_task(self, wanted: PoolTask, *, epoch: int) -> str | None:
+        async with self.world.call(self._name, "show_task"):
+            if not self.shows_tasks:
+                return None
+            for task in self.tasks.values():
+                if task.wanted.description == wanted.description and task.status == "pending":
+                    return task.uuid
+            made = FakeTask(f"task-{next(self.world.ids)}", wanted)
+            self.tasks[made.uuid] = made
+            return made.uuid
+        raise AssertionError
+
+    async def look_at_task(self, task: str, *, progress: float | None) -> TaskSeen:
+        async with self.world.call(self._name, "look_at_task"):
+            found = self.tasks.get(task)
+            if found is None or found.status != "pending":
+                return TaskSeen.GONE
+            if progress is not None:
+                found.progress.append(progress)
+            return TaskSeen.CANCEL_ASKED if found.cancel_asked else TaskSeen.RUNNING
+        raise AssertionError
+
+    async def end_task(self, task: str, end: TaskEnd, *, error: Sequence[str] = ()) -> None:
+        async with self.world.call(self._name, "end_task"):
+            if task in self.tasks:
+                self.tasks[task].status, self.tasks[task].error = str(end), list(error)
+
+    async def drop_task(self, task: str) -> None:
+        async with self.world.call(self._name, "drop_task"):
+            self.tasks.pop(task, None)
+
     async def our_objects(self) -> list[OurObject]:
         async with self.world.call(self._name, "our_objects"):
             vms = [("vm", vm.uuid, vm.tag) for vm in self.vms.values() if vm.tag is not None]
@@ -437,12 +482,13 @@ class FakePool:
                 for vdi in self.vdis.values()
                 if vdi.tag is not None
             ]
+            tasks = [("task", task.uuid, task.wanted.migration) for task in self.tasks.values()]
             return [
                 OurObject(
                     pool=self.uuid, pool_name=self.name, kind=kind, uuid=uuid, name_label=uuid,
                     migration=tag.partition("/")[0], role=kind,
                 )
-                for kind, uuid, tag in [*vms, *vdis]
+                for kind, uuid, tag in [*vms, *vdis, *tasks]
             ]  # fmt: skip
         raise AssertionError
 

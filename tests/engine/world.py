@@ -174,6 +174,7 @@ class World:
             mode = "RO" if end.side == "source" else "RW"
             left = Attachment(vdi=end.vdi.uuid, vm="dom0", is_control_domain=True, plugged=True, mode=mode)
             pool.foreign.append(left)
+        pool.tasks.clear()
 
         def back() -> None:
             self.down.discard(side)

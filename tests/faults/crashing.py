@@ -30,6 +30,7 @@ SHORT: dict[str, Any] = {
     "detach_poll_seconds": 0.02,
     "late_halt_poll_seconds": 0.2,
     "operations_poll_seconds": 0.1,
+    "pool_task_linger_seconds": 0.0,
 }
 _RECONNECT_SECONDS = 0.1
 

@@ -284,3 +284,14 @@ def _stretches(changes: Iterable[tuple[float, bool]], *, at_first: bool) -> list
     if begin is not None:
         found.append(Stretch(begin, float("inf")))
     return found
+
+
+def on_show(events: Iterable[Json]) -> set[str]:
+    """The uuids of the pools' tasks that show a migration, by its facts."""
+    shown: dict[str, str] = {}
+    for event in (each["event"] for each in events):
+        if event["type"] == "poolTaskShown":
+            shown[event["pool"]] = event["task"]
+        elif event["type"] == "poolTaskDropped":
+            shown.pop(event["pool"], None)
+    return set(shown.values())

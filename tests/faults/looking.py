@@ -1,11 +1,14 @@
 """Taking the looks and traces that a ``Story`` is made of, from simulated pools."""
 
+import time
 from collections.abc import Collection
 from typing import Any
 
 from tests.faults.evidence import Json, Look
 from tests.pools import XapiSession, control
 from xo_warmig.simulator.launch import Pool
+
+_TELLING_SECONDS = 10.0
 
 
 class Watcher:
@@ -44,6 +47,16 @@ class Watcher:
             vms=self._records(name, bystanders),
             tasks=list(self.session.call("task.get_all_records").values()),
         )
+
+    def until_told(self, migration: str) -> None:
+        """Until its task here, if there is one, says that it has ended, which comes a moment after the end."""
+        deadline = time.monotonic() + _TELLING_SECONDS
+        while any(
+            migration in task["name_description"] and task["status"] == "pending"
+            for task in self.session.call("task.get_all_records").values()
+        ):
+            assert time.monotonic() < deadline, "its task does not end"
+            time.sleep(0.05)
 
     def hash_of(self, vdi: str) -> str | None:
         state = control(self.pool, f"state?hash=1&vdi={vdi}")

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from tests.faults.evidence import Asked, Json, Look, Sides, Story
+from tests.faults.evidence import Asked, Json, Look, Sides, Story, on_show
 from tests.faults.incidents import Incident
 from tests.faults.looking import Watcher
 from tests.faults.servers import Nursery, Server
@@ -240,6 +240,9 @@ class Migration:
                 assert await self._again(client) == report["targetVm"], "the call again answers what was recorded"
             self.report = report
             self.events: list[Json] = await client.call("warmMigration.events", id=report["id"])
+            while report["finished"] is not None and on_show(self.events):
+                await asyncio.sleep(_LOOK_SECONDS)
+                self.events = await client.call("warmMigration.events", id=report["id"])
 
     async def _steer(self, client: Client) -> None:
         """Ask for it, again where it runs already and is joined; and say what is to be said until that is answered."""

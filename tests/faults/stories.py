@@ -117,8 +117,9 @@ def snapshot(uuid: str, **changes: Any) -> Json:
     return _disk(uuid, f"{VM}-disk-0", "") | {"is_a_snapshot": True, "snapshot_of": f"{VM}-disk-0"} | changes
 
 
-def task(words: str) -> Json:
-    return {"name_label": "xo_warmig import", "name_description": words, "status": "pending", "other_config": {}}
+def task(words: str, **changes: Any) -> Json:
+    plain = {"name_label": "xo_warmig import", "name_description": words, "status": "pending", "other_config": {}}
+    return plain | {"uuid": "task"} | changes
 
 
 def dict_of(value: Json) -> Json:

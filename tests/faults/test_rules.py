@@ -53,6 +53,13 @@ def by_calls(draft: Draft) -> Draft:
     return draft
 
 
+def show(draft: Draft, status: str, *, uuid: str = "task", dropped: bool = False) -> None:
+    """A task on the target that shows the migration, and what the facts say of it."""
+    draft.after["target"]["tasks"].append(task(f"xo_warmig migration {ID}: from a to b", status=status, uuid=uuid))
+    facts = [{"type": "poolTaskShown", "pool": "p", "task": "task"}, {"type": "poolTaskDropped", "pool": "p"}]
+    draft.events += [{"time": 99.0, "event": fact} for fact in facts[: 2 if dropped else 1]]
+
+
 # The rule that must be named, the migration that is spoiled, and how.
 SPOILED: dict[str, tuple[str, str, Spoil]] = {
     "another end": ("END", "started", lambda d: setattr(d, "expected", ("failed",))),
@@ -269,6 +276,9 @@ SPOILED: dict[str, tuple[str, str, Spoil]] = {
         lambda d: d.vm("target", TARGET).update(own_state="older"),
     ),
     "own state not known": ("STATE", "left halted", lambda d: d.vm("target", TARGET).pop("own_state")),
+    "task that shows it left": ("TASKS", "started", lambda d: show(d, "success", dropped=True)),
+    "task that shows it not ended": ("TASKS", "started", lambda d: show(d, "pending")),
+    "task of another on show": ("TASKS", "started", lambda d: show(d, "success", uuid="another")),
     "task left": ("TASKS", "started", lambda d: d.after["target"]["tasks"].append(task(f"disk {TARGET}-disk-0"))),
 }
 
@@ -276,6 +286,12 @@ SPOILED: dict[str, tuple[str, str, Spoil]] = {
 @pytest.mark.parametrize("name", GOOD)
 def test_a_migration_that_keeps_all_rules_passes(name: str) -> None:
     assert_rules(GOOD[name]().story())
+
+
+def test_a_task_that_shows_how_it_ended_may_stand_for_a_while() -> None:
+    draft = moved()
+    show(draft, "success")
+    assert_rules(draft.story())
 
 
 @pytest.mark.parametrize("name", ["started", "kept"])

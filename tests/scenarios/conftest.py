@@ -15,6 +15,7 @@ from tests.pools import control
 from xo_warmig.app import running
 from xo_warmig.client import Client, connect
 from xo_warmig.config import Config
+from xo_warmig.model.pool_tasks import label_of
 from xo_warmig.model.units import MIB
 from xo_warmig.simulator.launch import Pool, Site, start_site
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, PoolConfig, SiteConfig, VmConfig
@@ -51,6 +52,15 @@ class World:
         told: dict[str, Any] = await self.control(pool, f"state?{asked}" if asked else "state")
         return told
 
+    async def settled(self, pool: Pool) -> dict[str, Any]:
+        """The pool's state once no task says that a migration runs. Those that show for a while how one ended are left out."""
+        async with asyncio.timeout(20):
+            state = await self.state(pool)
+            while any(_shows_a_migration(task, "pending") for task in state["tasks"]):
+                await asyncio.sleep(0.05)
+                state = await self.state(pool)
+        return state | {"tasks": [task for task in state["tasks"] if not _shows_a_migration(task, task["status"])]}
+
     async def vm_of(self, pool: Pool, uuid: str) -> dict[str, Any]:
         (found,) = [vm for vm in (await self.state(pool))["vms"] if vm["uuid"] == uuid]
         return dict(found)
@@ -65,6 +75,10 @@ class World:
         trace = await self.control(pool, "trace")
         entries = trace["calls"] if isinstance(trace, dict) else trace
         return [entry["method"] for entry in entries if entry.get("changed")]
+
+
+def _shows_a_migration(task: dict[str, Any], status: str) -> bool:
+    return bool(task["name_label"].startswith(label_of("")) and task["status"] == status)
 
 
 def small_vm(**changes: Any) -> VmConfig:

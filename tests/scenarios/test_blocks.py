@@ -24,7 +24,7 @@ async def transfers(world: World, name: str) -> list[dict[str, Any]]:
 async def see_clean(world: World) -> None:
     """Nothing of ours is left, tracking included."""
     for pool in (world.source, world.target):
-        state = await world.state(pool)
+        state = await world.settled(pool)
         assert (state["snapshots"], state["tasks"], state["dom0_vbds"]) == ([], [], [])
         assert not any(vdi["cbt_enabled"] for vdi in state["vdis"] if vdi["managed"])
 

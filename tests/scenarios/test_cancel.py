@@ -144,6 +144,8 @@ async def test_cancel(worlds: Worlds, case: Case) -> None:
             await migration
 
         await world.control(world.source, "guest", vm=world.vm, stop=True)
+        for each in watchers:
+            await asyncio.to_thread(each.until_told, id_)
         after = Sides(*[await asyncio.to_thread(each.look, NAME, (), hashed=True) for each in watchers])
         traces = Sides(*[await asyncio.to_thread(each.trace, mark) for each, mark in zip(watchers, since, strict=True)])
         assert last_use(traces) <= report["finished"], "no transfer outlives it"

@@ -119,7 +119,7 @@ async def nothing_of_ours_is_left(world: World) -> None:
         while (await world.last_report())["phase"] != "done":
             await asyncio.sleep(0.05)
     for pool in (world.source, world.target):
-        state = await world.state(pool)
+        state = await world.settled(pool)
         assert state["snapshots"] == []
         assert [vdi for vdi in state["vdis"] if vdi["is_a_snapshot"]] == []
         assert state["tasks"] == []

@@ -175,7 +175,7 @@ async def hashes(world: World, pool: Any, vm: str) -> list[str]:
 
 
 async def pending_tasks(world: World, side: str) -> set[str]:
-    tasks = (await quiet_state(world, pool_of(world, side)))["tasks"]
+    tasks = (await world.settled(pool_of(world, side)))["tasks"]
     return {f"{task['name_label']} {task['ref']}" for task in tasks if task["status"] == "pending"}
 
 

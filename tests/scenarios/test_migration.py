@@ -46,7 +46,7 @@ async def test_every_byte_arrives_and_nothing_of_ours_is_left(worlds: Worlds) ->
         assert {"start", "start_on"} <= set(source["blocked_operations"])
         assert copy["blocked_operations"] == {}
         for pool in (world.source, world.target):
-            state = await world.state(pool)
+            state = await world.settled(pool)
             assert (state["snapshots"], state["tasks"], state["dom0_vbds"]) == ([], [], [])
 
 

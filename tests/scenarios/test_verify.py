@@ -25,7 +25,7 @@ async def see_given_back(world: World) -> None:
     """The source runs unblocked, the target was never started, and nobody holds a disk."""
     source = await world.vm_of(world.source, world.vm)
     assert (source["power_state"], source["blocked_operations"]) == ("Running", {})
-    state = await world.state(world.target)
+    state = await world.settled(world.target)
     assert all(vm["power_state"] == "Halted" for vm in state["vms"])
     assert (state["tasks"], state["dom0_vbds"]) == ([], [])
 

@@ -1,9 +1,12 @@
 """Tasks: their ends, and who removes them."""
 
+import time
+
 import pytest
 
 from xo_warmig.simulator import tasks as module
 from xo_warmig.simulator.database import Database
+from xo_warmig.simulator.datamodel import EPOCH
 from xo_warmig.simulator.failure import XapiFailure
 from xo_warmig.simulator.tasks import Tasks
 
@@ -71,7 +74,7 @@ def test_a_pending_task_that_is_destroyed_goes_when_it_ends(tasks: Tasks) -> Non
     """Its end is not lost on whoever runs it."""
     task = tasks.create("t")
     tasks.destroy(task)
-    assert tasks.db.exists("task", task)
+    assert tasks.db.field("task", task, "current_operations") == {"task": "destroy"}
     tasks.succeed(task)
     assert not tasks.db.exists("task", task)
 
@@ -92,3 +95,28 @@ def test_the_oldest_completed_tasks_go_when_there_are_too_many(tasks: Tasks, mon
     tasks.create("one more")
     assert tasks.db.exists("task", pending)
     assert [tasks.db.exists("task", task) for task in done] == [False, False, True, True]
+
+
+def test_an_end_by_hand_is_a_status_and_no_more(tasks: Tasks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a time of its end it looks old, so that the next collection takes it."""
+    task = tasks.create("t")
+    tasks.set_progress(task, 0.5)
+    tasks.finish_by_hand(task, "success")
+    record = tasks.db.get("task", task)
+    assert (record["status"], record["progress"]) == ("success", 0.5)
+    assert record["finished"] == EPOCH
+    tasks.collect()
+    assert tasks.db.exists("task", task)
+    later = time.monotonic() + module.KEPT_BY_HAND_SECONDS + 1
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    tasks.collect()
+    assert not tasks.db.exists("task", task)
+
+
+def test_a_cancel_of_what_nobody_works_on_leaves_it_pending(tasks: Tasks) -> None:
+    """The asking stands among its operations, for its owner to see."""
+    task = tasks.create("t", allowed_operations=[])
+    tasks.cancel(task)
+    record = tasks.db.get("task", task)
+    assert record["status"] == "pending"
+    assert list(record["current_operations"].values()) == ["cancel"]

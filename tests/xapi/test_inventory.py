@@ -12,7 +12,7 @@ ORIGIN = Origin("pool-uuid", "lab", (2, 21))
 async def test_only_what_carries_its_own_uuid_is_ours(
     pool: Any, make_vm: Callable[..., str], make_vdi: Callable[..., str]
 ) -> None:
-    """VMs, disks and snapshots of any migration; copies of our tags and everybody's own objects are not (R11)."""
+    """VMs, disks, snapshots and tasks of any migration; copies of our tags and everybody's own objects are not (R11)."""
 
     def tag(cls: str, ref: str, role: str) -> str:
         record = pool.get(cls, ref)
@@ -26,6 +26,8 @@ async def test_only_what_carries_its_own_uuid_is_ours(
     vm = tag("VM", make_vm(), "target")
     disk = tag("VDI", make_vdi(), "disk:1")
     snapshot = tag("VDI", make_vdi(is_a_snapshot=True), "base")
+    task = tag("task", pool.add("task", name_label="Warm migration of web"), "progress")
+    pool.add("task", name_label="Async.VM.start")
     for cls, copy in (("VM", make_vm()), ("VDI", make_vdi()), ("VDI", make_vdi(is_a_snapshot=True))):
         tag(cls, copy, "target")
         pool.get(cls, copy)["other_config"]["xo_warmig:self"] = vm
@@ -36,5 +38,6 @@ async def test_only_what_carries_its_own_uuid_is_ours(
         ("vm", vm, "target", "m-1", None),
         ("vdi", disk, "disk:1", "m-1", 4096),
         ("snapshot", snapshot, "base", "m-1", 4096),
+        ("task", task, "progress", "m-1", None),
     ]
     assert {(each.pool, each.pool_name) for each in found} == {("pool-uuid", "lab")}

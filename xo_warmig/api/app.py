@@ -21,6 +21,7 @@ import xo_warmig
 from xo_warmig.api.accounts import Accounts
 from xo_warmig.api.admission import Admission, Refusal
 from xo_warmig.api.audit import Audit
+from xo_warmig.api.busy import Busy
 from xo_warmig.api.choosing import Chooser
 from xo_warmig.api.collection import Collection
 from xo_warmig.api.connection import Calls, Connection
@@ -58,9 +59,15 @@ def build_app(
     ``settings`` replace those that follow from ``config``.
     """
     settings = settings or ApiSettings.of(config or Config())
-    hub = Hub(engine, linger_seconds=settings.task_linger_seconds, now_ms=accounts.now_ms)
-    collection = Collection(records, hub.tell)
     chooser = Chooser(settings.filter_seconds)
+    busy = Busy(engine)
+    hub = Hub(
+        engine,
+        linger_seconds=settings.task_linger_seconds,
+        now_ms=accounts.now_ms,
+        follow=lambda report: collection.refresh(busy.follow(report)),
+    )
+    collection = Collection(records, hub.tell, busy.view)
     downloads = Downloads()
     services = Services(
         engine=engine,

@@ -1,23 +1,27 @@
 """Xen Orchestra's objects of all connected pools, as they are now: what ``xo.getAllObjects`` answers and ``all`` tells of."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from xo_warmig.api.ports import Change, RecordsSource
 from xo_warmig.xo.objects import CONVERTED, PoolRecords, XoObject, dependants, object_of
 
 Place = tuple[str, str]  # class and reference
 Tell = Callable[[str, XoObject | None], None]
+View = Callable[[XoObject], XoObject | None]
+_Pair = tuple[XoObject | None, XoObject | None]  # before and now
 
 
 class Collection:
     """Of one event loop. Empty, and no work for anybody, until it is woken.
 
-    ``tell`` is called with the id of each object that changed, and the object, or None when it is gone.
+    ``tell`` is called with the id of each object that changed, and the object, or None when it is gone. ``view`` makes of an object what is
+    told, None when it is not: ``refresh`` where that has become another.
     """
 
-    def __init__(self, source: RecordsSource, tell: Tell) -> None:
+    def __init__(self, source: RecordsSource, tell: Tell, view: View = lambda made: made) -> None:
         self._source = source
         self._tell = tell
+        self._view = view
         self._pools: dict[str, _OfPool] = {}
         self._owners: dict[str, str] = {}  # the pool that an object is shown of, by its id
         self._leave: Callable[[], None] | None = None
@@ -43,9 +47,18 @@ class Collection:
         """The id of the object that a pool calls so, as far as objects were asked for."""
         return next((id for of in self._pools.values() if (id := of.id_of(ref)) is not None), None)
 
+    def refresh(self, ids: Iterable[str]) -> None:
+        """Look at these again, although their records are as they were. Those that are not known do not matter."""
+        for id in ids:
+            for pool, of in self._pools.items():
+                self._became(pool, of.look_again(id))
+
     def _changed(self, pool: str, changes: Sequence[Change]) -> None:
-        of = self._pools.setdefault(pool, _OfPool())
-        for before, now in of.take(changes):
+        of = self._pools.setdefault(pool, _OfPool(self._view))
+        self._became(pool, of.take(changes))
+
+    def _became(self, pool: str, pairs: Iterable[_Pair]) -> None:
+        for before, now in pairs:
             if before is not None and (now is None or now["id"] != before["id"]):
                 self._gone(pool, before["id"])
             if now is not None and self._owners.setdefault(now["id"], pool) == pool:
@@ -67,7 +80,8 @@ class Collection:
 class _OfPool:
     """The records of a pool, and the objects that were made of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, view: View) -> None:
+        self._view = view
         self._records = PoolRecords()
         self._made: dict[Place, XoObject] = {}
         self._places: dict[str, Place] = {}  # by id
@@ -83,7 +97,13 @@ class _OfPool:
         made = (self._made.get((cls, ref)) for cls in CONVERTED)
         return next((str(one["id"]) for one in made if one is not None), None)
 
-    def take(self, changes: Sequence[Change]) -> list[tuple[XoObject | None, XoObject | None]]:
+    def look_again(self, id: str) -> list[_Pair]:
+        """What becomes of an object without a change of records."""
+        place = self._places.get(id)
+        pair = None if place is None else self._make(place)
+        return [] if pair is None else [pair]
+
+    def take(self, changes: Sequence[Change]) -> list[_Pair]:
         """What becomes of the objects that the changes touch, before and after; only where that differs."""
         touched: dict[Place, None] = {}  # in order
         for cls, ref, record in changes:
@@ -98,8 +118,9 @@ class _OfPool:
             touched[cls, ref] = None
         return [pair for place in touched if (pair := self._make(place)) is not None]
 
-    def _make(self, place: Place) -> tuple[XoObject | None, XoObject | None] | None:
-        before, now = self._made.get(place), object_of(*place, self._records)
+    def _make(self, place: Place) -> _Pair | None:
+        before, made = self._made.get(place), object_of(*place, self._records)
+        now = None if made is None else self._view(made)
         if before == now:
             return None
         if before is not None and self._places.get(before["id"]) == place:

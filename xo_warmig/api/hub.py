@@ -45,7 +45,10 @@ class Listener(Protocol):
 
 
 class Hub:
-    """``linger_seconds``: how long the task of a migration that ended stays on show. ``now_ms``: the clock, for the end of tokens."""
+    """``linger_seconds``: how long the task of a migration that ended stays on show. ``now_ms``: the clock, for the end of tokens.
+
+    ``follow`` is called with each migration as it is when the hub begins, and again whenever it has changed.
+    """
 
     def __init__(
         self,
@@ -53,9 +56,11 @@ class Hub:
         *,
         linger_seconds: float,
         now_ms: Callable[[], int] = lambda: round(time.time() * 1000),
+        follow: Callable[[MigrationReport], None] = lambda _: None,
     ) -> None:
         self._engine = engine
         self._now_ms = now_ms
+        self._follow = follow
         self._linger_seconds = linger_seconds
         self._listeners: set[Listener] = set()
         self._ending: dict[str, asyncio.TimerHandle] = {}
@@ -99,6 +104,8 @@ class Hub:
             while True:
                 try:
                     async with self._engine.watch() as notices:
+                        for report in self._engine.reports():
+                            self._follow(report)
                         async for notice in notices:
                             self._publish(notice)
                     return
@@ -111,6 +118,7 @@ class Hub:
 
     def _publish(self, notice: Notice) -> None:
         report = notice.report
+        self._follow(report)
         task = None if report.id in self._gone else tasks.of_report(report)
         for listener in self._audience():
             if task is not None:

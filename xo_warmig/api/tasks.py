@@ -6,6 +6,7 @@ import msgspec
 
 from xo_warmig.api.state_file import to_json
 from xo_warmig.model.phases import Phase, WaitingFor, can_cancel, is_end
+from xo_warmig.model.pool_tasks import label_of
 from xo_warmig.model.reports import MigrationReport
 from xo_warmig.model.standing import AWAITED, standing
 from xo_warmig.model.units import format_seconds, format_time
@@ -48,7 +49,7 @@ def of_report(report: MigrationReport) -> Task:
     return Task(
         id=report.id,
         uuid=report.id,
-        name_label=f"Warm migration of {report.vm_name}",
+        name_label=label_of(report.vm_name),
         name_description=_description(report),
         status=status,
         progress=1.0 if status == "success" else report.progress,

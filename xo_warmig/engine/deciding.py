@@ -1,8 +1,5 @@
 """What follows a complete pass: another one, a wait, or the cutover; and telling why."""
 
-import asyncio
-import contextlib
-
 from xo_warmig.engine.work import Work
 from xo_warmig.model.events import Decided, Decision
 from xo_warmig.model.passes import PassKind, PassReport, Verdict
@@ -82,7 +79,7 @@ async def decide_what_follows(work: Work) -> None:
                 return
             case PassAgain(wait_seconds=seconds):
                 await work.journal.wait_for(WaitingFor.TIME, "the least time between passes")
-                await wait_or_word(work, seconds, seen)
+                await work.journal.changed_within(seconds, seen)
             case Hold():
                 await hold(work, decision, seen)
 
@@ -97,20 +94,7 @@ async def hold(work: Work, decision: Hold, seen: int) -> None:
     else:
         await work.journal.wait_for(WaitingFor.OPERATOR, "holding: warmMigration.cutover goes on")
     work.journal.publish_progress()
-    await wait_or_word(work, min(decision.wait_seconds, work.settings.hold_look_seconds), seen)
-
-
-async def wait_or_word(work: Work, seconds: float, seen: int) -> None:
-    """Until the time is over, or something was recorded that may change what follows: since the journal's count was ``seen``."""
-    sleeping = asyncio.ensure_future(work.clock.sleep(seconds))
-    word = asyncio.ensure_future(work.journal.changed(seen))
-    try:
-        await asyncio.wait({sleeping, word}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for each in (sleeping, word):
-            each.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await each
+    await work.journal.changed_within(min(decision.wait_seconds, work.settings.hold_look_seconds), seen)
 
 
 async def conclude(work: Work, decision: CutOver | PassAgain) -> None:

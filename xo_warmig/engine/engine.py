@@ -18,6 +18,7 @@ from xo_warmig.engine.keeping import drop_expired
 from xo_warmig.engine.late_halt import watch_late_halt
 from xo_warmig.engine.pacing import Pacing, Way
 from xo_warmig.engine.planning import plan_report
+from xo_warmig.engine.pool_tasks import PoolTasks
 from xo_warmig.engine.settings import Settings
 from xo_warmig.engine.state import MigrationState
 from xo_warmig.engine.store import MemoryStore, Store
@@ -90,6 +91,11 @@ class Engine:
         self._feed = Feed()
         self._journals = {id_: self._journal(id_) for id_ in self._around.store.migrations()}
         self._works = Works(self._journals, self._around)
+        self._pool_tasks = PoolTasks(
+            self._around,
+            lambda journal: self._ask_cancel(journal, None),
+            lambda migration: self._works.at_hand(migration) is not None,
+        )
         self._beside: set[asyncio.Task[None]] = set()
         self._gates: dict[str, asyncio.Lock] = {}
         self._closing = False
@@ -103,6 +109,8 @@ class Engine:
                 await self._driver.drive(journal.id)
             elif journal.state.late_halt_watched is not None:
                 self._aside(self._watch(journal.id))
+            if not journal.state.ended or journal.state.pool_tasks:
+                self._aside(self._pool_tasks.show(journal))
         self._drop_tables()
         self._aside(self._drop_expired())
 
@@ -143,6 +151,7 @@ class Engine:
             await journal.record(Planned(request=request, user=user, plan=seen.preflight.plan))
             self._journals[journal.id] = journal
             await self._driver.drive(journal.id)
+            self._aside(self._pool_tasks.show(journal))
             return Started(journal.id, joined=False)
 
     async def plan(self, request: WarmMigrationRequest) -> PlanReport:
@@ -194,7 +203,7 @@ class Engine:
             WarmigError: the source could not be given back.
         """
         journal = self._known(migration)
-        await self._ask(journal, CancelAsked(drop=drop), steering.demand_cancellable)
+        await self._ask_cancel(journal, drop)
         while not journal.state.ended:
             await journal.changed()
         if journal.state.phase is Phase.FAILED and journal.state.error is not None:
@@ -264,6 +273,9 @@ class Engine:
             await work.drop_held()
 
     # What the above is made of.
+
+    async def _ask_cancel(self, journal: Journal, drop: bool | None) -> None:
+        await self._ask(journal, CancelAsked(drop=drop), steering.demand_cancellable)
 
     async def _ask(self, journal: Journal, event: Event, guard: Guard, *, interrupts: bool = True) -> None:
         """Record what somebody asked for, once; where it interrupts what runs, the next turn sees why."""

@@ -40,6 +40,8 @@ from xo_warmig.model.events import (
     Paused,
     PhaseChanged,
     Planned,
+    PoolTaskFact,
+    PoolTaskShown,
     RecordedEvent,
     ResumeAsked,
     RollbackAsked,
@@ -109,6 +111,8 @@ def apply(state: MigrationState | None, recorded: RecordedEvent) -> MigrationSta
 def _changes(state: MigrationState, event: Event, time: float) -> dict[str, Any]:
     if isinstance(event, CourseFact):
         return _course(state, event, time)
+    if isinstance(event, PoolTaskFact):
+        return _pool_task(state, event)
     if isinstance(event, SteeringFact):
         return _steering(event)
     if isinstance(event, CopyFact):
@@ -151,6 +155,12 @@ def _course(state: MigrationState, event: CourseFact, time: float) -> dict[str, 
             return {"late_halt_watched": time if on else None}
         case _:
             assert_never(event)
+
+
+def _pool_task(state: MigrationState, event: PoolTaskFact) -> dict[str, Any]:
+    others = {pool: task for pool, task in state.pool_tasks.items() if pool != event.pool}
+    shown = {event.pool: event.task} if isinstance(event, PoolTaskShown) else {}
+    return {"pool_tasks": others | shown}
 
 
 def _steering(event: SteeringFact) -> dict[str, Any]:

@@ -141,3 +141,14 @@ class Journal:
         """Until another fact is recorded; at once where one was since ``count`` was ``since``."""
         if since is None or since == self._count:
             await self._changed.wait()
+
+    async def changed_within(self, seconds: float, since: int) -> None:
+        """The same, but not longer than that."""
+        sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
+        word = asyncio.ensure_future(self.changed(since))
+        try:
+            await asyncio.wait({sleeping, word}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            word.cancel()
+            await asyncio.gather(sleeping, word, return_exceptions=True)

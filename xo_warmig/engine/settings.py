@@ -31,6 +31,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     coalesce_seconds: float = 600.0
     coalesce_poll_seconds: float = 5.0
     progress_seconds: float = 0.3
+    # How often the tasks that show a migration on its pools are looked at, in a downtime too, and how long its end stands there.
+    pool_task_seconds: float = 5.0
+    pool_task_downtime_seconds: float = 30.0
+    pool_task_linger_seconds: float = 10.0
     copy_limits: CopyLimits = CopyLimits()
     # While it holds: how often it looks, and shows the prediction.
     hold_look_seconds: float = 5.0

@@ -2,7 +2,6 @@
 
 import logging
 
-from xo_warmig.engine.deciding import wait_or_word
 from xo_warmig.engine.failures import to_fact
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import WarmigError
@@ -37,10 +36,10 @@ async def await_commit(work: Work) -> None:
             await work.journal.record(CommitAsked())
             return
         await work.journal.wait_for(WaitingFor.TIME, f"it commits {seconds} s after the boot")
-        await wait_or_word(work, left, seen)
+        await work.journal.changed_within(left, seen)
         return
     await work.journal.wait_for(WaitingFor.OPERATOR, "warmMigration.commit settles the source")
-    await wait_or_word(work, work.settings.operator_look_seconds, seen)
+    await work.journal.changed_within(work.settings.operator_look_seconds, seen)
 
 
 async def stand_still(work: Work, error: WarmigError) -> None:

@@ -53,6 +53,7 @@ class MigrationState(msgspec.Struct, frozen=True, kw_only=True):
     commit_asked: bool = False
     error: dict[str, object] | None = None
     warnings: list[Warning_] = []
+    pool_tasks: dict[str, str] = {}  # those that show the migration, by pool
     # What stands on the pools.
     unsettled: list[EffectIntended] = []  # intended, outcome not known
     tracking: list[str] = []  # source disks whose changed block tracking is on because of us

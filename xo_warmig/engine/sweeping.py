@@ -12,7 +12,7 @@ from xo_warmig.replication.ports import AnyPool, Pools
 log = logging.getLogger("xo_warmig.engine")
 
 # VMs first: their disks are free to go after that.
-_ORDER = {"vm": 0, "vdi": 1, "snapshot": 2}
+_ORDER = {"vm": 0, "vdi": 1, "snapshot": 2, "task": 3}
 
 
 async def sweep(pools: Pools, states: Iterable[MigrationState], *, remove: bool) -> SweepReport:
@@ -32,7 +32,7 @@ def is_leftover(found: OurObject, known: dict[str, MigrationState]) -> bool:
     owner = known.get(found.migration)
     if owner is None or not owner.ended:
         return False
-    return not any(found.uuid in owned(state) for state in known.values())
+    return not any(found.uuid in owned(state) or found.uuid in state.pool_tasks.values() for state in known.values())
 
 
 def owned(state: MigrationState) -> set[str]:
@@ -51,6 +51,8 @@ async def _removed(pool: AnyPool, found: OurObject) -> SweptObject:
     try:
         if found.kind == "vm":
             await pool.discard_vm(found.uuid)
+        elif found.kind == "task":
+            await pool.drop_task(found.uuid)
         else:
             await pool.destroy_disk(found.uuid)
     except WarmigError as refusal:

@@ -5,7 +5,6 @@ from functools import partial
 
 from xo_warmig.engine.checks import DOOR_LOST
 from xo_warmig.engine.copying import judged
-from xo_warmig.engine.deciding import wait_or_word
 from xo_warmig.engine.detaching import still_held
 from xo_warmig.engine.door import claim_door
 from xo_warmig.engine.work import Work
@@ -55,7 +54,7 @@ async def take_the_door(work: Work) -> None:
                 raise SafetyError(
                     taken.message, code=DOOR_LOST, evidence=taken.evidence, remedy=taken.remedy
                 ) from taken
-            await wait_or_word(work, work.settings.door_poll_seconds, work.journal.count)
+            await work.journal.changed_within(work.settings.door_poll_seconds, work.journal.count)
         except PoolUnreachable as away:
             await work.journal.wait_for(WaitingFor.POOL, str(away))
             await work.around.until_news(news)

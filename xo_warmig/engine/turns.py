@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from xo_warmig.engine.course import Step, next_step
 from xo_warmig.engine.cutover import begin_final, cut_over, stop_source, verify
-from xo_warmig.engine.deciding import decide_what_follows, wait_or_word
+from xo_warmig.engine.deciding import decide_what_follows
 from xo_warmig.engine.detaching import see_detached
 from xo_warmig.engine.failures import as_warmig
 from xo_warmig.engine.finish import commit
@@ -145,6 +145,6 @@ async def stay_paused(work: Work) -> None:
         await work.journal.record(Paused())
     await work.journal.wait_for(WaitingFor.OPERATOR, "paused: warmMigration.resume goes on")
     while work.state.pause_asked and not work.state.cancel_asked:
-        await wait_or_word(work, work.settings.operator_look_seconds, work.journal.count)
+        await work.journal.changed_within(work.settings.operator_look_seconds, work.journal.count)
     if not work.state.cancel_asked:
         await work.journal.wait_for(WaitingFor.NOTHING)

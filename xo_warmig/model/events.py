@@ -362,9 +362,23 @@ class Failed(_Fact, frozen=True, kw_only=True):
     error: dict[str, object]
 
 
+class PoolTaskShown(_Fact, frozen=True, kw_only=True):
+    """A pool shows the migration as a task of its own; one that it showed before is lost."""
+
+    pool: str
+    task: str
+
+
+class PoolTaskDropped(_Fact, frozen=True, kw_only=True):
+    """It does so no more, or what it shows is left to a sweep."""
+
+    pool: str
+
+
 CourseFact = (
     Planned | EpochBegun | DoorReleased | PhaseChanged | WaitingChanged | Warned | Failed | Decided | LateHaltWatched
 )
+PoolTaskFact = PoolTaskShown | PoolTaskDropped
 SteeringFact = CancelAsked | PauseAsked | Paused | ResumeAsked | CutoverAsked | RollbackAsked | CommitAsked
 CopyFact = (
     EffectIntended
@@ -413,7 +427,7 @@ UndoFact = (
     | LeftBehind
 )
 
-Event = CourseFact | SteeringFact | CopyFact | PassFact | CutoverFact | UndoFact
+Event = CourseFact | PoolTaskFact | SteeringFact | CopyFact | PassFact | CutoverFact | UndoFact
 
 
 class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

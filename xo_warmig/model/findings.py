@@ -108,7 +108,7 @@ class OurObject(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     pool: str
     pool_name: str
-    kind: str  # vm, vdi, snapshot
+    kind: str  # vm, vdi, snapshot, task
     uuid: str
     name_label: str
     migration: str

@@ -13,6 +13,7 @@ from xo_warmig.disks.reads import DiskReader
 from xo_warmig.disks.streams import ByteSink, ByteSource
 from xo_warmig.model.findings import OurObject
 from xo_warmig.model.passes import Mark
+from xo_warmig.model.pool_tasks import PoolTask, TaskEnd, TaskSeen
 from xo_warmig.model.pools import PoolFacts, Twin
 from xo_warmig.model.requests import ShutdownPolicy
 from xo_warmig.model.vm import (
@@ -175,8 +176,27 @@ class Pool(Protocol):
         """Clear away the tasks that earlier processes of this server left and nobody works on. Raises nothing."""
         ...
 
+    async def show_task(self, wanted: PoolTask, *, epoch: int) -> str | None:
+        """Have the pool show a migration as a task of its own, found again by its description; its uuid.
+
+        None where the release has no way to end one.
+        """
+        ...
+
+    async def look_at_task(self, task: str, *, progress: float | None) -> TaskSeen:
+        """What became of such a task. While it runs it is told the ``progress``, from 0 to 1; None: that is as it was."""
+        ...
+
+    async def end_task(self, task: str, end: TaskEnd, *, error: Sequence[str] = ()) -> None:
+        """Say how it ended; ``error`` is a code and its parameters. One that is gone is success."""
+        ...
+
+    async def drop_task(self, task: str) -> None:
+        """Take it away, ended or not. One that is gone is success."""
+        ...
+
     async def our_objects(self) -> list[OurObject]:
-        """Every VM, VDI and snapshot whose tags are ours and its own (R11), whatever migration it belongs to."""
+        """Every VM, VDI, snapshot and task whose tags are ours and its own (R11), whatever migration it belongs to."""
         ...
 
 

@@ -39,7 +39,8 @@ def local_logout(call: Call) -> None:
 
 
 def task_create(call: Call, label: str, description: str) -> str:
-    return call.pool.tasks.create(label, description)
+    """Nobody works on it, so XAPI offers no operation on it, though it may be cancelled (``TaskHelper.make``)."""
+    return call.pool.tasks.create(label, description, allowed_operations=[])
 
 
 def task_destroy(call: Call, task: str) -> None:

@@ -10,6 +10,8 @@ from xo_warmig.simulator.database import NULL, Database
 MAX_COMPLETED = 200
 """With more tasks than this the oldest completed ones go (ocaml/xapi/db_gc_util.ml)."""
 KEPT_SECONDS = 65 * 60
+KEPT_BY_HAND_SECONDS = 30.0
+"""``task.set_status`` sets no time of the end, so what was ended by hand looks old to the next collection, one each 30 seconds."""
 
 
 class Tasks:
@@ -23,7 +25,7 @@ class Tasks:
         self._cancelled: set[str] = set()
 
     def create(self, label: str, description: str = "", **fields: Any) -> str:
-        """A pending task. Gives its reference."""
+        """A pending task of the pool's own, which it can cancel. Gives its reference."""
         self.collect()
         start = {"created": now(), "status": "pending", "type": "<none/>", "allowed_operations": ["cancel"]}
         fields = start | {"resident_on": self.host} | fields
@@ -65,10 +67,11 @@ class Tasks:
         return ref in self._cancelled
 
     def destroy(self, ref: str) -> None:
-        """Takes a completed task away; a pending one goes when it ends."""
+        """Takes a completed task away; a pending one is marked, and goes when it ends."""
         with self.db.lock:
-            self.db.row("task", ref)
+            operations = self.db.field("task", ref, "current_operations")
             if self._pending(ref):
+                self.db.set("task", ref, current_operations=operations | {"task": "destroy"})
                 self._doomed.add(ref)
             else:
                 self.remove(ref)
@@ -83,12 +86,11 @@ class Tasks:
             self._cancelled.discard(ref)
 
     def finish_by_hand(self, ref: str, status: str) -> None:
-        """``task.set_status``: the owner of a task says how it ended."""
+        """``task.set_status``: the owner of a task says how it ended. Nothing else of it changes (ocaml/xapi/xapi_task.ml)."""
         with self.db.lock:
             self.db.set("task", ref, status=status)
             if status in ("success", "failure", "cancelled"):
-                self.db.set("task", ref, finished=now(), allowed_operations=[])
-                self._ended[ref] = time.monotonic()
+                self._ended[ref] = time.monotonic() - KEPT_SECONDS + KEPT_BY_HAND_SECONDS
                 if ref in self._doomed:
                     self.remove(ref)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from xo_warmig.model.findings import OurObject
+from xo_warmig.model.pool_tasks import PoolTask, TaskEnd, TaskSeen
 from xo_warmig.model.pools import PoolFacts, Twin
 from xo_warmig.model.requests import ShutdownPolicy
 from xo_warmig.model.vm import (
@@ -42,6 +43,7 @@ from xo_warmig.xapi import (
 from xo_warmig.xapi.attachments import Owners
 from xo_warmig.xapi.blocks import BlockServers, OpenBlocks
 from xo_warmig.xapi.connection import Calls, Connection
+from xo_warmig.xapi.migration_tasks import MigrationTasks
 from xo_warmig.xapi.records import Origin
 from xo_warmig.xapi.streams import SocketSink, SocketSource
 from xo_warmig.xapi.transfers import Transfer, Transfers
@@ -57,6 +59,7 @@ class Pool:
         self._owners: Owners = {}
         self._transfers = Transfers(connection, self._owners)
         self._block_servers = BlockServers(connection, self._owners)
+        self._tasks = MigrationTasks(connection, origin.api_version)
 
     @property
     def calls(self) -> Calls:
@@ -110,6 +113,18 @@ class Pool:
 
     async def tidy_tasks(self) -> None:
         await clearing.clear_left_tasks(self._connection)
+
+    async def show_task(self, wanted: PoolTask, *, epoch: int) -> str | None:
+        return await self._tasks.show(wanted, epoch=epoch)
+
+    async def look_at_task(self, task: str, *, progress: float | None) -> TaskSeen:
+        return await self._tasks.look(task, progress)
+
+    async def end_task(self, task: str, end: TaskEnd, *, error: Sequence[str] = ()) -> None:
+        await self._tasks.end(task, end, error)
+
+    async def drop_task(self, task: str) -> None:
+        await self._tasks.drop(task)
 
     async def our_objects(self) -> list[OurObject]:
         return await inventory.our_objects(self._calls, self._origin)

@@ -4,6 +4,7 @@ from typing import Any
 
 from xo_warmig.model.passes import DiskPassReport, PassReport, Verdict
 from xo_warmig.model.phases import Phase
+from xo_warmig.model.pool_tasks import label_of
 from xo_warmig.model.reports import CurrentPass, DiskProgress, MigrationReport
 from xo_warmig.xo.objects import XoObject
 
@@ -18,7 +19,7 @@ def task_of(report: MigrationReport) -> XoObject:
     task: XoObject = {
         "id": report.id,
         "properties": {
-            "name": f"Warm migration of {report.vm_name}",
+            "name": label_of(report.vm_name),
             "type": "xo_warmig.migration",
             "method": "vm.warmMigration",
             "objectId": report.vm,
