@@ -94,7 +94,7 @@ class Engine:
         self._pool_tasks = PoolTasks(
             self._around,
             lambda journal: self._ask_cancel(journal, None),
-            lambda migration: self._works.at_hand(migration) is not None,
+            self._works.is_ours,
         )
         self._beside: set[asyncio.Task[None]] = set()
         self._gates: dict[str, asyncio.Lock] = {}

@@ -55,6 +55,11 @@ class Works:
             else None
         )
 
+    def is_ours(self, migration: str) -> bool:
+        """Whether it was taken up, and well: before that, or without, another server may have it (R16)."""
+        work = self.at_hand(migration)
+        return work is not None and work.trouble is None
+
     def all_at_hand(self) -> list[Work]:
         found = (self.at_hand(migration) for migration in list(self._taken))
         return [work for work in found if work is not None]
