@@ -24,6 +24,7 @@ from xo_warmig.cli.terminal import output, print_json
 @click.option("--allow-plain", is_flag=True, default=None, help="Serve other machines without TLS.")
 @click.option("--state-dir", type=click.Path(), help="Where accounts, pools and migrations are kept.")
 @click.option("--admin-password-file", type=click.Path(), help="The first administrator's password.")
+@click.option("--upstream", help="URL of an xo-server to stand in front of, as a gateway.")
 @json_option
 def serve(file: Path | None, as_json: bool, **given: Any) -> None:
     """Run the server until interrupted.
