@@ -179,7 +179,8 @@ def listening(config: Config) -> Iterator[socket.socket]:
     """
     address = "127.0.0.1" if config.address == "localhost" else config.address
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
+    # Named, the protocol lets asyncio see that it is TCP, and turn off the delay of small packets on what is accepted.
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((address, config.port))

@@ -34,7 +34,9 @@ class _Web(uvicorn.Server):
 @contextlib.asynccontextmanager
 async def serving(app: ASGIApp, *, port: int = 0, lifespan: str = "off") -> AsyncIterator[str]:
     """``app`` under uvicorn as the program sets it; its URL."""
-    with socket.create_server(("127.0.0.1", port)) as listener:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
         server = _Web(
             uvicorn.Config(
                 app,
