@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Final
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from xo_warmig.api.accounts import FIRST_ADMINISTRATOR, Accounts
 from xo_warmig.api.app import build_app
 from xo_warmig.api.audit import Audit
 from xo_warmig.api.farewell import Farewell
+from xo_warmig.api.gateway.app import build_gateway
+from xo_warmig.api.gateway.upstream import upstream_of
 from xo_warmig.api.pool_sessions import PoolSessions
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.server_store import ServerStore
@@ -79,6 +81,7 @@ async def running(config: Config) -> AsyncIterator[Server]:
         InvalidRequest: codes STATE_IN_USE, CANNOT_LISTEN, BAD_CONFIG.
         WarmigError: the state directory holds something that cannot be used.
     """
+    upstream = upstream_of(config)
     make_private(config.state_dir)
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(locked(config.state_dir))
@@ -104,7 +107,8 @@ async def running(config: Config) -> AsyncIterator[Server]:
             new_password=new_password,
         )
         audit = Audit(database, accounts.users)
-        web = build_app(engine, servers, accounts, audit, directory, Vms(directory), config)
+        parts = (engine, servers, accounts, audit, directory, Vms(directory), config)
+        web: ASGIApp = build_app(*parts) if upstream is None else build_gateway(*parts, upstream)
         async with _answering(web, listener, config) as server._web:
             await servers.restore()
             await engine.open()
@@ -215,7 +219,7 @@ class _Web(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def _answering(web: Starlette, listener: socket.socket, config: Config) -> AsyncIterator[asyncio.Task[None]]:
+async def _answering(web: ASGIApp, listener: socket.socket, config: Config) -> AsyncIterator[asyncio.Task[None]]:
     """uvicorn at work on ``listener``; connections that do not end by themselves are cut when the context is left."""
     uvicorn_server = _Web(
         uvicorn.Config(
@@ -231,6 +235,7 @@ async def _answering(web: Starlette, listener: socket.socket, config: Config) ->
             backlog=BACKLOG,
             proxy_headers=False,  # the API decides which proxies to believe
             server_header=False,
+            date_header=config.upstream is None,  # an answer that passes has one
             access_log=False,
             log_config=None,
             loop="asyncio",

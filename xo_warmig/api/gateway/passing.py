@@ -35,7 +35,7 @@ class Passing:
         except UpstreamGone as gone:
             log.info("%s %s: upstream is gone: %s", scope["method"], scope["path"], gone)
             if not passage.answered:
-                await PlainTextResponse(BAD_GATEWAY, 502)(scope, receive, send)
+                await refuse_gone(scope, receive, send)
             # Else it returns with the answer cut short, so that the server cuts the connection: the client must not take it for whole.
 
     def _headers(self, scope: Scope) -> list[Header]:
@@ -56,6 +56,11 @@ class Passing:
                 self._connections.forget()  # it may have been closed while it was idle; the next one is new
         async with self._connections.exchange(fresh=True) as exchange:
             await passage.run(exchange)
+
+
+async def refuse_gone(scope: Scope, receive: Receive, send: Send) -> None:
+    """The answer to a request that upstream cannot be asked."""
+    await PlainTextResponse(BAD_GATEWAY, 502)(scope, receive, send)
 
 
 class _Passage:
