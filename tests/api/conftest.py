@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.sync.client import ClientConnection, connect
 
@@ -384,15 +385,14 @@ class Site:
         self.records = FakeRecords()
         self.vms = FakeVms()
         self.database = Database(url_in(state_dir))
-        vault = open_vault(state_dir, self.database, {})
-        self.accounts = Accounts(self.database, vault)
+        self.vault = open_vault(state_dir, self.database, {})
+        self.accounts = Accounts(self.database, self.vault)
         self.accounts.make_first_administrator(PASSWORD)
         self.accounts.users.add("reader@example.org", hash_password(PASSWORD), permission="none")
-        book = ServerBook(ServerStore(self.database, vault), self.servers)
+        book = ServerBook(ServerStore(self.database, self.vault), self.servers)
         audit = Audit(self.database, self.accounts.users)
-        app = build_app(self.engine, book, self.accounts, audit, self.records, self.vms, settings=settings)
         config = uvicorn.Config(
-            app,
+            self.application(book, audit, settings),
             ws=Protocol,
             ws_max_size=100 << 20,
             log_config=None,
@@ -403,14 +403,18 @@ class Site:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self.url = f"ws://{self.address}/api/"
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
         wait_until(lambda: self._server.started)
 
+    def application(self, book: ServerBook, audit: Audit, settings: ApiSettings) -> ASGIApp:
+        """What is served."""
+        return build_app(self.engine, book, self.accounts, audit, self.records, self.vms, settings=settings)
+
     def _run(self) -> None:
         async def serve() -> None:
-            self._loop = asyncio.get_running_loop()
+            self.loop = asyncio.get_running_loop()
             await self._server.serve(sockets=[self._listener])
 
         asyncio.run(serve())
@@ -426,12 +430,12 @@ class Site:
 
     def do(self, action: Callable[[], Any]) -> Any:
         """Run an action in the server's event loop."""
-        assert self._loop is not None
+        assert self.loop is not None
 
         async def run() -> Any:
             return action()
 
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(10)
 
 
 def wait_until(condition: Callable[[], Any], timeout_seconds: float = 10) -> Any:

@@ -7,7 +7,11 @@ from xo_warmig.api.session import Session
 
 
 class Caller:
-    """Keeps ``session``, by which notifications are given: who is not surely somebody is told nothing."""
+    """Keeps ``session``, by which notifications are given: who is not surely somebody is told nothing.
+
+    Nobody is an administrator by it. Who is one may change upstream without a word on this connection, so each call asks; and what
+    administrators alone are told of is no notification of xo-server's.
+    """
 
     def __init__(self, upstream: Questions, session: Session) -> None:
         self._upstream = upstream
@@ -40,4 +44,4 @@ class Caller:
         except LegGone:
             return
         if user is not None and turn == self._turn:
-            self._session.visit(user)
+            self._session.sign_in(user.id, is_admin=False, expires_ms=None)

@@ -1,5 +1,6 @@
 """Upstream's side of one client's connection: a websocket of our own, as xo-lib opens it."""
 
+import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator
@@ -62,7 +63,15 @@ class Leg:
     async def close(self, code: int) -> None:
         """For a reason of the client's; a code that may not be sent becomes "going away"."""
         sendable = code in (1000, 1001, 1003, 1007, 1008, 1009, 1011) or 3000 <= code < 5000
-        await self._websocket.close(code if sendable else 1001)
+        unread = asyncio.create_task(self._throw_away())  # else upstream's own close would wait behind it
+        try:
+            await self._websocket.close(code if sendable else 1001)
+        finally:
+            unread.cancel()
+
+    async def _throw_away(self) -> None:
+        while not isinstance(await self.next(), End):
+            pass
 
 
 @asynccontextmanager
