@@ -57,7 +57,7 @@ def build_gateway(
     passing = Passing(connections, peers)
     gate, own = _gate(parts, connections, peers, passing)
     return _Gateway(
-        api=GatewayEndpoint(upstream, parts.endpoint, around),
+        api=GatewayEndpoint(upstream, parts.endpoint, around, peers),
         tunnel=Tunnel(upstream, peers),
         rest=gate,
         downloads=GatewayDownloads(own, parts.services.downloads.has, passing, supplements),

@@ -15,6 +15,7 @@ from tests.api.gateway.messages.xo_server import PASSWORD, XoServer
 from xo_warmig.api.audit import Audit
 from xo_warmig.api.gateway.messages.conversation import Surroundings
 from xo_warmig.api.gateway.messages.endpoint import PATHS, GatewayEndpoint
+from xo_warmig.api.gateway.peers import Peers
 from xo_warmig.api.gateway.supplements import Supplements
 from xo_warmig.api.gateway.upstream import Upstream
 from xo_warmig.api.parts import assembled
@@ -54,7 +55,7 @@ class GatewaySite(Site):
         self.hub = parts.services.hub
         around = Surroundings(parts.services, parts.calls, settings, self.supplements, self._learns)
         upstream = Upstream(scheme="http", host="127.0.0.1", port=self.upstream.port)
-        endpoint = GatewayEndpoint(upstream, parts.endpoint, around)
+        endpoint = GatewayEndpoint(upstream, parts.endpoint, around, Peers(settings.trusted_proxies))
 
         @contextlib.asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -244,3 +244,10 @@ def test_compression_is_not_forced_on_anybody(new_client: Callable[..., Any]) ->
     """A client that offers it, as browsers do, is served."""
     client = new_client(None, compression="deflate")
     assert client.call("session.signIn", email="root@xo.example", password=PASSWORD)["id"] == "user-1"
+
+
+def test_a_redirect_is_not_followed(site: Any, xo: Any, new_client: Callable[..., Any]) -> None:
+    """Passwords go to the upstream that the operator named, or nowhere."""
+    xo.redirect = "ws://127.0.0.1:1/api/"
+    with pytest.raises(InvalidStatus, match="502"):
+        new_client(None)

@@ -5,10 +5,12 @@ import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from http import HTTPStatus
 from typing import Any
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 
 USERS = {
     "root@xo.example": {
@@ -91,9 +93,24 @@ class XoServer:
         self.servers: list[dict[str, Any]] = []
         self.tokens = {"xo-token": "root@xo.example"}
         self.downloads: list[str] = []
+        self.redirect: str | None = None
 
     async def _listen(self, port: int) -> Server:
-        return await serve(self._connected, "127.0.0.1", port, max_size=100 << 20, ping_interval=None)
+        return await serve(
+            self._connected,
+            "127.0.0.1",
+            port,
+            max_size=100 << 20,
+            ping_interval=None,
+            process_request=self._redirected,
+        )
+
+    def _redirected(self, websocket: ServerConnection, request: Request) -> Response | None:
+        if self.redirect is None:
+            return None
+        response = websocket.respond(HTTPStatus.MOVED_PERMANENTLY, "")
+        response.headers["Location"] = self.redirect
+        return response
 
     def do(self, work: Any) -> Any:
         """Run a coroutine in its loop."""

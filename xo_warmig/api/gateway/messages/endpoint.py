@@ -4,14 +4,15 @@ import logging
 from http import HTTPStatus
 from typing import Final
 
-from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from xo_warmig.api.admission import PATH, Refusal, refuse
 from xo_warmig.api.endpoint import Endpoint, is_own_client
+from xo_warmig.api.gateway.headers import Header, forwarded
 from xo_warmig.api.gateway.messages.conversation import Conversation, Surroundings
 from xo_warmig.api.gateway.messages.leg import Leg, UpstreamGone, opened
 from xo_warmig.api.gateway.messages.relay import Relay, SignsInHere
+from xo_warmig.api.gateway.peers import Peers
 from xo_warmig.api.gateway.upstream import Upstream
 from xo_warmig.api.line import Line
 
@@ -27,11 +28,12 @@ class GatewayEndpoint:
     that sign-in on.
     """
 
-    def __init__(self, upstream: Upstream, own: Endpoint, around: Surroundings) -> None:
+    def __init__(self, upstream: Upstream, own: Endpoint, around: Surroundings, peers: Peers) -> None:
         self._upstream = upstream
         self._context = upstream.ssl_context()
         self._own = own
         self._around = around
+        self._peers = peers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if is_own_client(scope):
@@ -44,9 +46,10 @@ class GatewayEndpoint:
             return
         address = admission.address(scope)
         with admission.counted(address):
-            await self._serve(address, _forwarded(scope, address), receive, send)
+            headers = forwarded(scope["headers"], self._peers.of(scope))
+            await self._serve(address, headers, receive, send)
 
-    async def _serve(self, address: str, headers: dict[str, str], receive: Receive, send: Send) -> None:
+    async def _serve(self, address: str, headers: list[Header], receive: Receive, send: Send) -> None:
         """Upstream is asked first: a client of an upstream that is away is refused as by any proxy, and tries again."""
         line = Line(receive, send, patience_seconds=self._around.settings.slow_reader_seconds)
         try:
@@ -69,10 +72,3 @@ class GatewayEndpoint:
             return await Relay(conversation, leg, line).run(receive)
         finally:
             hub.leave(conversation)
-
-
-def _forwarded(scope: Scope, address: str) -> dict[str, str]:
-    """What xo-server believes where its configuration says so (``http.useForwardedHeaders``)."""
-    told = {"X-Forwarded-For": address, "X-Forwarded-Proto": "https" if scope.get("scheme") == "wss" else "http"}
-    host = Headers(scope=scope).get("host")
-    return told if host is None else told | {"X-Forwarded-Host": host}

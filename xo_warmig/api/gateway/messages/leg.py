@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
+from xo_warmig.api.gateway.headers import Header
 from xo_warmig.api.gateway.messages.questions import LegGone
 from xo_warmig.api.gateway.upstream import Upstream
 from xo_warmig.api.settings import MOST_FRAME_BYTES
@@ -74,18 +75,25 @@ class Leg:
             pass
 
 
+class _Connect(connect):
+    """A redirect is no upstream: passwords go where the configuration says, or nowhere."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
 @asynccontextmanager
-async def opened(upstream: Upstream, context: ssl.SSLContext | None, headers: dict[str, str]) -> AsyncIterator[Leg]:
+async def opened(upstream: Upstream, context: ssl.SSLContext | None, headers: list[Header]) -> AsyncIterator[Leg]:
     """A connection, closed at the end.
 
     Raises:
         UpstreamGone: it cannot be opened.
     """
     try:
-        websocket = await connect(
+        websocket = await _Connect(
             upstream.websocket_url(PATH),
             ssl=context,
-            additional_headers=headers,
+            additional_headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers],
             user_agent_header=None,
             compression=None,  # both ends are near each other, and it would run on the event loop
             proxy=None,
