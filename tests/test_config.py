@@ -207,3 +207,10 @@ def test_a_certificate_is_judged_in_one_way(tmp_path: Path) -> None:
     """Two ways could say different things."""
     table = '[gateway]\nfingerprint = "00"\nallow_unauthorized = true\n'
     assert refused(written(tmp_path, f'upstream = "https://xo"\n{table}')).evidence["key"] == "gateway"
+
+
+def test_the_gateway_page_s_table_is_one(tmp_path: Path) -> None:
+    """What people copy."""
+    page = (Path(__file__).parent.parent / "docs" / "gateway.md").read_text()
+    (table,) = [block.removeprefix("toml") for block in page.split("```") if block.startswith("toml")]
+    assert load(written(tmp_path, table), {}).gateway == GatewayConfig(learn_servers=True)
