@@ -40,7 +40,7 @@ LISTEN = r"listen 443 ssl;\n +ssl_certificate .*?;\n +ssl_certificate_key .*?;"
 
 
 class Answerer:
-    """Says its name to everything; streams below ``/events`` and counts below ``/import``, echoes on websockets."""
+    """Says its name to everything; streams below ``/events``, counts what is uploaded, echoes on websockets."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -154,6 +154,7 @@ OURS = [
     "/v5/rest/v0/tasks",
     "/rest/v0/tasks/0mdd1basu-k3j2h1/actions/abort",
     "/rest/v0/vms/770aa52a-fd42-8faf-f167-8c5c4a237cac/tasks",
+    "/rest/v0/events/40d409f5-70dd-48eb-86ed-4f7f687bb805/subscriptions",
     "/rest/v0/vms/770aa52a-fd42-8faf-f167-8c5c4a237cac/actions/warm_migration",
 ]
 THEIRS = [
@@ -201,7 +202,7 @@ async def test_nothing_is_held_back(proxied: Proxied) -> None:
         async with web.stream("GET", "/rest/v0/events") as answer:
             pieces = answer.aiter_raw()
             assert await anext(pieces) == b"event: init\n\n"
-            proxied.xo.go_on.set()
+            proxied.gateway.go_on.set()
             assert await anext(pieces) == b"/rest/v0/events"
         await web.post("/api/token", content=bytes(8 << 20))
     assert proxied.gateway.received == 8 << 20

@@ -30,6 +30,7 @@ class XoOverHttp:
         self.asked: list[Request] = []
         self.tasks = [TASK]
         self.changes: asyncio.Queue[Any] = asyncio.Queue()
+        self.events: asyncio.Queue[str | None] = asyncio.Queue()
         self.has_me = True
         routes = [
             Route("/signin", self._form),
@@ -40,6 +41,9 @@ class XoOverHttp:
             Route("/rest/v0/tasks", self._tasks),
             Route("/rest/v0/vms/{id}/tasks", self._tasks),
             Route("/rest/v0/tasks/{id}", self._task, methods=["GET", "DELETE"]),
+            Route("/rest/v0/events", self._open),
+            Route("/rest/v0/events/{id}/subscriptions", self._subscribe, methods=["POST"]),
+            Route("/rest/v0/events/{id}/subscriptions/{collection}", self._unsubscribe, methods=["DELETE"]),
             Route("/api/{token}", self._download, methods=["GET", "POST"]),
             Route("/{path:path}", self._page),
         ]
@@ -117,6 +121,25 @@ class XoOverHttp:
     async def _stream(self) -> AsyncIterator[bytes]:
         while (change := await self.changes.get()) is not None:
             yield json.dumps(change).encode() + b"\n"
+
+    async def _open(self, request: Request) -> Response:
+        if self._who(request) is None:
+            return _unauthorized()
+        headers = {"Cache-Control": "no-cache, no-transform"}
+        return StreamingResponse(self._told(), media_type="text/event-stream", headers=headers)
+
+    async def _told(self) -> AsyncIterator[str]:
+        yield 'event: init\ndata: {"id":"stream-1"}\n\n'
+        while (text := await self.events.get()) is not None:
+            yield text
+
+    async def _subscribe(self, request: Request) -> Response:
+        if request.path_params["id"] != "stream-1":
+            return _missing()
+        return JSONResponse({"id": json.loads(await request.body())["collection"]}, 201)
+
+    async def _unsubscribe(self, request: Request) -> Response:
+        return Response(status_code=204)
 
     async def _task(self, request: Request) -> Response:
         id = request.path_params["id"]

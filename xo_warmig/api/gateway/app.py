@@ -19,8 +19,10 @@ from xo_warmig.api.gateway.messages.endpoint import PATHS, GatewayEndpoint
 from xo_warmig.api.gateway.passing import Passing
 from xo_warmig.api.gateway.peers import Peers
 from xo_warmig.api.gateway.rest.callers import Callers
-from xo_warmig.api.gateway.rest.gate import MOUNT, Gate
+from xo_warmig.api.gateway.rest.events import Events
+from xo_warmig.api.gateway.rest.gate import Gate
 from xo_warmig.api.gateway.rest.lists import Lists
+from xo_warmig.api.gateway.rest.mounts import is_below
 from xo_warmig.api.gateway.supplements import Supplements
 from xo_warmig.api.gateway.tunnel import Tunnel
 from xo_warmig.api.gateway.upstream import Upstream
@@ -77,8 +79,9 @@ def _gate(parts: Parts, connections: Connections, peers: Peers, passing: Passing
             return False
         return True
 
-    own = Starlette()
-    gate = Gate(own, Lists(own, connections, peers), passing, Callers(connections), services.accounts, is_ours)
+    own, callers = Starlette(), Callers(connections)
+    lists = Lists(own, connections, peers, callers)
+    gate = Gate(own, lists, Events(own, passing, callers), passing, callers, services.accounts, is_ours)
     rest = Rest(
         services.engine,
         services.accounts,
@@ -134,6 +137,6 @@ class _Gateway:
         if scope["type"] == "websocket":
             is_api = scope["raw_path"] in PATHS and not scope["query_string"]
             return self._api if is_api else self._tunnel
-        if MOUNT.match(scope["path"]):
+        if is_below(scope["path"]):
             return self._rest
         return self._downloads if DOWNLOAD.match(scope["path"]) else self._passing

@@ -13,6 +13,7 @@ import pytest
 from tests.api.gateway.xo_over_http import XoOverHttp
 from xo_warmig.api.gateway.connections import Connections
 from xo_warmig.api.gateway.peers import Peers
+from xo_warmig.api.gateway.rest.callers import Callers
 from xo_warmig.api.gateway.rest.lists import Lists
 from xo_warmig.api.gateway.rest.merging import Lines, joined
 from xo_warmig.api.gateway.upstream import Upstream
@@ -88,7 +89,7 @@ async def watched(serve: Any) -> AsyncIterator[Watched]:
     async with serve(xo.app) as behind:
         connections = Connections(Upstream(scheme="http", host="127.0.0.1", port=int(behind.rsplit(":", 1)[1])))
         async with (
-            serve(Lists(own, connections, Peers(()))) as url,
+            serve(Lists(own, connections, Peers(()), Callers(connections))) as url,
             httpx2.AsyncClient(base_url=url, trust_env=False, timeout=5) as web,
         ):
             yield Watched(xo, own, web)

@@ -7,7 +7,7 @@ route nobody is known, and nothing of ours is shown over REST.
 import hashlib
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Final
 
 import msgspec
@@ -55,6 +55,18 @@ class Callers:
             if len(self._known) < MOST_KNOWN:
                 self._known[key] = now + GOOD_SECONDS, user
         return user
+
+    async def is_admin(self, headers: Iterable[Header]) -> bool:
+        """Whether that is an administrator. Raises UpstreamGone."""
+        user = await self.of(headers)
+        return user is not None and user.is_admin
+
+    async def while_admin(self, headers: Iterable[Header], pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """``pieces`` of what only administrators see, until that is none any more."""
+        async for piece in pieces:
+            if not await self.is_admin(headers):
+                return
+            yield piece
 
     async def _asked(self, credentials: list[Header]) -> User | None:
         answer = await fetched(self._connections, _ME, credentials)

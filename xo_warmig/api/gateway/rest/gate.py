@@ -13,11 +13,10 @@ from xo_warmig.api.accounts import Accounts
 from xo_warmig.api.gateway.exchange import UpstreamGone
 from xo_warmig.api.gateway.passing import refuse_gone
 from xo_warmig.api.gateway.rest.callers import Callers
+from xo_warmig.api.gateway.rest.events import PATH as EVENTS
+from xo_warmig.api.gateway.rest.mounts import plain, unmounted
 from xo_warmig.api.rest.authentication import caller
 from xo_warmig.api.session import Session
-
-MOUNT: Final = re.compile(r"^(?:/v5)?(?=/rest/v0(?:/|$))")
-"""XO 5's pages ask below their own mount."""
 
 _LIST: Final = re.compile(r"/rest/v0/(?:tasks|[a-z-]+/[^/]+/tasks)")
 _TASK: Final = re.compile(r"/rest/v0/tasks/([^/]+)(?:/actions/[a-z_]+)?")
@@ -27,14 +26,15 @@ _ACTION: Final = re.compile(r"/rest/v0/vms/[^/]+/actions/warm_migration")
 class Gate:
     """An ASGI application for HTTP below ``/rest/v0``.
 
-    ``own`` answers all of it as a server that stands alone does, ``lists`` merges both, ``passing`` is upstream's. ``is_ours``: whether
-    a task is one of our migrations.
+    ``own`` answers all of it as a server that stands alone does, ``lists`` and ``events`` merge both, ``passing`` is upstream's.
+    ``is_ours``: whether a task is one of our migrations.
     """
 
     def __init__(
         self,
         own: ASGIApp,
         lists: ASGIApp,
+        events: ASGIApp,
         passing: ASGIApp,
         callers: Callers,
         accounts: Accounts,
@@ -42,6 +42,7 @@ class Gate:
     ) -> None:
         self._own = own
         self._lists = lists
+        self._events = events
         self._passing = passing
         self._callers = callers
         self._accounts = accounts
@@ -53,7 +54,7 @@ class Gate:
         except UpstreamGone:
             await refuse_gone(scope, receive, send)
             return
-        await app(scope if app is self._passing else _unmounted(scope), receive, send)
+        await app(unmounted(scope) if app is self._own else scope, receive, send)
 
     async def who(self, request: Request, address: str) -> Session:
         """The administrator who asks for what is ours; their word for it is upstream's, or their token is one of ours.
@@ -76,29 +77,22 @@ class Gate:
     async def _choose(self, scope: Scope) -> ASGIApp:
         if self._has_own_token(scope):
             return self._own  # our token is nobody else's to see
-        path, method = MOUNT.sub("", scope["path"]), scope["method"]
+        path, method = plain(scope["path"]), scope["method"]
         task = _TASK.fullmatch(path)
         if task is not None and self._is_ours(task[1]):
-            return self._own if await self._is_admin(scope) else self._passing
+            return self._own if await self._callers.is_admin(scope["headers"]) else self._passing
         if _ACTION.fullmatch(path):
-            await self._is_admin(scope)  # known, then, or upstream is found to be gone before anything is done
+            await self._callers.is_admin(
+                scope["headers"]
+            )  # known, then, or upstream is found to be gone before anything is done
             return self._own
-        if method == "GET" and _LIST.fullmatch(path) and await self._is_admin(scope):
+        if method == "GET" and _LIST.fullmatch(path) and await self._callers.is_admin(scope["headers"]):
             return self._lists
+        if EVENTS.fullmatch(path) and await self._callers.is_admin(scope["headers"]):
+            return self._events
         return self._passing
-
-    async def _is_admin(self, scope: Scope) -> bool:
-        user = await self._callers.of(scope["headers"])
-        return user is not None and user.is_admin
 
     def _has_own_token(self, scope: Scope) -> bool:
         cookies = cookie_parser(Headers(scope=scope).get("cookie", ""))
         given = (cookies.get(name) for name in ("authenticationToken", "token"))
         return any(self._accounts.tokens.knows(token) for token in given if token)
-
-
-def _unmounted(scope: Scope) -> Scope:
-    """As if it were asked at the root."""
-    path, raw_path = scope["path"], scope["raw_path"]
-    mount = path[: len(path) - len(MOUNT.sub("", path))]
-    return {**scope, "path": path[len(mount) :], "raw_path": raw_path[len(mount) :]}

@@ -14,7 +14,7 @@ Pieces = AsyncIterator[bytes]
 async def in_turn(first: Pieces, second: Pieces, most: int | None) -> Pieces:
     """All lines of ``first``, then all of ``second``, but no more than ``most``."""
     for body in (first, second):
-        async for batch in _batches(body):
+        async for batch in batches(body):
             taken = batch if most is None else batch[:most]
             most = None if most is None else most - len(taken)
             if taken:
@@ -23,13 +23,13 @@ async def in_turn(first: Pieces, second: Pieces, most: int | None) -> Pieces:
                 return
 
 
-async def side_by_side(leading: Pieces, other: Pieces) -> Pieces:
+async def side_by_side(leading: Pieces, other: Pieces, end: bytes = b"\n") -> Pieces:
     """Whole lines of both, until ``leading`` ends. Raises what ``leading`` raises."""
     queue: asyncio.Queue[list[bytes] | None] = asyncio.Queue(_MOST_WAITING)
 
     async def follow(body: Pieces, *, leads: bool) -> None:
         try:
-            async for batch in _batches(body):
+            async for batch in batches(body, end):
                 if batch:
                     await queue.put(batch)
         finally:
@@ -47,8 +47,9 @@ async def side_by_side(leading: Pieces, other: Pieces) -> Pieces:
         await asyncio.gather(*following, return_exceptions=True)
 
 
-async def _batches(body: Pieces) -> AsyncIterator[list[bytes]]:
-    lines = Lines()
+async def batches(body: Pieces, end: bytes = b"\n") -> AsyncIterator[list[bytes]]:
+    """The whole lines that came with each piece, and with the end."""
+    lines = Lines(end)
     async for piece in body:
         yield lines.whole(piece)
     yield lines.last()

@@ -16,8 +16,10 @@ from xo_warmig.api.gateway.exchange import Exchange, UpstreamGone
 from xo_warmig.api.gateway.headers import Header, to_client, to_upstream, values
 from xo_warmig.api.gateway.passing import refuse_gone
 from xo_warmig.api.gateway.peers import Peers
+from xo_warmig.api.gateway.rest.callers import Callers
 from xo_warmig.api.gateway.rest.lines import in_turn, side_by_side
 from xo_warmig.api.gateway.rest.merging import joined
+from xo_warmig.api.gateway.rest.mounts import unmounted
 from xo_warmig.api.gateway.rest.own import OwnAnswer, answered
 from xo_warmig.api.gateway.upstream import target
 
@@ -31,13 +33,14 @@ log = logging.getLogger(__name__)
 class Lists:
     """An ASGI application for GETs of a list that ``own`` has too, by administrators. What upstream refuses is refused."""
 
-    def __init__(self, own: ASGIApp, connections: Connections, peers: Peers) -> None:
+    def __init__(self, own: ASGIApp, connections: Connections, peers: Peers, callers: Callers) -> None:
         self._own = own
+        self._callers = callers
         self._connections = connections
         self._peers = peers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        merged = _Merged(scope, send)
+        merged = _Merged(scope, send, self._callers)
         try:
             await unless_gone(receive, self._run(merged, scope))
         except UpstreamGone as gone:
@@ -47,7 +50,7 @@ class Lists:
 
     async def _run(self, merged: "_Merged", scope: Scope) -> None:
         headers = [header for header in scope["headers"] if header[0] not in _NOT_ASKED]
-        own = answered(self._own, {**scope, "headers": headers})
+        own = answered(self._own, unmounted({**scope, "headers": headers}))
         async with self._connections.exchange(fresh=True) as exchange, own as ours:
             asked = to_upstream(headers, self._peers.of(scope))
             await exchange.ask(b"GET", target(scope["raw_path"], scope["query_string"]), asked)
@@ -58,8 +61,10 @@ class Lists:
 class _Merged:
     """One answer made of two."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
+    def __init__(self, scope: Scope, send: Send, callers: Callers) -> None:
         self.started = False
+        self._headers = scope["headers"]
+        self._callers = callers
         self._query: dict[str, str] = dict(parse_qsl(scope["query_string"].decode("latin-1")))
         self._send = send
 
@@ -89,11 +94,14 @@ class _Merged:
                 await self._pass(answering.result(), exchange)
                 return
             await self._start(200, _changed(answering.result()) if answering.done() else ours.headers)
-            await self._all(side_by_side(_after(answering, exchange), _behind(first, body)))
+            await self._all(side_by_side(_after(answering, exchange), self._told(_behind(first, body))))
         finally:
             answering.cancel()
             first.cancel()
             await asyncio.gather(answering, first, return_exceptions=True)
+
+    def _told(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        return self._callers.while_admin(self._headers, pieces)
 
     def _fits(self, answer: h11.Response, ours: OwnAnswer) -> bool:
         fits = answer.status_code == 200 and not values(answer.headers, b"content-encoding")

@@ -12,16 +12,17 @@ def joined(ours: bytes, theirs: bytes, most: int | None) -> bytes:
 
 
 class Lines:
-    """Cuts pieces into whole lines."""
+    """Cuts pieces into whole lines; ``end`` is where one ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, end: bytes = b"\n") -> None:
+        self._end = end
         self._rest = b""
 
     def whole(self, piece: bytes) -> list[bytes]:
         """The lines that are whole with this piece, each with its end."""
-        *lines, self._rest = (self._rest + piece).split(b"\n")
-        return [line + b"\n" for line in lines]
+        *lines, self._rest = (self._rest + piece).split(self._end)
+        return [line + self._end for line in lines]
 
     def last(self) -> list[bytes]:
         """After the last piece: what had no end, with one."""
-        return [self._rest + b"\n"] if self._rest else []
+        return [self._rest + self._end] if self._rest else []

@@ -30,8 +30,8 @@ class OwnAnswer:
 
 
 @contextlib.asynccontextmanager
-async def answered(app: ASGIApp, scope: Scope) -> AsyncIterator[OwnAnswer]:
-    """What ``app`` answers to a request without a body; it is told that the client has gone when the context is left.
+async def answered(app: ASGIApp, scope: Scope, body: bytes = b"") -> AsyncIterator[OwnAnswer]:
+    """What ``app`` answers to a request with this body; it is told that the client has gone when the context is left.
 
     Raises what the application raises before its answer.
     """
@@ -45,7 +45,7 @@ async def answered(app: ASGIApp, scope: Scope) -> AsyncIterator[OwnAnswer]:
             await gone.wait()
             return {"type": "http.disconnect"}
         asked = True
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return {"type": "http.request", "body": body, "more_body": False}
 
     async def run() -> None:
         try:
