@@ -37,6 +37,7 @@ from xo_warmig.engine.store.database import Database, file_of, url_in
 from xo_warmig.engine.store.durable import DatabaseStore
 from xo_warmig.errors import InvalidRequest, WarmigError
 from xo_warmig.xapi.directory import Directory
+from xo_warmig.xapi.task_orders import TaskOrders
 from xo_warmig.xapi.vms import Vms
 
 PING_SECONDS: Final = 60.0
@@ -107,7 +108,7 @@ async def running(config: Config) -> AsyncIterator[Server]:
             new_password=new_password,
         )
         audit = Audit(database, accounts.users)
-        parts = (engine, servers, accounts, audit, directory, Vms(directory), config)
+        parts = (engine, servers, accounts, audit, directory, Vms(directory), TaskOrders(directory), config)
         web: ASGIApp = build_app(*parts) if upstream is None else build_gateway(*parts, upstream)
         async with _answering(web, listener, config) as server._web:
             await servers.restore()

@@ -28,7 +28,7 @@ from xo_warmig.api.settings import ApiSettings
 from xo_warmig.api.users import hash_password
 from xo_warmig.api.vault import open_vault
 from xo_warmig.engine.store.database import FILE_NAME, Database, url_in
-from xo_warmig.errors import IncorrectState, InvalidRequest, NoSuchObject, PoolUnreachable
+from xo_warmig.errors import IncorrectState, InvalidRequest, NoSuchObject, PoolError, PoolUnreachable
 from xo_warmig.model.events import Event, PhaseChanged, RecordedEvent
 from xo_warmig.model.findings import Finding, OurObject, PlanReport, Severity, SweepReport, SweptObject
 from xo_warmig.model.phases import STAGES, Phase, WaitingFor, can_cancel
@@ -60,6 +60,7 @@ class FakeEngine:
     def __init__(self) -> None:
         self.refuse: dict[str, Exception] = {}
         self.users: list[str] = []
+        self.waiting = 0  # for the end of a migration
         self.steered: list[tuple[str, dict[str, Any]]] = []
         self.may_act = asyncio.Event()
         self.may_act.set()
@@ -78,7 +79,12 @@ class FakeEngine:
         return Started(id, False)
 
     async def outcome(self, migration: str) -> str:
-        return await asyncio.shield(self._ends[migration])
+        self.report(migration)
+        self.waiting += 1
+        try:
+            return await asyncio.shield(self._ends[migration])
+        finally:
+            self.waiting -= 1
 
     def report(self, migration: str) -> MigrationReport:
         if migration not in self._reports:
@@ -188,6 +194,7 @@ class FakeEngine:
     def fail(self, id: str, error: Exception) -> None:
         self.move(id, phase=Phase.FAILED, finished=2.0, error={"message": str(error)})
         self._ends[id].set_exception(error)
+        self._ends[id].exception()  # nobody has to ask
 
 
 def new_report(id: str, request: WarmMigrationRequest, user: str) -> MigrationReport:
@@ -255,6 +262,21 @@ class FakeServers:
 
     def state(self, server_id: str) -> ServerState:
         return self._states[server_id]
+
+    async def change(self, server: ServerCredentials) -> None:
+        before = self.credentials[server.id]
+        moved = (before.host, before.username, before.password) != (server.host, server.username, server.password)
+        if moved and self._states[server.id].status is not ServerStatus.DISCONNECTED:
+            raise PoolError("it is connected", code="SERVER_CONNECTED")
+        self.credentials[server.id] = server
+        self._states[server.id] = msgspec.structs.replace(
+            self._states[server.id],
+            host=server.host,
+            username=server.username,
+            label=server.label,
+            read_only=server.read_only,
+            allow_unauthorized=server.allow_unauthorized,
+        )
 
     async def connect(self, server_id: str) -> None:
         if "down" in self._states[server_id].host:
@@ -364,8 +386,36 @@ class FakeVms:
     async def start(self, vm: str, *, host: str | None = None, force: bool = False) -> None:
         self._take("start", vm, host, force)
 
-    async def stop(self, vm: str, *, force: bool = False) -> None:
-        self._take("stop", vm, force)
+    async def stop(
+        self, vm: str, *, force: bool = False, force_after_seconds: float = 0.0, bypass_blocked: bool = False
+    ) -> None:
+        self._take("stop", vm, force, force_after_seconds, bypass_blocked)
+
+    async def restart(self, vm: str, *, force: bool = False, bypass_blocked: bool = False) -> None:
+        self._take("restart", vm, force, bypass_blocked)
+
+    async def pause(self, vm: str) -> None:
+        self._take("pause", vm)
+
+    async def unpause(self, vm: str) -> None:
+        self._take("unpause", vm)
+
+    async def suspend(self, vm: str) -> None:
+        self._take("suspend", vm)
+
+    async def resume(self, vm: str) -> None:
+        self._take("resume", vm)
+
+    async def snapshot(
+        self, vm: str, *, name: str | None = None, description: str | None = None, memory: bool = False
+    ) -> str:
+        self._take("snapshot", vm, name, description, memory)
+        return "snapshot-1"
+
+    async def delete(
+        self, vm: str, *, disks: bool = True, bypass_blocked: bool = False, even_default_template: bool = False
+    ) -> None:
+        self._take("delete", vm, disks, bypass_blocked, even_default_template)
 
     async def change(self, vm: str, changes: VmChanges) -> None:
         self._take("change", vm, changes)
@@ -376,6 +426,24 @@ class FakeVms:
         self.orders.append(order)
 
 
+class FakeTasks:
+    """Fits ``xo_warmig.api.ports.TaskOrders``: one task of a pool, ``t``."""
+
+    def __init__(self) -> None:
+        self.orders: list[tuple[str, str]] = []
+
+    async def cancel(self, task: str) -> None:
+        self._take("cancel", task)
+
+    async def destroy(self, task: str) -> None:
+        self._take("destroy", task)
+
+    def _take(self, order: str, task: str) -> None:
+        if task != "t":
+            raise NoSuchObject(f"no such task {task}", evidence={"id": task, "type": "task"})
+        self.orders.append((order, task))
+
+
 class Site:
     """A server that runs in a thread of its own."""
 
@@ -384,6 +452,7 @@ class Site:
         self.servers = FakeServers()
         self.records = FakeRecords()
         self.vms = FakeVms()
+        self.tasks = FakeTasks()
         self.database = Database(url_in(state_dir))
         self.vault = open_vault(state_dir, self.database, {})
         self.accounts = Accounts(self.database, self.vault)
@@ -410,7 +479,7 @@ class Site:
 
     def application(self, book: ServerBook, audit: Audit, settings: ApiSettings) -> ASGIApp:
         """What is served."""
-        return build_app(self.engine, book, self.accounts, audit, self.records, self.vms, settings=settings)
+        return build_app(self.engine, book, self.accounts, audit, self.records, self.vms, self.tasks, settings=settings)
 
     def _run(self) -> None:
         async def serve() -> None:
@@ -424,6 +493,10 @@ class Site:
         self._thread.join()
         self._listener.close()
         self.database.close()
+
+    def requests(self) -> int:
+        """Those that are being answered; a websocket is one."""
+        return len(self._server.server_state.tasks)
 
     def connections(self) -> list[object]:
         return list(self._server.server_state.connections)

@@ -12,7 +12,7 @@ from xo_warmig.api.vault import Vault
 from xo_warmig.api.xo_errors import XoError
 from xo_warmig.engine.store.database import Database
 from xo_warmig.engine.store.tables import pools
-from xo_warmig.errors import InvalidRequest, NoSuchObject, WarmigError
+from xo_warmig.errors import InvalidRequest, NoSuchObject, PoolError, WarmigError
 
 KEY = b"k" * 32
 ASKED: dict[str, Any] = {
@@ -145,3 +145,34 @@ async def test_servers_stay_in_the_order_in_which_they_were_added(book: ServerBo
     added = [await book.add(**(ASKED | {"host": host}), enabled=False) for host in ("b", "a", "c")]
     await book.disable(added[1])
     assert [state.id for state in book.states()] == added
+
+
+async def test_a_changed_server_is_stored(book: ServerBook, database: Database, fake_servers: Any) -> None:
+    """With its new address its pinned certificate is another's; what is refused leaves all as it was."""
+    id = await book.add(**ASKED, enabled=True)
+    book.keep_pins()
+    with pytest.raises(PoolError):
+        await book.change(id, password="new")
+    (stored,) = ServerStore(database, Vault(KEY)).all()
+    assert (stored.password, stored.fingerprint) == ("hunter2", "AA:BB")
+    await book.disable(id)
+    await book.change(id, password="new", label="lab")
+    (stored,) = ServerStore(database, Vault(KEY)).all()
+    assert (stored.password, stored.label, stored.fingerprint) == ("new", "lab", "AA:BB")
+    await book.change(id, host="south")
+    stored = ServerStore(database, Vault(KEY)).get(id)
+    assert (stored.host, stored.fingerprint, stored.enabled) == ("south", None, False)
+
+
+async def test_a_stored_server_that_was_refused_is_mended(
+    book: ServerBook, database: Database, fake_servers: Any
+) -> None:
+    """By giving it an address that is one."""
+    id = await book.add(**ASKED, enabled=False)
+    database.write(lambda connection: connection.execute(update(pools).values(host="ftp://north")))
+    fake_servers.clear()
+    again = ServerBook(ServerStore(database, Vault(KEY)), fake_servers)
+    await again.restore()
+    assert again.states()[0].error is not None
+    await again.change(id, host="https://north")
+    assert again.states()[0].error is None

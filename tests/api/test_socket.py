@@ -299,6 +299,17 @@ def test_a_task_is_cancelled_as_xo_does(site: Any, client: Any) -> None:
     assert site.engine.report(id).phase == "cancelled"
 
 
+def test_a_task_of_a_pool_is_cancelled_and_destroyed(site: Any, client: Any) -> None:
+    """It is passed on; one that nobody has is no object, and a migration's is not forgotten."""
+    assert client.call("task.cancel", id="t") is True
+    assert client.call("task.destroy", task="t") is True
+    assert site.tasks.orders == [("cancel", "t"), ("destroy", "t")]
+    missing = client.error("task.cancel", {"id": "nothing"})
+    assert (missing["code"], missing["data"]["type"]) == (1, "task")
+    id = client.call("warmMigration.start", **WARM)
+    assert client.error("task.destroy", {"id": id})["code"] == 5
+
+
 def test_errors_of_the_engine(site: Any, client: Any) -> None:
     """XO's code and members, ours beside them."""
     site.engine.refuse["gone"] = NoSuchObject("no VM gone", evidence={"id": "gone"}, remedy="Look again.")
@@ -386,6 +397,31 @@ def test_servers(site: Any, client: Any) -> None:
     assert client.call("server.enable", id=id) is True
     assert client.call("server.remove", id=id) is True
     assert client.error("server.remove", {"id": id})["code"] == 1
+
+
+def test_a_server_is_changed(site: Any, client: Any) -> None:
+    """Its names at any time, the rest while it is not connected; an address that another has, a proxy, and nonsense are refused."""
+    id = client.call("server.add", host="west", username="root", password="p", label="lab")
+
+    def shown() -> Any:
+        return next(each for each in client.call("server.getAll") if each["id"] == id)
+
+    assert client.call("server.set", id=id, label=None, readOnly=True) is True
+    assert (shown()["label"], shown()["readOnly"]) == ("north", True)
+    connected = client.error("server.set", {"id": id, "username": "other"})
+    assert (connected["code"], connected["data"]["code"]) == (-32000, "SERVER_CONNECTED")
+    assert shown()["username"] == "root"
+    client.call("server.disable", server=id)
+    assert client.call("server.set", id=id, host="https://me:secret@west2", label="new", httpProxy=None) is True
+    assert (shown()["host"], shown()["username"], shown()["label"]) == ("https://west2", "me", "new")
+    assert site.servers.credentials[id].password == "secret"
+    other = client.call("server.add", host="west3", username="u", password="p", autoConnect=False)
+    assert client.error("server.set", {"id": other, "host": "WEST2/"})["code"] == 16
+    proxied = client.error("server.set", {"id": other, "httpProxy": "http://proxy"})
+    assert (proxied["code"], proxied["data"]["errors"][0]["instancePath"]) == (10, "/httpProxy")
+    assert client.error("server.set", {"id": "nothing", "label": "x"})["code"] == 1
+    for each in (id, other):
+        client.call("server.remove", id=each)
 
 
 def test_a_server_that_is_down(client: Any) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from xo_warmig.errors import ForbiddenOperation, PoolError
+from xo_warmig.model.phases import Phase
 from xo_warmig.model.vm import VmChanges
 
 
@@ -20,7 +21,56 @@ def test_orders_are_passed_on(client: Any, vms: Any) -> None:
     assert client.call("vm.start", id="v", host="h", bypassMacAddressesCheck=True) is True
     assert client.call("vm.start", id="v", force=True) is True
     assert client.call("vm.stop", id="v") is True
-    assert vms.orders == [("start", "v", "h", False), ("start", "v", None, True), ("stop", "v", False)]
+    assert client.call("vm.stop", id="v", force=True) is True
+    assert client.call("vm.stop", id="v", forceShutdownDelay=1500, bypassBlockedOperation=True) is True
+    assert client.call("vm.restart", id="v") is True
+    assert client.call("vm.restart", id="v", force=True, bypassBlockedOperation=False) is True
+    assert vms.orders == [
+        ("start", "v", "h", False),
+        ("start", "v", None, True),
+        ("stop", "v", False, 0.0, False),
+        ("stop", "v", True, 0.0, True),
+        ("stop", "v", False, 1.5, True),
+        ("restart", "v", False, False),
+        ("restart", "v", True, False),
+    ]
+
+
+@pytest.mark.parametrize("order", ["pause", "unpause", "suspend", "resume"])
+def test_power_is_ordered(client: Any, vms: Any, order: str) -> None:
+    """By the VM's id, or by XO's other name for it."""
+    assert client.call(f"vm.{order}", id="v") is True
+    assert client.call(f"vm.{order}", vm="w") is True
+    assert vms.orders == [(order, "v"), (order, "w")]
+
+
+def test_snapshots_and_deletions_are_passed_on(client: Any, vms: Any) -> None:
+    """A snapshot's uuid is the answer; ``force`` stands for both of XO's protections, unless they are named."""
+    assert client.call("vm.snapshot", id="v", name="n", saveMemory=True) == "snapshot-1"
+    assert client.call("vm.delete", id="v") is True
+    assert client.call("vm.delete", id="v", deleteDisks=False, force=True) is True
+    assert client.call("vm.delete", id="v", force=True, forceBlockedOperation=False) is True
+    assert vms.orders == [
+        ("snapshot", "v", "n", None, True),
+        ("delete", "v", True, False, False),
+        ("delete", "v", False, True, True),
+        ("delete", "v", True, False, True),
+    ]
+
+
+def test_r2_both_vms_of_a_migration_are_refused_until_it_ends(site: Any, client: Any, vms: Any) -> None:
+    """The target that waits to be accepted too; then they are VMs like any other."""
+    asked = {"vm": "source", "sr": "s", "startDestinationVm": True, "deleteSourceVm": True}
+    id = client.call("warmMigration.start", **asked)
+    site.do(lambda: site.engine.move(id, phase=Phase.AWAITING_COMMIT, target_vm="copy"))
+    for vm, which in (("source", "source"), ("copy", "target")):
+        for method in ("vm.snapshot", "vm.delete"):
+            refused = client.error(method, {"id": vm})
+            assert (refused["code"], refused["data"]["code"]) == (5, "BEING_MIGRATED")
+            assert refused["data"]["reason"] == f"it is the {which} of migration {id}, which is awaiting_commit"
+    assert vms.orders == []
+    client.call("warmMigration.commit", id=id)
+    assert client.call("vm.delete", id="source") is True
 
 
 def test_what_is_not_given_is_not_changed(client: Any, vms: Any) -> None:

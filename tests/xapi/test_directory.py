@@ -289,3 +289,36 @@ async def make_vdi(pool: Pool, sr: str) -> str:
         "other_config": {},
     }
     return str(await pool.calls.call("VDI.get_uuid", await pool.calls.call("VDI.create", record)))
+
+
+async def test_a_server_is_changed(site: Site, empty: Directory, server_of: ServerOf, eventually: Any) -> None:
+    """What does not concern connecting at any time; the rest only while it is not connected."""
+    await empty.add(server_of(site.pools[0]))
+    await empty.connect("pool-0")
+    await empty.change(server_of(site.pools[0], label="lab", read_only=True))
+    assert (empty.state("pool-0").label, empty.state("pool-0").status) == ("lab", ServerStatus.CONNECTED)
+    pool = await empty.pool_of_vm(site.pools[0].vms[0].uuid)
+    with pytest.raises(ForbiddenOperation):
+        await pool.calls.call("VM.set_name_label", "x", "y")
+    with pytest.raises(PoolError) as refused:
+        await empty.change(server_of(site.pools[0], password="other"))
+    assert refused.value.code == "SERVER_CONNECTED"
+    await empty.disconnect("pool-0")
+    await empty.change(server_of(site.pools[0], password="other"))
+    with pytest.raises(PoolError):
+        await empty.connect("pool-0")
+    await empty.change(server_of(site.pools[0]))
+    assert empty.state("pool-0").status is ServerStatus.DISCONNECTED
+    await empty.connect("pool-0")
+    with pytest.raises(NoSuchObject):
+        await empty.change(server_of(site.pools[0], id="nothing"))
+
+
+async def test_a_server_that_cannot_be_reached_tries_at_its_new_address(
+    site: Site, empty: Directory, server_of: ServerOf, eventually: Any
+) -> None:
+    """Without being told to connect again."""
+    await empty.add(server_of(site.pools[0], host="http://127.0.0.1:1"))
+    await eventually(lambda: empty.state("pool-0").error is not None)
+    await empty.change(server_of(site.pools[0]))
+    await eventually(lambda: empty.state("pool-0").status is ServerStatus.CONNECTED)

@@ -147,6 +147,13 @@ def test_chooses(text: str, fits: bool) -> None:
         (r"[\]]", "]", True),
         (r"^\w\W[\w\d]$", "aé0", True),
         (r"\d", "٣", False),
+        ("^a{e}$", "a{e}", True),
+        ("^a{,3}$", "a{,3}", True),
+        ("^a{2}$", "aa", True),
+        ("^a{2,}$", "aaa", True),
+        (r"^\pL$", "pL", True),
+        ("(?=.*b)^a", "ab", True),
+        ("^(?!.*b)", "ab", False),
     ],
 )
 def test_expressions_are_those_of_javascript(expression: str, text: str, found: bool) -> None:
@@ -156,7 +163,20 @@ def test_expressions_are_those_of_javascript(expression: str, text: str, found: 
 
 @pytest.mark.parametrize(
     ("text", "position"),
-    [("a:", 2), ("(a", 2), ("()", 1), ("a)", 1), ("|a", 1), ("!", 1), (">x", 2), ("/a", 0), ("/(/", 3), ("a:b,c", 3)],
+    [
+        ("a:", 2),
+        ("(a", 2),
+        ("()", 1),
+        ("a)", 1),
+        ("|a", 1),
+        ("!", 1),
+        (">x", 2),
+        ("/a", 0),
+        ("/(/", 3),
+        ("/(?i)a/", 7),
+        ("/(?<=a/", 7),
+        ("a:b,c", 3),
+    ],
 )
 def test_what_cannot_be_read_is_refused(text: str, position: int) -> None:
     """With the place where it stops making sense."""
@@ -164,6 +184,13 @@ def test_what_cannot_be_read_is_refused(text: str, position: int) -> None:
         parse(text)
     assert caught.value.code == "BAD_FILTER"
     assert caught.value.evidence == {"filter": text, "position": position}
+
+
+@pytest.mark.parametrize("expression", ["(?i)a", "(?<=a", "(?|a|b)", "a{9,1}"])
+def test_what_javascript_refuses_is_refused(expression: str) -> None:
+    """Though the engine knows some of it."""
+    with pytest.raises(InvalidRequest):
+        parse(f"/{expression}/")
 
 
 def test_a_filter_cannot_exhaust_the_stack() -> None:

@@ -47,9 +47,13 @@ class Admission:
         """Why this upgrade is refused, if it is."""
         if scope.get("raw_path", PATH) not in self._paths or scope.get("query_string"):
             return Refusal(HTTPStatus.NOT_FOUND, "the websocket is at /api/ exactly")
-        if not self._is_same_origin(scope):
+        if not self.is_same_origin(scope):
             return Refusal(HTTPStatus.FORBIDDEN, "a page of another origin may not open this socket")
-        if self._open[self.address(scope)] >= self._most:
+        return self.full(self.address(scope))
+
+    def full(self, address: str) -> Refusal | None:
+        """Why no more connections that last are taken from there, if none are."""
+        if self._open[address] >= self._most:
             return Refusal(HTTPStatus.TOO_MANY_REQUESTS, f"more than {self._most} connections from one address")
         return None
 
@@ -63,7 +67,7 @@ class Admission:
             if not self._open[address]:
                 del self._open[address]
 
-    def _is_same_origin(self, scope: Scope) -> bool:
+    def is_same_origin(self, scope: Scope) -> bool:
         """Programs send no Origin. A browser's must be where it thinks that it talks to, or be listed."""
         headers = Headers(scope=scope)
         given = headers.getlist("origin")

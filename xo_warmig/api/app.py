@@ -16,8 +16,8 @@ from starlette.routing import Route, WebSocketRoute
 from xo_warmig.api.accounts import Accounts
 from xo_warmig.api.audit import Audit
 from xo_warmig.api.parts import assembled
-from xo_warmig.api.ports import MigrationEngine, RecordsSource, VmOrders
-from xo_warmig.api.rest.routes import Rest
+from xo_warmig.api.ports import MigrationEngine, RecordsSource, TaskOrders, VmOrders
+from xo_warmig.api.rest import routes as rest
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.settings import ApiSettings
 from xo_warmig.config import Config
@@ -30,6 +30,7 @@ def build_app(
     audit: Audit,
     records: RecordsSource,
     vms: VmOrders,
+    tasks: TaskOrders,
     config: Config | None = None,
     *,
     settings: ApiSettings | None = None,
@@ -39,7 +40,7 @@ def build_app(
     ``settings`` replace those that follow from ``config``.
     """
     settings = settings or ApiSettings.of(config or Config())
-    parts = assembled(engine, servers, accounts, audit, records, vms, settings)
+    parts = assembled(engine, servers, accounts, audit, records, vms, tasks, settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -48,8 +49,9 @@ def build_app(
 
     zipped = [Middleware(GZipMiddleware)]
     download = Route("/api/{token}", parts.services.downloads.endpoint, methods=["GET"], middleware=zipped)
-    rest = Rest(engine, accounts, parts.services.collection, parts.endpoint.admission, audit, parts.calls)
-    routes = [WebSocketRoute("/{path:path}", parts.endpoint), download, rest.mount()]
+    patience = settings.slow_reader_seconds
+    over_http = rest.mount(parts.services, parts.calls, parts.endpoint.admission, patience_seconds=patience)
+    routes = [WebSocketRoute("/{path:path}", parts.endpoint), download, over_http]
     app = Starlette(routes=routes, lifespan=lifespan)
     app.router.redirect_slashes = False
     return app

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from xo_warmig.api.ports import Change, RecordsSource
-from xo_warmig.xo.objects import PoolRecords, XoObject, dependants, object_of
+from xo_warmig.xo.objects import CONVERTED, PoolRecords, XoObject, dependants, object_of
 
 Place = tuple[str, str]  # class and reference
 Tell = Callable[[str, XoObject | None], None]
@@ -38,6 +38,10 @@ class Collection:
         self.wake()
         await self._source.records()
         return [each for pool, of in self._pools.items() for each in of.shown() if self._owners.get(each["id"]) == pool]
+
+    def id_of(self, ref: str) -> str | None:
+        """The id of the object that a pool calls so, as far as objects were asked for."""
+        return next((id for of in self._pools.values() if (id := of.id_of(ref)) is not None), None)
 
     def _changed(self, pool: str, changes: Sequence[Change]) -> None:
         of = self._pools.setdefault(pool, _OfPool())
@@ -74,6 +78,10 @@ class _OfPool:
     def with_id(self, id: str) -> XoObject | None:
         place = self._places.get(id)
         return None if place is None else self._made.get(place)
+
+    def id_of(self, ref: str) -> str | None:
+        made = (self._made.get((cls, ref)) for cls in CONVERTED)
+        return next((str(one["id"]) for one in made if one is not None), None)
 
     def take(self, changes: Sequence[Change]) -> list[tuple[XoObject | None, XoObject | None]]:
         """What becomes of the objects that the changes touch, before and after; only where that differs."""

@@ -105,6 +105,15 @@ def _of_xapi(failure: object) -> XoError | None:
         return None
 
 
+def naming_objects(error: XoError, id_of: Callable[[str], str | None]) -> XoError:
+    """As XO does, a pool's reference gives way to the id of its object, where that is known."""
+    if not isinstance(error.data, dict):
+        return error
+    ref = error.data.get("objectId")
+    id = id_of(ref) if isinstance(ref, str) and ref.startswith("OpaqueRef:") else None
+    return error if id is None else XoError(error.code, error.message, error.data | {"objectId": id})
+
+
 def _with_ours(known: XoError, error: WarmigError) -> XoError:
     """XO's members win over ours of the same name."""
     if known.data is NO_DATA:

@@ -9,13 +9,24 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from xo_warmig.api import tasks
-from xo_warmig.api.outbox import EXIT, Outbox
+from xo_warmig.api.outbox import EXIT
 from xo_warmig.api.ports import MigrationEngine, Notice
 from xo_warmig.api.session import Session
+from xo_warmig.model.reports import MigrationReport
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS: Final = 1.0
+
+
+class Inbox(Protocol):
+    """Takes what a listener is told."""
+
+    def put_object(self, id: str, value: Any) -> None:
+        """An XO object as it is now, or ``EXIT``."""
+        ...
+
+    def put_migration(self, report: MigrationReport, event: object | None) -> None: ...
 
 
 class Listener(Protocol):
@@ -25,7 +36,7 @@ class Listener(Protocol):
     def session(self) -> Session: ...
 
     @property
-    def outbox(self) -> Outbox: ...
+    def outbox(self) -> Inbox: ...
 
     @property
     def follows_pools(self) -> bool:

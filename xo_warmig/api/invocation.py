@@ -10,7 +10,7 @@ import msgspec
 
 from xo_warmig.api import xo_errors
 from xo_warmig.api.dialect import Schema, property_map
-from xo_warmig.api.error_mapping import to_xo_error
+from xo_warmig.api.error_mapping import naming_objects, to_xo_error
 from xo_warmig.api.method import Call, Method, Permission, Services
 from xo_warmig.api.session import Session
 from xo_warmig.api.users import User
@@ -42,9 +42,10 @@ async def _invoke(method: Method, context: Context, given: Params) -> Any:
         if given.pop("_log", None) is not None and not is_admin:
             raise xo_errors.unauthorized("admin")
         _check_permission(method, user)
-        result = await method.body(Call(context.services, context.session, user), _arguments(method, given))
+        result = await method.body(Call(context.services, context.session, user), arguments(method, given))
     except Exception as error:
-        raise to_xo_error(error, method=method.name, is_admin=is_admin) from error
+        known = to_xo_error(error, method=method.name, is_admin=is_admin)
+        raise naming_objects(known, context.services.collection.id_of) from error
     return True if result is None else result
 
 
@@ -71,7 +72,7 @@ def _check_permission(method: Method, user: User | None) -> None:
             raise xo_errors.unauthorized("admin")
 
 
-def _arguments(method: Method, params: Params) -> msgspec.Struct | None:
+def arguments(method: Method, params: Params) -> msgspec.Struct | None:
     """The parameters as the body takes them. Raises XoError 10."""
     properties = property_map(method.params)
     _rename_to_id(method, properties, params)

@@ -9,10 +9,11 @@ import msgspec
 
 from xo_warmig.api.accounts import Accounts
 from xo_warmig.api.audit import Audit
+from xo_warmig.api.choosing import Chooser
 from xo_warmig.api.collection import Collection
 from xo_warmig.api.downloads import Downloads
 from xo_warmig.api.hub import Hub
-from xo_warmig.api.ports import MigrationEngine, VmOrders
+from xo_warmig.api.ports import MigrationEngine, TaskOrders, VmOrders
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.session import Session
 from xo_warmig.api.users import User
@@ -34,8 +35,10 @@ class Services:
     servers: ServerBook
     hub: Hub
     collection: Collection
+    chooser: Chooser
     downloads: Downloads
     vms: VmOrders
+    tasks: TaskOrders
     accounts: Accounts
     audit: Audit
     version: str

@@ -9,6 +9,7 @@ import xo_warmig
 from xo_warmig.api.accounts import Accounts
 from xo_warmig.api.admission import PATH, Admission
 from xo_warmig.api.audit import Audit
+from xo_warmig.api.choosing import Chooser
 from xo_warmig.api.collection import Collection
 from xo_warmig.api.connection import Calls
 from xo_warmig.api.dispatch import Dispatcher
@@ -17,7 +18,7 @@ from xo_warmig.api.endpoint import Endpoint
 from xo_warmig.api.hub import Hub
 from xo_warmig.api.method import Services
 from xo_warmig.api.methods import METHODS
-from xo_warmig.api.ports import MigrationEngine, RecordsSource, VmOrders
+from xo_warmig.api.ports import MigrationEngine, RecordsSource, TaskOrders, VmOrders
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.settings import ApiSettings
 
@@ -44,6 +45,7 @@ class Parts:
             await asyncio.gather(*beside, return_exceptions=True)
             await self.calls.close()
             services.collection.close()
+            services.chooser.close()
             services.servers.keep_pins()
 
     async def _keep_pins(self) -> None:
@@ -59,6 +61,7 @@ def assembled(
     audit: Audit,
     records: RecordsSource,
     vms: VmOrders,
+    tasks: TaskOrders,
     settings: ApiSettings,
     *,
     paths: frozenset[bytes] = frozenset({PATH}),
@@ -70,8 +73,10 @@ def assembled(
         servers=servers,
         hub=hub,
         collection=Collection(records, hub.tell),
+        chooser=Chooser(settings.filter_seconds),
         downloads=Downloads(),
         vms=vms,
+        tasks=tasks,
         accounts=accounts,
         audit=audit,
         version=xo_warmig.__version__,

@@ -98,6 +98,10 @@ class Servers(Protocol):
         """Disconnect and forget. Raises NoSuchObject."""
         ...
 
+    async def change(self, server: ServerCredentials) -> None:
+        """Put these in the place of those with the same id. Raises NoSuchObject, InvalidRequest, PoolError while it is connected."""
+        ...
+
     def states(self) -> Sequence[ServerState]: ...
 
     def state(self, server_id: str) -> ServerState:
@@ -134,10 +138,42 @@ class VmOrders(Protocol):
         """Returns when it runs. ``force`` takes away what blocks it, unless a live migration does: ForbiddenOperation."""
         ...
 
-    async def stop(self, vm: str, *, force: bool = False) -> None:
-        """Returns when it is halted: by asking the guest, or by cutting its power."""
+    async def stop(
+        self, vm: str, *, force: bool = False, force_after_seconds: float = 0.0, bypass_blocked: bool = False
+    ) -> None:
+        """Returns when it is halted: by asking the guest, or by cutting its power; the latter after so many seconds too, 0 for never."""
+        ...
+
+    async def restart(self, vm: str, *, force: bool = False, bypass_blocked: bool = False) -> None: ...
+
+    async def pause(self, vm: str) -> None: ...
+
+    async def unpause(self, vm: str) -> None: ...
+
+    async def suspend(self, vm: str) -> None: ...
+
+    async def resume(self, vm: str) -> None: ...
+
+    async def snapshot(
+        self, vm: str, *, name: str | None = None, description: str | None = None, memory: bool = False
+    ) -> str:
+        """The snapshot's uuid. Raises ForbiddenOperation: a migration has the VM."""
+        ...
+
+    async def delete(
+        self, vm: str, *, disks: bool = True, bypass_blocked: bool = False, even_default_template: bool = False
+    ) -> None:
+        """Raises ForbiddenOperation, IncorrectState."""
         ...
 
     async def change(self, vm: str, changes: VmChanges) -> None:
         """Set what is given. Raises ForbiddenOperation for a start that a live migration blocks."""
         ...
+
+
+class TaskOrders(Protocol):
+    """What is done to tasks of pools. Both raise NoSuchObject, PoolUnreachable, and PoolError as the pool does."""
+
+    async def cancel(self, task: str) -> None: ...
+
+    async def destroy(self, task: str) -> None: ...

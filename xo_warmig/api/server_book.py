@@ -7,7 +7,7 @@ import msgspec
 
 from xo_warmig.api import xo_errors
 from xo_warmig.api.ports import Servers
-from xo_warmig.api.server_address import key_of, without_credentials
+from xo_warmig.api.server_address import GivenAddress, key_of, without_credentials
 from xo_warmig.api.server_store import ServerStore
 from xo_warmig.errors import WarmigError
 from xo_warmig.model.servers import ServerCredentials, ServerState, ServerStatus
@@ -45,16 +45,22 @@ class ServerBook:
         ]
 
     async def add(
-        self, *, host: str, username: str, password: str, label: str, allow_unauthorized: bool, enabled: bool
+        self,
+        *,
+        host: str,
+        username: str,
+        password: str,
+        label: str,
+        allow_unauthorized: bool,
+        enabled: bool,
+        read_only: bool = False,
     ) -> str:
         """The new server's id. Credentials in ``host`` win over the others, as in XO.
 
         Raises:
             XoError: 16, the address is registered already. InvalidRequest: it is no address.
         """
-        given = without_credentials(host)
-        if any(key_of(server.host) == key_of(given.host) for server in self._store.all()):
-            raise xo_errors.object_already_exists(given.host, "server")
+        given = self._given(host)
         server = ServerCredentials(
             id=str(uuid.uuid4()),
             host=given.host,
@@ -62,6 +68,7 @@ class ServerBook:
             password=given.password or password,
             label=label,
             allow_unauthorized=allow_unauthorized,
+            read_only=read_only,
             enabled=enabled,
         )
         await self._servers.add(server)  # refuses what is no address: such a server must not be stored
@@ -102,6 +109,29 @@ class ServerBook:
         await self._servers.remove(known.id)
         await self._servers.add(changed)
 
+    async def change(self, server_id: str, *, host: str | None = None, **members: object) -> None:
+        """Members of ``ServerCredentials`` by name; those that are None stay. Another host or account forgets the pinned certificate.
+
+        Raises:
+            NoSuchObject, XoError 16: another server has the address. InvalidRequest: it is none. PoolError: SERVER_CONNECTED.
+        """
+        self.keep_pins()
+        before = self._store.get(server_id)
+        changes = {name: value for name, value in members.items() if value is not None}
+        if host is not None:
+            given = self._given(host, but=server_id)
+            in_host = {"username": given.username, "password": given.password}
+            changes |= {"host": given.host} | {name: value for name, value in in_host.items() if value}
+        after = msgspec.structs.replace(before, **changes)
+        if key_of(after.host) != key_of(before.host):
+            after = msgspec.structs.replace(after, fingerprint=None)
+        if server_id in self._unusable:
+            await self._servers.add(after)
+            del self._unusable[server_id]
+        else:
+            await self._servers.change(after)
+        self._store.put(after)
+
     async def remove(self, server_id: str) -> None:
         """Raises NoSuchObject."""
         self._store.get(server_id)
@@ -128,6 +158,13 @@ class ServerBook:
         self._store.put(msgspec.structs.replace(server, enabled=False))
         if server_id not in self._unusable:
             await self._servers.disconnect(server_id)
+
+    def _given(self, host: str, *, but: str | None = None) -> GivenAddress:
+        """Raises XoError 16: a server has the address already, ``but`` this one."""
+        given = without_credentials(host)
+        if any(key_of(server.host) == key_of(given.host) and server.id != but for server in self._store.all()):
+            raise xo_errors.object_already_exists(given.host, "server")
+        return given
 
     def keep_pins(self) -> None:
         """Store the certificates that connections pinned since, so that a restart does not trust anew."""

@@ -20,6 +20,7 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     most_bytes_before_sign_in: int = 1024 * 1024
     most_frame_bytes_before_sign_in: int = 2 * 1024 * 1024  # a larger one is not even received
     slow_reader_seconds: float = 30.0
+    filter_seconds: float = 3.0  # for all objects together
     task_linger_seconds: float = 30.0
     keep_pins_seconds: float = 30.0
 

@@ -1,6 +1,6 @@
 """A migration as an XO object of type ``task``, so that XO's clients show its progress (packages/xo-server/src/xapi-object-to-xo.mjs)."""
 
-from datetime import UTC, datetime
+from datetime import UTC
 
 import msgspec
 
@@ -8,7 +8,7 @@ from xo_warmig.api.state_file import to_json
 from xo_warmig.model.phases import Phase, WaitingFor, can_cancel, is_end
 from xo_warmig.model.reports import MigrationReport
 from xo_warmig.model.standing import AWAITED, standing
-from xo_warmig.model.units import format_seconds
+from xo_warmig.model.units import format_seconds, format_time
 
 _XO_NAMES = {
     "allowed_operations": "allowedOperations",
@@ -74,7 +74,7 @@ def _description(report: MigrationReport) -> str:
     if now.paused:
         words.append("paused")
     if now.until is not None:
-        words.append(f"until {datetime.fromtimestamp(now.until, UTC):%Y-%m-%d %H:%M:%S} UTC")
+        words.append(f"until {format_time(now.until, UTC)} UTC")
     if report.phase is Phase.HOLDING and report.predicted_downtime_seconds is not None:
         words.append(f"predicted downtime {format_seconds(report.predicted_downtime_seconds)}")
     if now.steps:

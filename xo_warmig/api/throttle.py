@@ -11,6 +11,13 @@ from xo_warmig.api.xo_errors import OTHER, XoError
 DELAY_SECONDS: Final = 2.0
 
 
+class TooSoon(XoError):
+    """An attempt that was not even looked at."""
+
+    def __init__(self) -> None:
+        super().__init__(OTHER, "too many attempts to sign in: wait two seconds")
+
+
 class Throttle:
     """One attempt for a name at a time, and none within ``delay`` seconds of one that failed."""
 
@@ -23,7 +30,7 @@ class Throttle:
 
     @asynccontextmanager
     async def attempt(self, name: str) -> AsyncIterator[None]:
-        """Raises XoError when it comes too soon after a failure."""
+        """Raises TooSoon after a failure."""
         self._waiting[name] += 1
         try:
             async with self._turns[name]:
@@ -42,4 +49,4 @@ class Throttle:
     def _check(self, name: str) -> None:
         at = self._failed.get(name)
         if at is not None and self._clock() - at < self._delay:
-            raise XoError(OTHER, "too many attempts to sign in: wait two seconds")
+            raise TooSoon

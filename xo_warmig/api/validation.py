@@ -4,12 +4,14 @@ Same keywords, messages, ``instancePath``, ``schemaPath`` and ``params``, in the
 then what is wrong inside each property. Types are not coerced.
 """
 
-import math
 import operator
+import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from xo_warmig.api.dialect import Schema
+
+_LARGEST_INTEGER: Final = 2**53 - 1
 
 Errors = list[dict[str, Any]]
 
@@ -110,7 +112,7 @@ def _number(schema: Schema, value: float, at: str, schema_at: str, errors: Error
 
 
 def _is(kind: str, value: Any) -> bool:
-    """JSON Schema's types as JavaScript sees them: 1.0 is an integer, true is no number."""
+    """JSON Schema's types as JavaScript sees them: 1.0 is an integer, true is no number. What JavaScript cannot count is none."""
     match kind:
         case "string":
             return isinstance(value, str)
@@ -123,9 +125,9 @@ def _is(kind: str, value: Any) -> bool:
         case "array":
             return isinstance(value, list)
         case "number":
-            return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+            return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
         case "integer":
-            return _is("number", value) and float(value).is_integer()
+            return _is("number", value) and float(value).is_integer() and abs(value) <= _LARGEST_INTEGER
         case _:
             raise ValueError(f"unknown type {kind!r} in a schema")
 

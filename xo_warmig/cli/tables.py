@@ -11,12 +11,12 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from xo_warmig.cli.waiting import commands, kept, moment, taken_up_again, waits
+from xo_warmig.cli.waiting import commands, kept, taken_up_again, waits
 from xo_warmig.model.passes import HASHED_BYTES, PassReport, Verdict
 from xo_warmig.model.phases import Phase, WaitingFor, is_end
 from xo_warmig.model.reports import Downtime, MigrationReport
 from xo_warmig.model.standing import AWAITED, standing
-from xo_warmig.model.units import format_bytes, format_seconds
+from xo_warmig.model.units import format_bytes, format_seconds, format_time
 
 UUID_WIDTH = 36
 NARROW = 100  # columns below which a table of passes leaves something out
@@ -72,7 +72,7 @@ def migrations_table(reports: Sequence[MigrationReport], *, width: int = NARROW)
             name,
             _phase_and_progress(report),
             seconds(report.downtime.seconds if report.downtime else None),
-            moment(report.created).replace(" ", "\n"),
+            format_time(report.created).replace(" ", "\n"),
         )
     return table
 

@@ -1,10 +1,9 @@
 """What a migration waits for and what can be done about it, in sentences and command lines for people."""
 
-from datetime import datetime
-
 from xo_warmig.model.phases import Phase, WaitingFor, is_end
 from xo_warmig.model.reports import MigrationReport
 from xo_warmig.model.standing import AWAITED, Step, standing
+from xo_warmig.model.units import format_time
 
 # After "xo-warmig", with the migration's id in between: more of the command line, and what it does.
 _COMMANDS = {
@@ -15,23 +14,18 @@ _COMMANDS = {
 }
 
 
-def moment(time: float) -> str:
-    """Seconds since the epoch as a time of this machine's zone."""
-    return f"{datetime.fromtimestamp(time):%Y-%m-%d %H:%M:%S}"
-
-
 def waits(report: MigrationReport) -> str:
     """What it waits for, as ``holding until ...``; empty while it moves."""
     now = standing(report)
     if now.paused:
         return "paused"
-    until = f" until {moment(now.until)}" if now.until is not None else ""
+    until = f" until {format_time(now.until)}" if now.until is not None else ""
     match report.phase:
         case Phase.HOLDING:
             return f"holding{until or ' until told to cut over'}"
         case Phase.AWAITING_COMMIT:
             return (
-                f"the target runs; commits at {moment(now.until)}"
+                f"the target runs; commits at {format_time(now.until)}"
                 if now.until
                 else "the target runs; commit or rollback?"
             )
@@ -61,4 +55,4 @@ def kept(report: MigrationReport) -> str:
     """What an ended migration left for the next one; empty when nothing."""
     if report.kept_until is None or not is_end(report.phase):
         return ""
-    return f"what was copied is kept until {moment(report.kept_until)}; a new migration to the same SR goes on from it"
+    return f"what was copied is kept until {format_time(report.kept_until)}; a new migration to the same SR goes on from it"

@@ -1,6 +1,7 @@
 """Sizes and times, and how people write them."""
 
 import re
+from datetime import datetime, tzinfo
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -40,3 +41,11 @@ def format_seconds(seconds: float) -> str:
         return f"{minutes} min {rest:02d} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min"
+
+
+def format_time(seconds: float, zone: tzinfo | None = None) -> str:
+    """A moment in seconds since the epoch, in this machine's time zone unless another is given. Far ones have no date."""
+    try:
+        return f"{datetime.fromtimestamp(seconds, zone):%Y-%m-%d %H:%M:%S}"
+    except (OverflowError, OSError, ValueError):
+        return "the end of time"

@@ -62,7 +62,7 @@ async def make_blocked(calls: Calls, ref: str, record: Mapping[str, Any], wanted
     if replaces or objects.is_ours(record["other_config"], record["uuid"]):
         await calls.call("VM.set_blocked_operations", ref, wanted)
         return
-    added = [_add(calls, ref, operation, text) for operation, text in wanted.items() if operation not in now]
+    added = [add(calls, ref, operation, text) for operation, text in wanted.items() if operation not in now]
     removed = [
         calls.call("VM.remove_from_blocked_operations", ref, operation) for operation in now if operation not in wanted
     ]
@@ -71,7 +71,8 @@ async def make_blocked(calls: Calls, ref: str, record: Mapping[str, Any], wanted
             raise outcome
 
 
-async def _add(calls: Calls, ref: str, operation: str, text: str) -> None:
+async def add(calls: Calls, ref: str, operation: str, text: str) -> None:
+    """Block one operation, unless somebody else has blocked it already."""
     try:
         await calls.call("VM.add_to_blocked_operations", ref, operation, text)
     except PoolError as error:

@@ -38,10 +38,33 @@ class Directory:
         parse_host(server.host)
         if server.id in self._servers:
             raise InvalidRequest(f"there is a server {server.id} already", evidence={"id": server.id})
-        self._servers[server.id] = Server(
-            server, self._claim, self._connected, process=self._process, sessions=self._sessions
-        )
+        self._servers[server.id] = self._made(server)
         if server.enabled:
+            self._servers[server.id].start()
+
+    async def change(self, server: ServerCredentials) -> None:
+        """Put these credentials in the place of those with the same id. One that is not connected but tried to be tries with these.
+
+        Raises:
+            NoSuchObject, InvalidRequest: its host cannot be understood. PoolError: SERVER_CONNECTED, it would have to connect anew.
+        """
+        known = self._server(server.id)
+        if known.connects_as(server):
+            known.rename(server)
+            return
+        parse_host(server.host)
+        if known.status is not ServerStatus.DISCONNECTED:
+            raise PoolError(
+                f"the server {server.id} is {known.status}: its address and account cannot be changed now",
+                code="SERVER_CONNECTED",
+                evidence={"server": server.id, "status": str(known.status)},
+                remedy="disable the server first",
+            )
+        tries = known.tries
+        await known.close()
+        self._mirrors.left(server.id)
+        self._servers[server.id] = self._made(server)
+        if tries:
             self._servers[server.id].start()
 
     async def remove(self, server_id: str) -> None:
@@ -79,6 +102,10 @@ class Directory:
     async def pool_of_sr(self, sr: str) -> Pool:
         """Raises NoSuchObject, or PoolUnreachable when the pool that had it is down."""
         return await self._pool_of("SR", sr)
+
+    async def pool_of_task(self, task: str) -> Pool:
+        """Raises NoSuchObject: no pool that answers has it."""
+        return await self._pool_of("task", task)
 
     async def connected(self) -> tuple[list[Pool], list[str]]:
         """The pools that answer, and the names of configured ones that do not."""
@@ -139,11 +166,15 @@ class Directory:
         answers = await asyncio.gather(*(_has(server, cls, uuid) for server in asked))
         for server, has in zip(asked, answers, strict=True):
             if has and server.pool is not None:
-                server.known.add(uuid)
+                if cls != "task":  # these go by themselves
+                    server.known.add(uuid)
                 return server.pool
         silent = [server for server, has in zip(asked, answers, strict=True) if has is None]
         away = silent + [server for server in self._servers.values() if server not in asked]
         raise _nobody_has(cls, uuid, away)
+
+    def _made(self, server: ServerCredentials) -> Server:
+        return Server(server, self._claim, self._connected, process=self._process, sessions=self._sessions)
 
     def _server(self, server_id: str) -> Server:
         try:

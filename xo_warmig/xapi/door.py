@@ -23,7 +23,7 @@ async def claim_door(calls: Calls, vm: str, key: str, *, migration: str) -> None
     if found == key:
         return
     if found is not None:
-        if not (_is_copied(found, vm) or _gives_way(found, key, migration)):
+        if not (is_copied(found, vm) or _gives_way(found, key, migration)):
             raise _claimed(vm, found)
         await calls.call("VM.remove_from_other_config", ref, DOOR)
     try:
@@ -82,7 +82,7 @@ def _migration_of(text: str) -> str:
     return text.partition("/")[0]
 
 
-def _is_copied(found: str, vm: str) -> bool:
+def is_copied(found: str, vm: str) -> bool:
     """Whether the key is another VM's."""
     parts = found.split("/")
     return len(parts) > 3 and parts[3] != vm

@@ -81,6 +81,21 @@ class Server:
         """For what no pool offers; None before the first try to connect."""
         return self._connection
 
+    @property
+    def tries(self) -> bool:
+        """Whether it is to be connected, now or as soon as it can be."""
+        return self._keeper is not None and not self._keeper.done()
+
+    def connects_as(self, credentials: ServerCredentials) -> bool:
+        """Whether it would connect in the same way with these."""
+        return _connecting(self.credentials) == _connecting(credentials)
+
+    def rename(self, credentials: ServerCredentials) -> None:
+        """Take what does not concern connecting from these."""
+        self.credentials = credentials
+        if self._connection is not None:
+            self._connection.read_only = credentials.read_only
+
     def start(self) -> "asyncio.Future[None]":
         """Connect and stay connected, in the background; the future tells how the next try ends."""
         loop = asyncio.get_running_loop()
@@ -235,6 +250,10 @@ class Server:
         else:
             attempt.set_exception(error)
             attempt.exception()  # nobody has to ask
+
+
+def _connecting(credentials: ServerCredentials) -> tuple[object, ...]:
+    return credentials.host, credentials.username, credentials.password, credentials.allow_unauthorized
 
 
 async def _identity(connection: Connection) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:

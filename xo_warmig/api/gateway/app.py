@@ -23,12 +23,14 @@ from xo_warmig.api.gateway.rest.events import Events
 from xo_warmig.api.gateway.rest.gate import Gate
 from xo_warmig.api.gateway.rest.lists import Lists
 from xo_warmig.api.gateway.rest.mounts import is_below
+from xo_warmig.api.gateway.rest.visitors import Visitors
 from xo_warmig.api.gateway.supplements import Supplements
 from xo_warmig.api.gateway.tunnel import Tunnel
 from xo_warmig.api.gateway.upstream import Upstream
 from xo_warmig.api.parts import Parts, assembled
-from xo_warmig.api.ports import MigrationEngine, RecordsSource, VmOrders
-from xo_warmig.api.rest.routes import Rest
+from xo_warmig.api.ports import MigrationEngine, RecordsSource, TaskOrders, VmOrders
+from xo_warmig.api.rest import routes as rest
+from xo_warmig.api.rest.authentication import Callers as OwnCallers
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.settings import ApiSettings
 from xo_warmig.config import Config
@@ -42,6 +44,7 @@ def build_gateway(
     audit: Audit,
     records: RecordsSource,
     vms: VmOrders,
+    tasks: TaskOrders,
     config: Config,
     upstream: Upstream,
     *,
@@ -53,7 +56,7 @@ def build_gateway(
         InvalidRequest: code BAD_CONFIG, the upstream's certificates cannot be read.
     """
     settings = settings or ApiSettings.of(config)
-    parts = assembled(engine, servers, accounts, audit, records, vms, settings, paths=PATHS)
+    parts = assembled(engine, servers, accounts, audit, records, vms, tasks, settings, paths=PATHS)
     connections, peers, supplements = Connections(upstream), Peers(settings.trusted_proxies), Supplements()
     around = Surroundings(parts.services, parts.calls, settings, supplements, config.gateway.learn_servers)
     passing = Passing(connections, peers)
@@ -81,19 +84,18 @@ def _gate(parts: Parts, connections: Connections, peers: Peers, passing: Passing
 
     own, callers = Starlette(), Callers(connections)
     lists = Lists(own, connections, peers, callers)
-    gate = Gate(own, lists, Events(own, passing, callers), passing, callers, services.accounts, is_ours)
-    rest = Rest(
-        services.engine,
-        services.accounts,
-        services.collection,
-        parts.endpoint.admission,
-        services.audit,
+    visitors = Visitors(callers, services.accounts, OwnCallers(services.accounts, services.audit))
+    gate = Gate(own, lists, Events(own, passing, callers), passing, callers, visitors, is_ours)
+    over_http = rest.mount(
+        services,
         parts.calls,
-        who=gate.who,
+        parts.endpoint.admission,
+        patience_seconds=parts.settings.slow_reader_seconds,
+        callers=visitors,
     )
     zipped = [Middleware(GZipMiddleware)]
     download = Route("/api/{token}", services.downloads.endpoint, methods=["GET"], middleware=zipped)
-    own.router.routes += [rest.mount(), download]
+    own.router.routes += [over_http, download]
     own.router.redirect_slashes = False
     return gate, own
 

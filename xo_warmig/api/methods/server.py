@@ -6,6 +6,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from xo_warmig.api.method import Call, Method, Permission
+from xo_warmig.errors import InvalidRequest
 from xo_warmig.model.requests import NonEmpty
 from xo_warmig.model.servers import ServerState, ServerStatus
 
@@ -19,6 +20,21 @@ class AddServer(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbi
     label: NonEmpty | UnsetType = UNSET
     auto_connect: bool = True
     allow_unauthorized: bool = False
+    read_only: bool = False
+    http_proxy: NonEmpty | UnsetType = UNSET
+
+
+class SetServer(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """``server.set``. A label of null is the pool's own name. What says how to connect is not changed while it is connected."""
+
+    id: NonEmpty
+    label: NonEmpty | UnsetType | None = UNSET
+    host: NonEmpty | UnsetType = UNSET
+    username: NonEmpty | UnsetType = UNSET
+    password: NonEmpty | UnsetType = UNSET
+    allow_unauthorized: bool | UnsetType = UNSET
+    read_only: bool | UnsetType = UNSET
+    http_proxy: NonEmpty | UnsetType | None = UNSET
 
 
 class ServerId(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,6 +66,7 @@ async def get_all(call: Call, params: None) -> list[Server]:
 
 
 async def add(call: Call, params: AddServer) -> str:
+    _see_no_proxy(params.http_proxy)
     return await call.services.servers.add(
         host=params.host,
         username=params.username,
@@ -57,7 +74,20 @@ async def add(call: Call, params: AddServer) -> str:
         label="" if params.label is UNSET else params.label,
         allow_unauthorized=params.allow_unauthorized,
         enabled=params.auto_connect,
+        read_only=params.read_only,
     )
+
+
+async def set_(call: Call, params: SetServer) -> None:
+    _see_no_proxy(params.http_proxy)
+    given = {
+        name: value
+        for name in ("host", "username", "password", "allow_unauthorized", "read_only")
+        if (value := getattr(params, name)) is not UNSET
+    }
+    if params.label is not UNSET:
+        given["label"] = params.label or ""
+    await call.services.servers.change(params.id, **given)
 
 
 async def remove(call: Call, params: ServerId) -> None:
@@ -70,6 +100,16 @@ async def enable(call: Call, params: ServerId) -> None:
 
 async def disable(call: Call, params: ServerId) -> None:
     await call.services.servers.disable(params.id)
+
+
+def _see_no_proxy(proxy: str | UnsetType | None) -> None:
+    if isinstance(proxy, str):
+        raise InvalidRequest(
+            "this server goes to pools directly",
+            code="NO_PROXY",
+            evidence={"instancePath": "/httpProxy"},
+            remedy="leave httpProxy out",
+        )
 
 
 def _shown(state: ServerState) -> Server:
@@ -93,6 +133,7 @@ def _shown(state: ServerState) -> Server:
 METHODS = (
     Method("server.add", add, Permission.ADMIN, "register a pool, and connect to it in background", AddServer, str),
     Method("server.getAll", get_all, Permission.ADMIN, "return all registered pools", None, list[Server]),
+    Method("server.set", set_, Permission.ADMIN, "change a registered pool's address, account, or label", SetServer),
     Method("server.remove", remove, Permission.ADMIN, "disconnect from a pool and forget it", ServerId),
     Method("server.enable", enable, Permission.ADMIN, "connect to a pool", ServerId),
     Method("server.disable", disable, Permission.ADMIN, "disconnect from a pool", ServerId),

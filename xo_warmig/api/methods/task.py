@@ -1,8 +1,9 @@
-"""``task.*``: the tasks that notifications show, one for each migration."""
+"""``task.*``: the tasks that notifications show, those of pools and one for each migration (packages/xo-server/src/api/task.mjs)."""
 
 import msgspec
 
 from xo_warmig.api.method import Call, Method, Permission
+from xo_warmig.errors import ForbiddenOperation, NoSuchObject
 from xo_warmig.model.requests import NonEmpty
 
 
@@ -13,7 +14,38 @@ class TaskId(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 async def cancel(call: Call, params: TaskId) -> None:
-    await call.services.engine.cancel(params.id)
+    if _is_migration(call, params.id):
+        await call.services.engine.cancel(params.id)
+    else:
+        await call.services.tasks.cancel(params.id)
 
 
-METHODS = (Method("task.cancel", cancel, Permission.ADMIN, "cancel a task: its migration stops", TaskId),)
+async def destroy(call: Call, params: TaskId) -> None:
+    if _is_migration(call, params.id):
+        raise ForbiddenOperation(
+            "a migration is not forgotten",
+            code="MIGRATION_TASK",
+            evidence={"operation": "destroy", "reason": "it is the task of a migration", "objectId": params.id},
+            remedy="cancel it; its task goes when it has ended",
+        )
+    await call.services.tasks.destroy(params.id)
+
+
+def _is_migration(call: Call, id: str) -> bool:
+    try:
+        call.services.engine.report(id)
+    except NoSuchObject:
+        return False
+    return True
+
+
+METHODS = (
+    Method(
+        "task.cancel",
+        cancel,
+        Permission.ADMIN,
+        "cancel a task: its migration stops, its pool is asked to end it",
+        TaskId,
+    ),
+    Method("task.destroy", destroy, Permission.ADMIN, "forget a pool's task; its work does not end", TaskId),
+)

@@ -9,7 +9,6 @@ from xo_warmig.api.durations import milliseconds
 from xo_warmig.api.method import Call, Method, Permission
 from xo_warmig.api.tokens import Token
 from xo_warmig.model.requests import NonEmpty
-from xo_warmig.xo.filters import fits
 
 
 class TokenClient(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,19 +57,19 @@ async def set_(call: Call, params: SetToken) -> None:
 
 async def delete(call: Call, params: DeleteTokens) -> None:
     accounts = call.services.accounts
-    _delete(call, params, accounts.tokens.all(accounts.now_ms()))
+    await _delete(call, params, accounts.tokens.all(accounts.now_ms()))
 
 
 async def delete_own(call: Call, params: DeleteTokens) -> None:
     accounts = call.services.accounts
-    _delete(call, params, accounts.tokens.of_user(call.caller.id, accounts.now_ms()))
+    await _delete(call, params, accounts.tokens.of_user(call.caller.id, accounts.now_ms()))
 
 
-def _delete(call: Call, params: DeleteTokens, among: list[Token]) -> None:
+async def _delete(call: Call, params: DeleteTokens, among: list[Token]) -> None:
     named: list[str] = [] if params.tokens is UNSET else list(params.tokens)
     pattern = {"id": {"__or": named}} if params.pattern is UNSET else params.pattern
-    chosen = [token.id for token in among if fits(msgspec.to_builtins(token), pattern)]
-    call.services.accounts.tokens.delete(chosen)
+    chosen = await call.services.chooser.chosen((msgspec.to_builtins(token) for token in among), pattern)
+    call.services.accounts.tokens.delete([token["id"] for token in chosen])
 
 
 METHODS = (

@@ -21,11 +21,27 @@ class StartVm(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_
     bypass_mac_addresses_check: bool | UnsetType = UNSET
 
 
-class StopVm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``vm.stop``. ``force``: cut its power."""
+class StopVm(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """``vm.stop``. ``force``: cut its power, and whatever blocks that; ``force_shutdown_delay``: after so many ms without an end."""
 
     id: NonEmpty
     force: bool | UnsetType = UNSET
+    force_shutdown_delay: float = 0
+    bypass_blocked_operation: bool | UnsetType = UNSET
+
+
+class RestartVm(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """``vm.restart``. ``force``: cut its power, and whatever blocks that."""
+
+    id: NonEmpty
+    force: bool | UnsetType = UNSET
+    bypass_blocked_operation: bool | UnsetType = UNSET
+
+
+class VmId(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A VM by its id."""
+
+    id: NonEmpty
 
 
 class SetVm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,16 +70,40 @@ async def start(call: Call, params: StartVm) -> None:
 
 
 async def stop(call: Call, params: StopVm) -> None:
+    force = params.force is True
     try:
-        await call.services.vms.stop(params.id, force=params.force is True)
+        await call.services.vms.stop(
+            params.id,
+            force=force,
+            force_after_seconds=params.force_shutdown_delay / 1000,
+            bypass_blocked=force if params.bypass_blocked_operation is UNSET else params.bypass_blocked_operation,
+        )
     except PoolError as error:
-        if error.code in _NO_TOOLS:
-            raise InvalidRequest(
-                "clean shutdown requires PV drivers",
-                code=error.code,
-                evidence={**error.evidence, "instancePath": "/force"},
-            ) from error
+        if error.code in _NO_TOOLS and not force:
+            raise _needs_tools("shutdown", error) from error
         raise
+
+
+async def restart(call: Call, params: RestartVm) -> None:
+    force = params.force is True
+    bypass = force if params.bypass_blocked_operation is UNSET else params.bypass_blocked_operation
+    await call.services.vms.restart(params.id, force=force, bypass_blocked=bypass)
+
+
+async def pause(call: Call, params: VmId) -> None:
+    await call.services.vms.pause(params.id)
+
+
+async def unpause(call: Call, params: VmId) -> None:
+    await call.services.vms.unpause(params.id)
+
+
+async def suspend(call: Call, params: VmId) -> None:
+    await call.services.vms.suspend(params.id)
+
+
+async def resume(call: Call, params: VmId) -> None:
+    await call.services.vms.resume(params.id)
 
 
 async def set_(call: Call, params: SetVm) -> None:
@@ -77,6 +117,14 @@ async def set_(call: Call, params: SetVm) -> None:
             auto_poweron=params.auto_poweron,
             blocked_operations={operation: _reason(value) for operation, value in blocked.items()},
         ),
+    )
+
+
+def _needs_tools(what: str, error: PoolError) -> InvalidRequest:
+    return InvalidRequest(
+        f"clean {what} requires PV drivers",
+        code=error.code,
+        evidence={**error.evidence, "instancePath": "/force"},
     )
 
 
@@ -98,6 +146,11 @@ METHODS = (
     ),
     Method("vm.start", start, Permission.ADMIN, "start a VM; returns when it runs", StartVm),
     Method("vm.stop", stop, Permission.ADMIN, "shut a VM down, or cut its power; returns when it is halted", StopVm),
+    Method("vm.restart", restart, Permission.ADMIN, "restart a VM; returns when it runs again", RestartVm),
+    Method("vm.pause", pause, Permission.ADMIN, "let a VM stand still", VmId),
+    Method("vm.unpause", unpause, Permission.ADMIN, "let a paused VM go on", VmId),
+    Method("vm.suspend", suspend, Permission.ADMIN, "write a VM's memory to a disk and let go of its host", VmId),
+    Method("vm.resume", resume, Permission.ADMIN, "let a suspended VM go on", VmId),
     Method(
         "vm.set", set_, Permission.ADMIN, "change a VM's names, tags, blocked operations, or start with its host", SetVm
     ),

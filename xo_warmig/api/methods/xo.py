@@ -1,6 +1,5 @@
 """``xo.*``: the objects of all connected pools."""
 
-from itertools import islice
 from typing import Any
 
 import msgspec
@@ -9,7 +8,6 @@ from msgspec import UNSET, UnsetType
 from xo_warmig.api.method import Call, Method, Permission
 from xo_warmig.api.state_file import to_json
 from xo_warmig.model.requests import NonEmpty
-from xo_warmig.xo.filters import predicate
 
 
 class GetAllObjects(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -21,11 +19,10 @@ class GetAllObjects(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 async def get_all_objects(call: Call, params: GetAllObjects) -> dict[str, Any]:
-    chosen = predicate(None if params.filter is UNSET else params.filter)
     tasks = [msgspec.to_builtins(task) for task in call.services.hub.tasks()]
     objects = [*await call.services.collection.objects(), *tasks]
-    most = len(objects) if params.limit is UNSET else max(0, int(params.limit))
-    found = list(islice((each for each in objects if chosen(each)), most))
+    most = None if params.limit is UNSET else min(len(objects), max(0, int(params.limit)))
+    found = await call.services.chooser.chosen(objects, None if params.filter is UNSET else params.filter, most)
     if params.ndjson is True:  # written when somebody comes for it: an offer holds no text
         return call.services.downloads.offer(to_json(each) for each in found)
     return {each["id"]: each for each in found}

@@ -1,11 +1,9 @@
 """How lists are asked for and answered: ``fields``, ``filter``, ``limit`` and ``ndjson``. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from xo_warmig.api.rest.answers import Malformed
-from xo_warmig.xo.filters import predicate
 from xo_warmig.xo.objects import XoObject
 
 
@@ -27,12 +25,6 @@ def wanted(query: Mapping[str, str]) -> Wanted:
         limit=_count(query["limit"]) if "limit" in query else None,
         ndjson=flag(query, "ndjson"),
     )
-
-
-def listed(objects: Iterable[XoObject], base: str, asked: Wanted) -> Iterator[Any]:
-    """The items of a list whose objects stand below ``base``. Raises InvalidRequest: BAD_FILTER."""
-    chosen = predicate(asked.filter)
-    return (item(each, base, asked.fields) for each in islice(filter(chosen, objects), asked.limit))
 
 
 def item(value: XoObject, base: str, fields: frozenset[str] | None) -> Any:

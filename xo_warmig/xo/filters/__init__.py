@@ -8,21 +8,22 @@ from typing import Any
 from xo_warmig.xo.filters.matching import matches
 from xo_warmig.xo.filters.nodes import Node
 from xo_warmig.xo.filters.parsing import parse
+from xo_warmig.xo.filters.patience import Patience
 from xo_warmig.xo.filters.patterns import fits
 
-__all__ = ["Node", "fits", "matches", "parse", "predicate"]
+__all__ = ["Node", "Patience", "fits", "matches", "parse", "predicate"]
 
 
-def predicate(chosen_by: str | Mapping[str, Any] | None) -> Callable[[object], bool]:
+def predicate(chosen_by: str | Mapping[str, Any] | None, patience: Patience | None = None) -> Callable[[object], bool]:
     """The test that a filter, a pattern, or neither stands for.
 
     Raises:
-        InvalidRequest: BAD_FILTER, the filter cannot be read.
+        InvalidRequest: BAD_FILTER, the filter cannot be read; by the test too, when ``patience`` ends.
     """
     match chosen_by:
         case None:
             return lambda _: True
         case str():
             node = parse(chosen_by)
-            return lambda value: matches(node, value)
-    return lambda value: fits(value, chosen_by)
+            return lambda value: matches(node, value, patience)
+    return lambda value: fits(value, chosen_by, patience)

@@ -1,24 +1,29 @@
-"""Regular expressions as JavaScript reads them, for Python's engine."""
+"""Regular expressions as JavaScript reads them, for an engine that can be told when to give up (PyPI's ``regex``).
+
+Python's own cannot, and holds its lock while it searches: ``(a|a)+$`` would stop a whole server for hours.
+"""
 
 import re
 from typing import Final
 
-# What Python would refuse or read otherwise; what matches none of these is the same in both.
-_OUTSIDE: Final = re.compile(r"\\k<\w+>|\\.|\(\?<(?![=!])|\[\^?\]?|\$", re.DOTALL)
+import regex
+
+# What the engine would refuse or read otherwise; what matches none of these is the same in both.
+_OUTSIDE: Final = re.compile(r"\\k<\w+>|\\.|\(\?<(?![=!])|\(\?(?![:=!<])|\[\^?\]?|\$|\{(?!\d+(?:,\d*)?\})", re.DOTALL)
 _INSIDE: Final = re.compile(r"\\.|\]|[\[&|~]|(?<=-)-", re.DOTALL)
 # Letters and digits of other scripts are none of these in JavaScript.
 _ASCII: Final = {"\\d": "0-9", "\\w": "A-Za-z0-9_"}
 _KNOWN_ESCAPES: Final = frozenset("bBdDwWsSfnrtvxu")
 
 
-def expression_of(pattern: str, *, ignore_case: bool) -> re.Pattern[str]:
-    """Raises ``re.error``."""
+def expression_of(pattern: str, *, ignore_case: bool) -> regex.Pattern[str]:
+    """Raises ``regex.error``."""
     parts, at, inside = [], 0, False
     while found := (_INSIDE if inside else _OUTSIDE).search(pattern, at):
         parts += [pattern[at : found.start()], _within_a_set(found[0]) if inside else _translated(found[0])]
         inside = found[0] != "]" if inside else found[0] in ("[", "[^")
         at = found.end()
-    return re.compile("".join([*parts, pattern[at:]]), re.IGNORECASE if ignore_case else 0)
+    return regex.compile("".join([*parts, pattern[at:]]), regex.V0 | (regex.IGNORECASE if ignore_case else 0))
 
 
 def _translated(found: str) -> str:
@@ -27,6 +32,10 @@ def _translated(found: str) -> str:
             return r"\Z"  # Python's $ also stands before a last line feed
         case "(?<":
             return "(?P<"
+        case "(?":
+            raise regex.error("invalid group")
+        case "{":
+            return r"\{"  # no count of anything, so it stands for itself
         case "[]":
             return "(?!)"
         case "[^]":

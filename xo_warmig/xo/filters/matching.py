@@ -7,6 +7,7 @@ foo.
 
 from collections.abc import Callable
 
+import regex
 from msgspec import UNSET
 
 from xo_warmig.xo.filters.members import member
@@ -25,20 +26,27 @@ from xo_warmig.xo.filters.nodes import (
     Text,
     Truthy,
 )
+from xo_warmig.xo.filters.patience import Patience
 from xo_warmig.xo.numbers import number
 
 
-def matches(node: Node, value: object) -> bool:
-    """Whether ``value``, JSON values throughout, passes."""
+def matches(node: Node, value: object, patience: Patience | None = None) -> bool:
+    """Whether ``value``, JSON values throughout, passes. Raises InvalidRequest when ``patience`` ends."""
+    if patience is not None:
+        patience.check()
+    return _passes(node, value, patience)
+
+
+def _passes(node: Node, value: object, patience: Patience | None) -> bool:
     match node:
         case Property(name, child):
-            return value is not None and value is not UNSET and matches(child, member(value, name))
+            return value is not None and value is not UNSET and matches(child, member(value, name), patience)
         case And(children):
-            return all(matches(child, value) for child in children)
+            return all(matches(child, value, patience) for child in children)
         case Or(children):
-            return any(matches(child, value) for child in children)
+            return any(matches(child, value, patience) for child in children)
         case Not(child):
-            return not matches(child, value)
+            return not matches(child, value, patience)
         case Text(text):
             return _somewhere(value, _has(text))
         case NumberOrText():
@@ -46,13 +54,23 @@ def matches(node: Node, value: object) -> bool:
         case Glob(parts):
             return _somewhere(value, _has_parts(parts))
         case Expression(expression):
-            return _somewhere(value, lambda one: isinstance(one, str) and expression.search(one) is not None)
+            return _somewhere(value, lambda one: isinstance(one, str) and _is_found(expression, one, patience))
         case Comparison(operator, bound):
             return _compares(_as_number(value), operator, bound)
         case Truthy(name):
             return _is_truthy(member(value, name))
         case Anything():
             return True
+
+
+def _is_found(expression: regex.Pattern[str], text: str, patience: Patience | None) -> bool:
+    """The engine lets other threads go on while it searches."""
+    if patience is None:
+        return expression.search(text) is not None
+    try:
+        return expression.search(text, timeout=patience.left_seconds()) is not None
+    except TimeoutError:
+        raise patience.ended() from None
 
 
 def _somewhere(value: object, passes: Callable[[object], bool]) -> bool:

@@ -1,9 +1,9 @@
 """What a filter is made of once it is read. Every node is a test of one value; only ``Property`` and ``Truthy`` go into an object."""
 
-import re
 from enum import StrEnum
 
 import msgspec
+import regex
 
 
 class Operator(StrEnum):
@@ -79,7 +79,7 @@ class Glob(msgspec.Struct, frozen=True):
 class Expression(msgspec.Struct, frozen=True):
     """``/^we.b/i``: found anywhere in a text."""
 
-    expression: re.Pattern[str]
+    expression: regex.Pattern[str]
 
 
 Node = Anything | And | Or | Not | Comparison | Property | Truthy | Text | NumberOrText | Glob | Expression

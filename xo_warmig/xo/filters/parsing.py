@@ -18,6 +18,8 @@ The grammar (packages/complex-matcher), where spaces may stand between terms and
 import re
 from typing import Final
 
+import regex
+
 from xo_warmig.errors import InvalidRequest
 from xo_warmig.xo.filters.expressions import expression_of
 from xo_warmig.xo.filters.nodes import (
@@ -38,6 +40,7 @@ from xo_warmig.xo.filters.nodes import (
 from xo_warmig.xo.numbers import number
 
 _DEEPEST: Final = 100
+_LONGEST: Final = 100_000  # characters: some thousands of ids
 _SPACE: Final = re.compile(r"\s*")
 _BEFORE_COLON: Final = re.compile(r"\s*:")
 _OPERATOR: Final = re.compile(r"[<>]=?")
@@ -50,8 +53,15 @@ def parse(text: str) -> Node:
     """A filter as people type it.
 
     Raises:
-        InvalidRequest: BAD_FILTER, it cannot be read; ``evidence``: the filter and the position of what is wrong.
+        InvalidRequest: BAD_FILTER, it cannot be read, ``evidence``: the filter and the position of what is wrong; or it is too long.
     """
+    if len(text) > _LONGEST:
+        raise InvalidRequest(
+            f"the filter cannot be read: it has {len(text)} characters, {_LONGEST} at most are allowed",
+            code="BAD_FILTER",
+            evidence={"characters": len(text)},
+            remedy="Ask for more objects than these, or several times.",
+        )
     reader = _Reader(text)
     reader.skip(_SPACE)
     terms = []
@@ -137,7 +147,7 @@ class _Reader:
             raise self._refusal("an expression between two /")
         try:
             return Expression(expression_of(found[1], ignore_case=bool(found[2])))
-        except (re.error, OverflowError, RecursionError) as error:
+        except (regex.error, OverflowError, RecursionError) as error:
             raise self._refusal(f"a regular expression before this ({error})") from None
 
     def _quoted(self) -> str:
