@@ -55,6 +55,8 @@ async def _serve(settings: config.Config, *, as_json: bool) -> None:
 
 def _ready(server: app.Server) -> dict[str, str]:
     ready = {"url": server.url, "stateDir": str(server.state_dir)}
+    if server.config.upstream is not None:
+        ready["upstream"] = server.config.upstream
     if server.new_password is not None:
         ready |= {"email": server.administrator, "password": server.new_password}
     return ready
@@ -62,6 +64,8 @@ def _ready(server: app.Server) -> dict[str, str]:
 
 def _tell(console: Console, server: app.Server) -> None:
     console.print(f"Serving at [bold]{server.url}[/]  (state in {server.state_dir})", highlight=False)
+    if server.config.upstream is not None:
+        console.print(f"In front of {server.config.upstream}", markup=False, highlight=False)
     if server.new_password is not None:
         console.print(f"The administrator is [bold]{server.administrator}[/], with a password shown only now:")
         console.print(f"  {server.new_password}", markup=False, highlight=False)

@@ -80,10 +80,9 @@ class Exchange:
         return event
 
     async def _write(self, event: h11.Event) -> None:
-        data = self._http.send(event)
         try:
-            if data:
+            if data := self._http.send(event):
                 self._writer.write(data)
                 await self._writer.drain()
-        except OSError as error:
+        except (OSError, h11.LocalProtocolError) as error:
             raise UpstreamGone(str(error) or type(error).__name__) from error
