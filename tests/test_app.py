@@ -5,6 +5,7 @@ import datetime
 import ipaddress
 import os
 import socket
+import time
 from pathlib import Path
 
 import httpx2
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from xo_warmig.app import locked, running
+from xo_warmig.app import GRACE_SECONDS, locked, running
 from xo_warmig.client import CallFailed, ConnectionLost, connect
 from xo_warmig.config import Config
 from xo_warmig.errors import InvalidRequest
@@ -36,6 +37,19 @@ async def test_it_answers_over_the_websocket(config: Config) -> None:
             assert await client.call("warmMigration.list") == []
         async with connect(server.url, token=server.token) as client:
             assert await client.call("server.getAll") == []
+
+
+async def test_a_stream_over_http_ends_with_the_server(config: Config) -> None:
+    """At once, and properly."""
+    async with running(config) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
+        writer.write(f"GET /rest/v0/events HTTP/1.1\r\nHost: x\r\nCookie: token={server.token}\r\n\r\n".encode())
+        await reader.readuntil(b"event: init")
+        begun = time.monotonic()
+    assert time.monotonic() - begun < GRACE_SECONDS
+    assert (await reader.read()).endswith(b"0\r\n\r\n")
+    writer.close()
+    await writer.wait_closed()
 
 
 async def test_the_password_is_made_once_and_kept(config: Config) -> None:

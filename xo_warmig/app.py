@@ -9,21 +9,22 @@ import contextlib
 import fcntl
 import os
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.applications import Starlette
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from xo_warmig.api.accounts import FIRST_ADMINISTRATOR, Accounts
 from xo_warmig.api.app import build_app
 from xo_warmig.api.audit import Audit
 from xo_warmig.api.farewell import Farewell
-from xo_warmig.api.gateway.app import build_gateway
+from xo_warmig.api.gateway.app import Gateway, build_gateway
 from xo_warmig.api.gateway.upstream import upstream_of
 from xo_warmig.api.pool_sessions import PoolSessions
+from xo_warmig.api.ports import Orders
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.server_store import ServerStore
 from xo_warmig.api.settings import MOST_FRAME_BYTES
@@ -37,6 +38,7 @@ from xo_warmig.engine.store.database import Database, file_of, url_in
 from xo_warmig.engine.store.durable import DatabaseStore
 from xo_warmig.errors import InvalidRequest, WarmigError
 from xo_warmig.xapi.directory import Directory
+from xo_warmig.xapi.srs import Srs
 from xo_warmig.xapi.task_orders import TaskOrders
 from xo_warmig.xapi.vms import Vms
 
@@ -108,8 +110,9 @@ async def running(config: Config) -> AsyncIterator[Server]:
             new_password=new_password,
         )
         audit = Audit(database, accounts.users)
-        parts = (engine, servers, accounts, audit, directory, Vms(directory), TaskOrders(directory), config)
-        web: ASGIApp = build_app(*parts) if upstream is None else build_gateway(*parts, upstream)
+        orders = Orders(Vms(directory), Srs(directory), TaskOrders(directory))
+        parts = (engine, servers, accounts, audit, directory, orders, config)
+        web = build_app(*parts) if upstream is None else build_gateway(*parts, upstream)
         async with _answering(web, listener, config) as server._web:
             await servers.restore()
             await engine.open()
@@ -206,13 +209,18 @@ class _Websocket(Farewell, WebSocketsSansIOProtocol):
 class _Web(uvicorn.Server):
     """uvicorn without its signal handlers: who runs the server decides when it ends."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, ending: Callable[[], None]) -> None:
         super().__init__(config)
         self.up = asyncio.Event()
+        self._ending = ending
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.up.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._ending()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -220,7 +228,9 @@ class _Web(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def _answering(web: ASGIApp, listener: socket.socket, config: Config) -> AsyncIterator[asyncio.Task[None]]:
+async def _answering(
+    web: Starlette | Gateway, listener: socket.socket, config: Config
+) -> AsyncIterator[asyncio.Task[None]]:
     """uvicorn at work on ``listener``; connections that do not end by themselves are cut when the context is left."""
     uvicorn_server = _Web(
         uvicorn.Config(
@@ -240,7 +250,8 @@ async def _answering(web: ASGIApp, listener: socket.socket, config: Config) -> A
             access_log=False,
             log_config=None,
             loop="asyncio",
-        )
+        ),
+        web.state.streams.close,
     )
     serving = asyncio.create_task(uvicorn_server.serve(sockets=[listener]), name="web")
     try:

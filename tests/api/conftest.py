@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 import uvicorn
+from msgspec import UNSET, UnsetType
 from starlette.types import ASGIApp
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.sync.client import ClientConnection, connect
@@ -21,7 +22,8 @@ from xo_warmig.api.accounts import FIRST_ADMINISTRATOR, Accounts
 from xo_warmig.api.app import build_app
 from xo_warmig.api.audit import Audit
 from xo_warmig.api.farewell import Farewell
-from xo_warmig.api.ports import Change
+from xo_warmig.api.ports import Change, Orders
+from xo_warmig.api.rest.streaming import Streams
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.server_store import ServerStore
 from xo_warmig.api.settings import ApiSettings
@@ -426,6 +428,21 @@ class FakeVms:
         self.orders.append(order)
 
 
+class FakeSrs:
+    """Fits ``xo_warmig.api.ports.SrOrders``."""
+
+    def __init__(self) -> None:
+        self.orders: list[tuple[Any, ...]] = []
+
+    async def scan(self, sr: str) -> None:
+        self.orders.append(("scan", sr))
+
+    async def rename(
+        self, sr: str, *, name_label: str | UnsetType = UNSET, name_description: str | UnsetType = UNSET
+    ) -> None:
+        self.orders.append(("rename", sr, name_label, name_description))
+
+
 class FakeTasks:
     """Fits ``xo_warmig.api.ports.TaskOrders``: one task of a pool, ``t``."""
 
@@ -452,7 +469,10 @@ class Site:
         self.servers = FakeServers()
         self.records = FakeRecords()
         self.vms = FakeVms()
+        self.srs = FakeSrs()
         self.tasks = FakeTasks()
+        self.orders = Orders(self.vms, self.srs, self.tasks)
+        self._streams: Streams | None = None
         self.database = Database(url_in(state_dir))
         self.vault = open_vault(state_dir, self.database, {})
         self.accounts = Accounts(self.database, self.vault)
@@ -460,8 +480,9 @@ class Site:
         self.accounts.users.add("reader@example.org", hash_password(PASSWORD), permission="none")
         book = ServerBook(ServerStore(self.database, self.vault), self.servers)
         audit = Audit(self.database, self.accounts.users)
+        self._app = self.application(book, audit, settings)
         config = uvicorn.Config(
-            self.application(book, audit, settings),
+            self._app,
             ws=Protocol,
             ws_max_size=100 << 20,
             log_config=None,
@@ -479,7 +500,9 @@ class Site:
 
     def application(self, book: ServerBook, audit: Audit, settings: ApiSettings) -> ASGIApp:
         """What is served."""
-        return build_app(self.engine, book, self.accounts, audit, self.records, self.vms, self.tasks, settings=settings)
+        app = build_app(self.engine, book, self.accounts, audit, self.records, self.orders, settings=settings)
+        self._streams = app.state.streams
+        return app
 
     def _run(self) -> None:
         async def serve() -> None:
@@ -489,6 +512,8 @@ class Site:
         asyncio.run(serve())
 
     def stop(self) -> None:
+        if self._streams is not None:
+            self.do(self._streams.close)
         self._server.should_exit = True
         self._thread.join()
         self._listener.close()

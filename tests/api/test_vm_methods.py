@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
 from xo_warmig.errors import ForbiddenOperation, PoolError
 from xo_warmig.model.phases import Phase
@@ -94,3 +95,28 @@ def test_what_a_migration_blocks_stays_blocked(client: Any, vms: Any) -> None:
     vms.refusal = ForbiddenOperation("x", code="BEING_MIGRATED", evidence={"rule": "R1", "operation": "start"})
     refused = client.error("vm.set", {"id": "v", "blockedOperations": {"start": None}})
     assert (refused["code"], refused["data"]["code"]) == (5, "BEING_MIGRATED")
+
+
+def test_storage_is_scanned_and_renamed(site: Any, client: Any) -> None:
+    """By its id, or by XO's other name for it."""
+    assert client.call("sr.scan", sr="s") is True
+    assert client.call("sr.set", id="s", name_description="") is True
+    assert client.error("sr.set", {"id": "s", "name_label": ""})["code"] == 10
+    assert site.srs.orders == [("scan", "s"), ("rename", "s", UNSET, "")]
+
+
+def test_the_values_of_high_availability(client: Any) -> None:
+    """As XO lists them."""
+    assert client.call("vm.getHaValues") == ["best-effort", "restart", ""]
+
+
+def test_who_is_connected(client: Any, new_client: Any) -> None:
+    """With the user and the end of the token, once they are known."""
+    new_client(None)
+    by_token = new_client(None)
+    by_token.call("session.signIn", token=client.call("token.create"))
+    shown = client.call("api.getConnections")
+    assert {"user_ip": "127.0.0.1"} in shown
+    me = client.call("session.getUser")["id"]
+    assert {"user_ip": "127.0.0.1", "user_id": me} in shown
+    assert any(each.get("user_id") == me and each.get("expiration", 0) > 1e12 for each in shown)

@@ -27,6 +27,7 @@ class World:
         self.site = site
         self.client = served.client
         self.server_pid = served.pid
+        self.url = served.url
         self.source, self.target = site.pools[0], site.pools[1]
         self.vm = self.source.vms[0].uuid
         self.sr = self.target.srs[0].uuid
@@ -77,9 +78,10 @@ def small_vm(**changes: Any) -> VmConfig:
 
 
 class Served(NamedTuple):
-    """A server: its process, and a client that is signed in."""
+    """A server: its process, its address, and a client that is signed in."""
 
     pid: int
+    url: str
     client: Client
 
 
@@ -90,7 +92,7 @@ async def served_here(state_dir: Path, upstream: str | None = None) -> AsyncIter
         running(Config(port=0, state_dir=state_dir, upstream=upstream)) as server,
         connect(server.url, token=server.token) as client,
     ):
-        yield Served(os.getpid(), client)
+        yield Served(os.getpid(), server.url, client)
 
 
 @asynccontextmanager
@@ -102,7 +104,7 @@ async def served_apart(state_dir: Path) -> AsyncIterator[Served]:
         assert process.stdout is not None
         ready = json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
         async with connect(ready["url"], email=ready["email"], password=ready["password"]) as client:
-            yield Served(process.pid, client)
+            yield Served(process.pid, ready["url"], client)
     finally:
         process.terminate()
         await process.wait()

@@ -16,7 +16,7 @@ from starlette.routing import Route, WebSocketRoute
 from xo_warmig.api.accounts import Accounts
 from xo_warmig.api.audit import Audit
 from xo_warmig.api.parts import assembled
-from xo_warmig.api.ports import MigrationEngine, RecordsSource, TaskOrders, VmOrders
+from xo_warmig.api.ports import MigrationEngine, Orders, RecordsSource
 from xo_warmig.api.rest import routes as rest
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.settings import ApiSettings
@@ -29,18 +29,19 @@ def build_app(
     accounts: Accounts,
     audit: Audit,
     records: RecordsSource,
-    vms: VmOrders,
-    tasks: TaskOrders,
+    orders: Orders,
     config: Config | None = None,
     *,
     settings: ApiSettings | None = None,
 ) -> Starlette:
     """The application. Its lifespan follows the engine; the engine and the restored servers are the caller's.
 
+    ``state.streams`` of it are to be closed before connections are waited for.
+
     ``settings`` replace those that follow from ``config``.
     """
     settings = settings or ApiSettings.of(config or Config())
-    parts = assembled(engine, servers, accounts, audit, records, vms, tasks, settings)
+    parts = assembled(engine, servers, accounts, audit, records, orders, settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -49,9 +50,10 @@ def build_app(
 
     zipped = [Middleware(GZipMiddleware)]
     download = Route("/api/{token}", parts.services.downloads.endpoint, methods=["GET"], middleware=zipped)
-    patience = settings.slow_reader_seconds
-    over_http = rest.mount(parts.services, parts.calls, parts.endpoint.admission, patience_seconds=patience)
+    admission, patience = parts.endpoint.admission, settings.slow_reader_seconds
+    over_http = rest.mount(parts.services, parts.calls, admission, parts.streams, patience_seconds=patience)
     routes = [WebSocketRoute("/{path:path}", parts.endpoint), download, over_http]
     app = Starlette(routes=routes, lifespan=lifespan)
     app.router.redirect_slashes = False
+    app.state.streams = parts.streams
     return app

@@ -30,6 +30,8 @@ RECORDED: Final = MappingProxyType(
         "server.remove": _BY_ID,
         "server.enable": _BY_ID,
         "server.disable": _BY_ID,
+        "sr.scan": _BY_ID,
+        "sr.set": _BY_ID,
         "task.cancel": _BY_ID,
         "task.destroy": _BY_ID,
         "token.create": Recorded(),
@@ -64,6 +66,7 @@ RECORDED: Final = MappingProxyType(
 
 CHANGES_NOTHING: Final = frozenset(
     {
+        "api.getConnections",
         "server.getAll",
         "session.getUser",
         "session.signOut",
@@ -75,6 +78,7 @@ CHANGES_NOTHING: Final = frozenset(
         "system.methodSignature",
         "user.getAll",
         "user.getAuthenticationTokens",
+        "vm.getHaValues",
         "warmMigration.events",
         "warmMigration.get",
         "warmMigration.list",

@@ -67,6 +67,10 @@ class Hub:
     def leave(self, listener: Listener) -> None:
         self._listeners.discard(listener)
 
+    def sessions(self) -> list[Session]:
+        """Of all who are connected, and of HTTP's streams."""
+        return [listener.session for listener in self._listeners]
+
     def changed(self, user_id: str, *, is_admin: bool | None) -> None:
         """A user's connections are told what the user may see from now on; None: nothing, the user was deleted."""
         for listener in self._listeners:

@@ -13,7 +13,7 @@ from xo_warmig.api.choosing import Chooser
 from xo_warmig.api.collection import Collection
 from xo_warmig.api.downloads import Downloads
 from xo_warmig.api.hub import Hub
-from xo_warmig.api.ports import MigrationEngine, TaskOrders, VmOrders
+from xo_warmig.api.ports import MigrationEngine, Orders
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.session import Session
 from xo_warmig.api.users import User
@@ -37,8 +37,7 @@ class Services:
     collection: Collection
     chooser: Chooser
     downloads: Downloads
-    vms: VmOrders
-    tasks: TaskOrders
+    orders: Orders
     accounts: Accounts
     audit: Audit
     version: str

@@ -18,19 +18,21 @@ from xo_warmig.api.endpoint import Endpoint
 from xo_warmig.api.hub import Hub
 from xo_warmig.api.method import Services
 from xo_warmig.api.methods import METHODS
-from xo_warmig.api.ports import MigrationEngine, RecordsSource, TaskOrders, VmOrders
+from xo_warmig.api.ports import MigrationEngine, Orders, RecordsSource
+from xo_warmig.api.rest.streaming import Streams
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.settings import ApiSettings
 
 
 @dataclass(frozen=True)
 class Parts:
-    """``endpoint`` answers websockets with all of our methods."""
+    """``endpoint`` answers websockets with all of our methods. ``streams`` are to be closed before connections are waited for."""
 
     services: Services
     calls: Calls
     settings: ApiSettings
     endpoint: Endpoint
+    streams: Streams
 
     @contextlib.asynccontextmanager
     async def alive(self) -> AsyncIterator[None]:
@@ -60,8 +62,7 @@ def assembled(
     accounts: Accounts,
     audit: Audit,
     records: RecordsSource,
-    vms: VmOrders,
-    tasks: TaskOrders,
+    orders: Orders,
     settings: ApiSettings,
     *,
     paths: frozenset[bytes] = frozenset({PATH}),
@@ -75,8 +76,7 @@ def assembled(
         collection=Collection(records, hub.tell),
         chooser=Chooser(settings.filter_seconds),
         downloads=Downloads(),
-        vms=vms,
-        tasks=tasks,
+        orders=orders,
         accounts=accounts,
         audit=audit,
         version=xo_warmig.__version__,
@@ -85,4 +85,4 @@ def assembled(
     calls = Calls()
     admission = Admission(settings, paths)
     endpoint = Endpoint(Dispatcher(services), hub, calls, settings, accounts, services.collection, admission)
-    return Parts(services, calls, settings, endpoint)
+    return Parts(services, calls, settings, endpoint, Streams())

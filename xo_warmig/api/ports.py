@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from msgspec import UNSET, UnsetType
 
 from xo_warmig.model.findings import PlanReport, SweepReport
 from xo_warmig.model.reports import MigrationReport
@@ -177,3 +179,23 @@ class TaskOrders(Protocol):
     async def cancel(self, task: str) -> None: ...
 
     async def destroy(self, task: str) -> None: ...
+
+
+class SrOrders(Protocol):
+    """What is done to storage repositories. Both raise NoSuchObject, PoolUnreachable, and PoolError as the pool does."""
+
+    async def scan(self, sr: str) -> None:
+        """Returns when its pool knows again what is on it."""
+        ...
+
+    async def rename(
+        self, sr: str, *, name_label: str | UnsetType = UNSET, name_description: str | UnsetType = UNSET
+    ) -> None: ...
+
+
+class Orders(NamedTuple):
+    """All that is done to single objects of pools."""
+
+    vms: VmOrders
+    srs: SrOrders
+    tasks: TaskOrders

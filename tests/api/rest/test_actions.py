@@ -110,6 +110,15 @@ def test_actions_on_vms(http_client: Any, orders: list[Any]) -> None:
     ]
 
 
+def test_storage_is_scanned(site: Any, http_client: Any, orders: list[Any]) -> None:
+    """By its own action."""
+    site.srs.orders.clear()
+    assert http_client("/srs/sr-uuid/actions/scan?sync=true", "POST").status == 204
+    assert http_client("/srs/nothing/actions/scan", "POST").status == 404
+    assert http_client("/srs/sr-uuid/actions/scan", "POST", {"x": 1}).status == 422
+    assert site.srs.orders == [("scan", "sr-uuid")]
+
+
 def test_an_action_has_a_task(site: Any, http_client: Any, orders: list[Any]) -> None:
     """Of XO's kind, which stays; one that failed says why."""
     id = http_client(f"/vms/{VM}/actions/snapshot", "POST", {"name_label": "n"}).body["taskId"]

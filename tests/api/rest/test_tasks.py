@@ -39,15 +39,26 @@ def test_a_task_is_waited_for(site: Any, client: Any, http_client: Any) -> None:
     assert http_client(f"/tasks/{id}?wait=result").status == 422
 
 
+def test_a_task_is_waited_for_beyond_the_targets_start(site: Any, client: Any, http_client: Any) -> None:
+    """The call that started it answers then, but its source may still have to be settled."""
+    id = client.call("warmMigration.start", **REQUEST)
+    waiting = http_client.begin(f"/tasks/{id}?wait=true")
+    site.do(lambda: site.engine.move(id, phase=Phase.AWAITING_COMMIT, target_vm="t"))
+    site.do(lambda: site.engine.finish(id, "t"))
+    ended = json.loads(waiting.getresponse().read())
+    assert (ended["status"], ended["result"]) == ("success", "t")
+
+
 def test_nobody_waits_for_a_client_that_has_gone(
     site: Any, client: Any, http_client: Any, eventually: Callable[..., Any]
 ) -> None:
     """What waited ends; the migration does not."""
     id = client.call("warmMigration.start", **REQUEST)
+    before = site.requests()
     waiting = http_client.begin(f"/tasks/{id}?wait=true")
-    eventually(lambda: site.engine.waiting == 1)
+    eventually(lambda: site.requests() == before + 1)
     waiting.close()
-    eventually(lambda: site.engine.waiting == 0)
+    eventually(lambda: site.requests() == before)
     assert http_client(f"/tasks/{id}").body["status"] == "pending"
 
 

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from starlette.applications import Starlette
+from starlette.datastructures import State
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Route
@@ -28,9 +29,10 @@ from xo_warmig.api.gateway.supplements import Supplements
 from xo_warmig.api.gateway.tunnel import Tunnel
 from xo_warmig.api.gateway.upstream import Upstream
 from xo_warmig.api.parts import Parts, assembled
-from xo_warmig.api.ports import MigrationEngine, RecordsSource, TaskOrders, VmOrders
+from xo_warmig.api.ports import MigrationEngine, Orders, RecordsSource
 from xo_warmig.api.rest import routes as rest
 from xo_warmig.api.rest.authentication import Callers as OwnCallers
+from xo_warmig.api.rest.streaming import Streams
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.settings import ApiSettings
 from xo_warmig.config import Config
@@ -43,31 +45,31 @@ def build_gateway(
     accounts: Accounts,
     audit: Audit,
     records: RecordsSource,
-    vms: VmOrders,
-    tasks: TaskOrders,
+    orders: Orders,
     config: Config,
     upstream: Upstream,
     *,
     settings: ApiSettings | None = None,
-) -> ASGIApp:
+) -> "Gateway":
     """The application; see ``api.app.build_app`` for what is the caller's.
 
     Raises:
         InvalidRequest: code BAD_CONFIG, the upstream's certificates cannot be read.
     """
     settings = settings or ApiSettings.of(config)
-    parts = assembled(engine, servers, accounts, audit, records, vms, tasks, settings, paths=PATHS)
+    parts = assembled(engine, servers, accounts, audit, records, orders, settings, paths=PATHS)
     connections, peers, supplements = Connections(upstream), Peers(settings.trusted_proxies), Supplements()
     around = Surroundings(parts.services, parts.calls, settings, supplements, config.gateway.learn_servers)
     passing = Passing(connections, peers)
     gate, own = _gate(parts, connections, peers, passing)
-    return _Gateway(
+    return Gateway(
         api=GatewayEndpoint(upstream, parts.endpoint, around, peers),
         tunnel=Tunnel(upstream, peers),
         rest=gate,
         downloads=GatewayDownloads(own, parts.services.downloads.has, passing, supplements),
         passing=passing,
         lifespan=_lifespan(parts, connections),
+        streams=parts.streams,
     )
 
 
@@ -90,6 +92,7 @@ def _gate(parts: Parts, connections: Connections, peers: Peers, passing: Passing
         services,
         parts.calls,
         parts.endpoint.admission,
+        parts.streams,
         patience_seconds=parts.settings.slow_reader_seconds,
         callers=visitors,
     )
@@ -110,8 +113,8 @@ def _lifespan(parts: Parts, connections: Connections) -> ASGIApp:
     return Starlette(lifespan=lifespan)
 
 
-class _Gateway:
-    """Who answers what."""
+class Gateway:
+    """An ASGI application: who answers what. ``state.streams`` are to be closed before connections are waited for."""
 
     def __init__(
         self,
@@ -122,6 +125,7 @@ class _Gateway:
         downloads: ASGIApp,
         passing: ASGIApp,
         lifespan: ASGIApp,
+        streams: Streams,
     ) -> None:
         self._api = api
         self._tunnel = tunnel
@@ -129,6 +133,7 @@ class _Gateway:
         self._downloads = downloads
         self._passing = passing
         self._lifespan = lifespan
+        self.state = State({"streams": streams})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._choose(scope)(scope, receive, send)

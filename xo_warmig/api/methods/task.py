@@ -17,7 +17,7 @@ async def cancel(call: Call, params: TaskId) -> None:
     if _is_migration(call, params.id):
         await call.services.engine.cancel(params.id)
     else:
-        await call.services.tasks.cancel(params.id)
+        await call.services.orders.tasks.cancel(params.id)
 
 
 async def destroy(call: Call, params: TaskId) -> None:
@@ -28,7 +28,7 @@ async def destroy(call: Call, params: TaskId) -> None:
             evidence={"operation": "destroy", "reason": "it is the task of a migration", "objectId": params.id},
             remedy="cancel it; its task goes when it has ended",
         )
-    await call.services.tasks.destroy(params.id)
+    await call.services.orders.tasks.destroy(params.id)
 
 
 def _is_migration(call: Call, id: str) -> bool:

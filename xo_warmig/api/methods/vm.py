@@ -1,5 +1,7 @@
 """``vm.*``: Xen Orchestra's own call for a warm migration, and what else its clients do to a VM (packages/xo-server/src/api/vm.mjs)."""
 
+from typing import Final
+
 import msgspec
 from msgspec import UNSET, UnsetType
 
@@ -10,6 +12,9 @@ from xo_warmig.model.vm import VmChanges
 
 # XAPI has not even asked the guest.
 _NO_TOOLS = frozenset({"VM_MISSING_PV_DRIVERS", "VM_LACKS_FEATURE", "VM_LACKS_FEATURE_SHUTDOWN"})
+
+
+_HA_VALUES: Final = ("best-effort", "restart", "")  # of XAPI's VM.ha_restart_priority
 
 
 class StartVm(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -66,13 +71,13 @@ async def warm_migration(call: Call, request: WarmMigrationRequest) -> str:
 
 async def start(call: Call, params: StartVm) -> None:
     host = None if params.host is UNSET else params.host
-    await call.services.vms.start(params.id, host=host, force=params.force is True)
+    await call.services.orders.vms.start(params.id, host=host, force=params.force is True)
 
 
 async def stop(call: Call, params: StopVm) -> None:
     force = params.force is True
     try:
-        await call.services.vms.stop(
+        await call.services.orders.vms.stop(
             params.id,
             force=force,
             force_after_seconds=params.force_shutdown_delay / 1000,
@@ -87,28 +92,28 @@ async def stop(call: Call, params: StopVm) -> None:
 async def restart(call: Call, params: RestartVm) -> None:
     force = params.force is True
     bypass = force if params.bypass_blocked_operation is UNSET else params.bypass_blocked_operation
-    await call.services.vms.restart(params.id, force=force, bypass_blocked=bypass)
+    await call.services.orders.vms.restart(params.id, force=force, bypass_blocked=bypass)
 
 
 async def pause(call: Call, params: VmId) -> None:
-    await call.services.vms.pause(params.id)
+    await call.services.orders.vms.pause(params.id)
 
 
 async def unpause(call: Call, params: VmId) -> None:
-    await call.services.vms.unpause(params.id)
+    await call.services.orders.vms.unpause(params.id)
 
 
 async def suspend(call: Call, params: VmId) -> None:
-    await call.services.vms.suspend(params.id)
+    await call.services.orders.vms.suspend(params.id)
 
 
 async def resume(call: Call, params: VmId) -> None:
-    await call.services.vms.resume(params.id)
+    await call.services.orders.vms.resume(params.id)
 
 
 async def set_(call: Call, params: SetVm) -> None:
     blocked = {} if params.blocked_operations is UNSET else params.blocked_operations
-    await call.services.vms.change(
+    await call.services.orders.vms.change(
         params.id,
         VmChanges(
             name_label=params.name_label,
@@ -118,6 +123,10 @@ async def set_(call: Call, params: SetVm) -> None:
             blocked_operations={operation: _reason(value) for operation, value in blocked.items()},
         ),
     )
+
+
+async def get_ha_values(call: Call, params: None) -> list[str]:
+    return list(_HA_VALUES)
 
 
 def _needs_tools(what: str, error: PoolError) -> InvalidRequest:
@@ -149,6 +158,9 @@ METHODS = (
     Method("vm.restart", restart, Permission.ADMIN, "restart a VM; returns when it runs again", RestartVm),
     Method("vm.pause", pause, Permission.ADMIN, "let a VM stand still", VmId),
     Method("vm.unpause", unpause, Permission.ADMIN, "let a paused VM go on", VmId),
+    Method(
+        "vm.getHaValues", get_ha_values, Permission.USER, "return what a VM's high availability can be", None, list[str]
+    ),
     Method("vm.suspend", suspend, Permission.ADMIN, "write a VM's memory to a disk and let go of its host", VmId),
     Method("vm.resume", resume, Permission.ADMIN, "let a suspended VM go on", VmId),
     Method(

@@ -30,7 +30,7 @@ class DeleteVm(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid
 
 async def snapshot(call: Call, params: SnapshotVm) -> str:
     _see_free(call, params.id, "snapshot")
-    return await call.services.vms.snapshot(
+    return await call.services.orders.vms.snapshot(
         params.id,
         name=None if params.name is UNSET else params.name,
         description=None if params.description is UNSET else params.description,
@@ -43,7 +43,7 @@ async def delete(call: Call, params: DeleteVm) -> None:
     force = params.force is True
     forced = params.force_blocked_operation
     template = params.force_delete_default_template
-    await call.services.vms.delete(
+    await call.services.orders.vms.delete(
         params.id,
         disks=params.delete_disks is not False,
         bypass_blocked=force if forced is UNSET else forced,

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from xo_warmig.api.rest.answers import answer
-from xo_warmig.api.rest.desk import Body, Desk
+from xo_warmig.api.rest.desk import Body, Desk, params_of
 from xo_warmig.api.rest.tasks import all_tasks, is_about
 
 COLLECTIONS: Final = {
@@ -42,7 +42,15 @@ def routes(desk: Desk) -> list[Route]:
             desk.route(f"/{name}/{{id}}/messages", _messages_of(desk, kind)),
         ]
     made += [desk.route(f"/{name}/{{id}}/vdis", _disks_of(desk, COLLECTIONS[name])) for name in _WITH_DISKS]
-    return made
+    return [*made, desk.route("/srs/{id}/actions/scan", _scan(desk), "POST")]
+
+
+def _scan(desk: Desk) -> Body:
+    async def run(request: Request) -> Response:
+        params = {"id": (await desk.one("SR", request.path_params["id"]))["id"], **await params_of(request, {})}
+        return await desk.act(request, "sr.scan", params, name="scan", object_id=params["id"], object_type="SR")
+
+    return run
 
 
 def _list_of(desk: Desk, name: str, kind: str) -> Body:

@@ -1,6 +1,6 @@
 """What all routes work with: who asks, the methods of the API, lists, and actions."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from xo_warmig.api.rest.answers import BASE, Malformed, accepted, answer, refusa
 from xo_warmig.api.rest.authentication import SignsIn
 from xo_warmig.api.rest.listing import flag, item, wanted
 from xo_warmig.api.rest.requests import body_of, while_there
+from xo_warmig.api.rest.streaming import Stream, Streams
 from xo_warmig.api.session import Session
 from xo_warmig.api.state_file import to_json
 from xo_warmig.xo.objects import XoObject
@@ -32,6 +33,7 @@ class Desk:
     actions: Actions
     callers: SignsIn
     admission: Admission
+    streams: Streams
     patience_seconds: float
 
     def route(self, path: str, body: Body, method: str = "GET") -> Route:
@@ -102,11 +104,14 @@ class Desk:
                 return each
         raise xo_errors.no_such_object(id, kind)
 
-    def see_room(self, address: str) -> None:
-        """For an answer without an end. Raises Malformed."""
-        full = self.admission.full(address)
+    def stream(self, request: Request, pieces: AsyncGenerator[str, None], media_type: str) -> Response:
+        """An answer without an end. Raises Malformed: its address has too many."""
+        full = self.admission.full(request.state.session.address)
         if full is not None:
             raise Malformed(full.reason, full.status)
+        if request.method == "HEAD":
+            return Response(media_type=media_type)
+        return Stream(self.streams, pieces, media_type=media_type, patience_seconds=self.patience_seconds)
 
 
 async def params_of(request: Request, names: Mapping[str, str]) -> dict[str, Any]:

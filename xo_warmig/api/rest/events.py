@@ -20,8 +20,7 @@ from xo_warmig.api.rest.collections import COLLECTIONS
 from xo_warmig.api.rest.desk import Desk
 from xo_warmig.api.rest.feed import LOOK_SECONDS, TASKS, Change, Feed
 from xo_warmig.api.rest.requests import body_of
-from xo_warmig.api.rest.streaming import Stream
-from xo_warmig.api.rest.tasks import all_tasks
+from xo_warmig.api.rest.tasks import all_tasks, following
 from xo_warmig.api.state_file import to_json
 from xo_warmig.xo.objects import XoObject
 
@@ -61,10 +60,8 @@ class Events:
         ]
 
     async def _open(self, request: Request) -> Response:
-        session = request.state.session
-        self._desk.see_room(session.address)
-        pieces = self._events(str(uuid.uuid4()), Client(Feed(session)))
-        return Stream(pieces, media_type="text/event-stream", patience_seconds=self._desk.patience_seconds)
+        client = Client(Feed(request.state.session))
+        return self._desk.stream(request, self._events(str(uuid.uuid4()), client), "text/event-stream")
 
     async def _subscribe(self, request: Request) -> Response:
         client = self._client(request)
@@ -97,19 +94,16 @@ class Events:
 
     async def _events(self, id: str, client: Client) -> AsyncGenerator[str, None]:
         """Until the caller may not see them any more."""
-        hub, feed, now_ms = self._desk.services.hub, client.feed, self._desk.services.accounts.now_ms
+        feed, now_ms = client.feed, self._desk.services.accounts.now_ms
         self._clients[id] = client
-        leave = self._desk.actions.subscribe(feed.put_task)
-        hub.join(feed)
         try:
-            with self._desk.admission.counted(feed.session.address):
+            with following(self._desk, feed), self._desk.admission.counted(feed.session.address):
+                feed.leave(TASKS)  # nothing is followed before it is asked for
                 yield _event("init", {"id": id})
                 pinged = time.monotonic()
-                while True:
+                while feed.is_allowed(now_ms()):
                     changes = await feed.changes(min(LOOK_SECONDS, pinged + self._ping_seconds - time.monotonic()))
-                    if not feed.is_allowed(now_ms()):
-                        return
-                    for change in changes:
+                    for change in changes if feed.is_allowed(now_ms()) else ():
                         if (event := told(change, client.fields[change.collection])) is not None:
                             yield event
                     if time.monotonic() - pinged >= self._ping_seconds:
@@ -117,8 +111,6 @@ class Events:
                         yield _event("ping", {"ping": round(time.time() * 1000)})
         finally:
             del self._clients[id]
-            leave()
-            hub.leave(feed)
 
 
 def told(change: Change, fields: frozenset[str] | None) -> str | None:

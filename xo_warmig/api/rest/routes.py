@@ -22,6 +22,7 @@ from xo_warmig.api.rest.authentication import Callers, SignsIn
 from xo_warmig.api.rest.desk import Desk
 from xo_warmig.api.rest.events import PING_SECONDS, Events
 from xo_warmig.api.rest.servers import Servers
+from xo_warmig.api.rest.streaming import Streams
 from xo_warmig.api.rest.tasks import Tasks
 from xo_warmig.api.rest.users import Users
 
@@ -32,6 +33,7 @@ def mount(
     services: Services,
     calls: Calls,
     admission: Admission,
+    streams: Streams,
     *,
     patience_seconds: float,
     callers: SignsIn | None = None,
@@ -43,6 +45,7 @@ def mount(
         actions=Actions(calls, services.accounts.now_ms),
         callers=callers or Callers(services.accounts, services.audit),
         admission=admission,
+        streams=streams,
         patience_seconds=patience_seconds,
     )
     routes = [

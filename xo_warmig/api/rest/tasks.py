@@ -3,24 +3,25 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Iterator, Mapping
 from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from xo_warmig.api import xo_errors
 from xo_warmig.api.connection import Calls
 from xo_warmig.api.rest.answers import BASE, accepted, answer
 from xo_warmig.api.rest.desk import Desk
 from xo_warmig.api.rest.feed import LOOK_SECONDS, TASKS, Change, Feed
 from xo_warmig.api.rest.listing import Wanted, flag, item, wanted
 from xo_warmig.api.rest.requests import while_there
-from xo_warmig.api.rest.streaming import Stream
 from xo_warmig.api.rest.task import task_of
+from xo_warmig.api.session import Session
 from xo_warmig.api.state_file import to_json
 from xo_warmig.api.xo_errors import XoError
-from xo_warmig.errors import ForbiddenOperation, WarmigError
+from xo_warmig.errors import ForbiddenOperation
 from xo_warmig.xo.objects import XoObject
 
 TASKS_NAME: Final = "tasks"
@@ -63,24 +64,24 @@ class Tasks:
 
     async def _watch(self, request: Request) -> Response:
         asked, session = wanted(request.query_params), request.state.session
-        self._desk.see_room(session.address)
         await self._desk.services.chooser.chosen([], asked.filter)  # one that cannot be read is refused at once
-        lines = watched(self._desk, Feed(session), asked)
-        return Stream(lines, media_type="application/x-ndjson", patience_seconds=self._desk.patience_seconds)
+        return self._desk.stream(request, watched(self._desk, Feed(session), asked), "application/x-ndjson")
 
     async def _one(self, request: Request) -> Response:
         """``wait=true``: when it has ended."""
         id = request.path_params["id"]
         if flag(request.query_params, "wait"):
-            await while_there(request.receive, self._end(id))
+            await while_there(request.receive, self._end(id, request.state.session))
         return answer(self._task(id))
 
-    async def _end(self, id: str) -> None:
-        with contextlib.suppress(WarmigError, XoError):  # its own error is in its task
-            if self._desk.actions.get(id) is None:
-                await self._desk.services.engine.outcome(id)
-            else:
-                await self._desk.actions.result(id)
+    async def _end(self, id: str, session: Session) -> None:
+        """Later than the outcome, mostly: that is there when the target has booted."""
+        feed = Feed(session)
+        with following(self._desk, feed):
+            while self._task(id)["status"] == "pending":
+                await feed.changes(LOOK_SECONDS)
+                if not feed.is_allowed(self._desk.services.accounts.now_ms()):
+                    raise xo_errors.unauthorized("admin")
 
     def _task(self, id: str) -> XoObject:
         """Raises NoSuchObject."""
@@ -121,23 +122,29 @@ class Tasks:
         return Response(status_code=204)
 
 
-async def watched(desk: Desk, feed: Feed, asked: Wanted) -> AsyncGenerator[str, None]:
-    """A line for each change: ``["update", <task>]`` or ``["remove", {"id", "href"}]``, until the caller may not see them any more."""
-    hub, now_ms = desk.services.hub, desk.services.accounts.now_ms
+@contextlib.contextmanager
+def following(desk: Desk, feed: Feed) -> Iterator[None]:
+    """The feed is told of tasks, and of what else it follows."""
     feed.follow(TASKS, all_tasks(desk))
     leave = desk.actions.subscribe(feed.put_task)
-    hub.join(feed)
+    desk.services.hub.join(feed)
     try:
-        with desk.admission.counted(feed.session.address):
-            while True:
-                changes = await feed.changes(LOOK_SECONDS)
-                if not feed.is_allowed(now_ms()):
-                    return
-                for line in await _lines(desk, changes, asked):
-                    yield line
+        yield
     finally:
         leave()
-        hub.leave(feed)
+        desk.services.hub.leave(feed)
+
+
+async def watched(desk: Desk, feed: Feed, asked: Wanted) -> AsyncGenerator[str, None]:
+    """A line for each change: ``["update", <task>]`` or ``["remove", {"id", "href"}]``, until the caller may not see them any more."""
+    now_ms = desk.services.accounts.now_ms
+    with following(desk, feed), desk.admission.counted(feed.session.address):
+        while True:
+            changes = await feed.changes(LOOK_SECONDS)
+            if not feed.is_allowed(now_ms()):
+                return
+            for line in await _lines(desk, changes, asked):
+                yield line
 
 
 async def _lines(desk: Desk, changes: list[Change], asked: Wanted) -> list[str]:

@@ -8,6 +8,7 @@ from starlette.routing import Route
 from xo_warmig.api.rest.answers import BASE, answer
 from xo_warmig.api.rest.desk import Desk
 from xo_warmig.api.rest.requests import body_of
+from xo_warmig.api.rest.tasks import all_tasks, is_about
 from xo_warmig.xo.objects import XoObject
 
 
@@ -25,6 +26,7 @@ class Users:
             route("/users/me/authentication_tokens", self._my_tokens),
             route("/users/me/authentication_tokens", self._make_token, "POST"),
             route("/users/{id}", self._one),
+            route("/users/{id}/tasks", self._tasks),
         ]
 
     async def _list(self, request: Request) -> Response:
@@ -33,6 +35,10 @@ class Users:
 
     async def _one(self, request: Request) -> Response:
         return answer(_shown(self._desk.services.accounts.users.get(request.path_params["id"])))
+
+    async def _tasks(self, request: Request) -> Response:
+        id = self._desk.services.accounts.users.get(request.path_params["id"]).id
+        return await self._desk.listed(request, [each for each in all_tasks(self._desk) if is_about(each, id)], "tasks")
 
     async def _me(self, request: Request) -> Response:
         return RedirectResponse(f"{BASE}/users/{request.state.session.user_id}", 307)

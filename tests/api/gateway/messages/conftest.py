@@ -51,9 +51,7 @@ class GatewaySite(Site):
 
     def application(self, book: ServerBook, audit: Audit, settings: ApiSettings) -> ASGIApp:
         self.book = book
-        parts = assembled(
-            self.engine, book, self.accounts, audit, self.records, self.vms, self.tasks, settings, paths=PATHS
-        )
+        parts = assembled(self.engine, book, self.accounts, audit, self.records, self.orders, settings, paths=PATHS)
         self.hub = parts.services.hub
         around = Surroundings(parts.services, parts.calls, settings, self.supplements, self._learns)
         upstream = Upstream(scheme="http", host="127.0.0.1", port=self.upstream.port)

@@ -10,13 +10,14 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.api.conftest import FakeEngine, FakeRecords, FakeServers, FakeTasks, FakeVms
+from tests.api.conftest import FakeEngine, FakeRecords, FakeServers, FakeSrs, FakeTasks, FakeVms
 from tests.api.gateway.xo_over_http import PASSWORD, TASK, XoOverHttp
 from xo_warmig.api.accounts import Accounts
 from xo_warmig.api.audit import Audit
 from xo_warmig.api.gateway.app import build_gateway
 from xo_warmig.api.gateway.rest.server_sent import parsed
 from xo_warmig.api.gateway.upstream import upstream_of
+from xo_warmig.api.ports import Orders
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.server_store import ServerStore
 from xo_warmig.api.vault import open_vault
@@ -91,7 +92,9 @@ async def gated(tmp_path: Path, serve: Any) -> AsyncIterator[Gated]:
         assert upstream is not None
         book = ServerBook(ServerStore(database, vault), FakeServers())
         audit = Audit(database, accounts.users)
-        app = build_gateway(engine, book, accounts, audit, FakeRecords(), FakeVms(), FakeTasks(), config, upstream)
+        app = build_gateway(
+            engine, book, accounts, audit, FakeRecords(), Orders(FakeVms(), FakeSrs(), FakeTasks()), config, upstream
+        )
         url = await stack.enter_async_context(serve(app, lifespan="on"))
         web = await stack.enter_async_context(httpx2.AsyncClient(base_url=url, trust_env=False, timeout=5))
         yield Gated(behind, engine, accounts, web)
