@@ -13,6 +13,7 @@ from xo_warmig.api.gateway.connections import Connections
 from xo_warmig.api.gateway.passing import BAD_GATEWAY, Passing
 from xo_warmig.api.gateway.peers import Peers
 from xo_warmig.api.gateway.upstream import Upstream, upstream_of
+from xo_warmig.api.rest.streaming import Streams
 from xo_warmig.config import Config
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -45,7 +46,7 @@ def gateway(serve: Any, speak: Any) -> Any:
                 upstream = at(await stack.enter_async_context(speak(upstream)))
             connections = Connections(upstream)
             stack.callback(connections.close)
-            url = await stack.enter_async_context(serve(Passing(connections, Peers(trusted))))
+            url = await stack.enter_async_context(serve(Passing(connections, Peers(trusted), Streams())))
             line = Line(*await asyncio.open_connection("127.0.0.1", int(url.rsplit(":", 1)[1])))
             stack.callback(line.writer.close)
             yield line

@@ -60,7 +60,7 @@ def build_gateway(
     parts = assembled(engine, servers, accounts, audit, records, orders, settings, paths=PATHS)
     connections, peers, supplements = Connections(upstream), Peers(settings.trusted_proxies), Supplements()
     around = Surroundings(parts.services, parts.calls, settings, supplements, config.gateway.learn_servers)
-    passing = Passing(connections, peers)
+    passing = Passing(connections, peers, parts.streams)
     gate, own = _gate(parts, connections, peers, passing)
     return Gateway(
         api=GatewayEndpoint(upstream, parts.endpoint, around, peers),
@@ -85,7 +85,7 @@ def _gate(parts: Parts, connections: Connections, peers: Peers, passing: Passing
         return True
 
     own, callers = Starlette(), Callers(connections)
-    lists = Lists(own, connections, peers, callers)
+    lists = Lists(own, connections, peers, callers, parts.streams)
     visitors = Visitors(callers, services.accounts, OwnCallers(services.accounts, services.audit))
     gate = Gate(own, lists, Events(own, passing, callers), passing, callers, visitors, is_ours)
     over_http = rest.mount(

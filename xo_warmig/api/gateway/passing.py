@@ -8,10 +8,12 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from xo_warmig.api.gateway.connections import Connections
+from xo_warmig.api.gateway.endless import is_endless, until_closed
 from xo_warmig.api.gateway.exchange import Exchange, UpstreamGone
 from xo_warmig.api.gateway.headers import Header, has_body, to_client, to_upstream, values
 from xo_warmig.api.gateway.peers import Peers
 from xo_warmig.api.gateway.upstream import target
+from xo_warmig.api.rest.streaming import Streams
 
 BAD_GATEWAY: Final = (
     "The Xen Orchestra server behind this gateway does not answer. Migrations that run here go on. "
@@ -22,14 +24,18 @@ log = logging.getLogger(__name__)
 
 
 class Passing:
-    """An ASGI application for HTTP. Nothing is buffered beyond a piece, nothing is unpacked, and nothing times out once connected."""
+    """An ASGI application for HTTP. Nothing is buffered beyond a piece, nothing is unpacked, and nothing times out once connected.
 
-    def __init__(self, connections: Connections, peers: Peers) -> None:
+    Streams of events end when ``streams`` are closed.
+    """
+
+    def __init__(self, connections: Connections, peers: Peers, streams: Streams) -> None:
         self._connections = connections
+        self._streams = streams
         self._peers = peers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        passage = _Passage(scope, receive, send, self._headers(scope))
+        passage = _Passage(scope, receive, send, self._headers(scope), self._streams)
         try:
             await self._pass(passage)
         except UpstreamGone as gone:
@@ -66,7 +72,7 @@ async def refuse_gone(scope: Scope, receive: Receive, send: Send) -> None:
 class _Passage:
     """One request on its way."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, headers: list[Header]) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, headers: list[Header], streams: Streams) -> None:
         self.answered = False
         self._method = scope["method"].encode("ascii")
         self._target = target(scope["raw_path"], scope["query_string"])
@@ -75,6 +81,7 @@ class _Passage:
         self.repeatable = self._method in (b"GET", b"HEAD", b"OPTIONS") and not self._has_body
         self._receive = receive
         self._send = send
+        self._streams = streams
 
     async def run(self, exchange: Exchange) -> None:
         """Until the answer is whole, or the client has gone. Raises UpstreamGone."""
@@ -114,6 +121,7 @@ class _Passage:
         self.answered = True
         headers = to_client(answer.headers)
         await self._send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
-        async for piece in exchange.body():
+        pieces = exchange.body()
+        async for piece in until_closed(pieces, self._streams) if is_endless(headers) else pieces:
             await self._send({"type": "http.response.body", "body": piece, "more_body": True})
         await self._send({"type": "http.response.body", "body": b""})

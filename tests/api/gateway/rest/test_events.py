@@ -18,6 +18,7 @@ from xo_warmig.api.gateway.rest.callers import Callers
 from xo_warmig.api.gateway.rest.events import Events
 from xo_warmig.api.gateway.rest.server_sent import parsed
 from xo_warmig.api.gateway.upstream import Upstream
+from xo_warmig.api.rest.streaming import Streams
 
 ROOT = {"Cookie": "token=token-of-root"}
 STREAM = "/v5/rest/v0/events"
@@ -69,8 +70,9 @@ class OwnEvents:
 class Site:
     """The gateway's part, and both sides of it."""
 
-    def __init__(self, xo: XoOverHttp, own: OwnEvents, web: httpx2.AsyncClient) -> None:
+    def __init__(self, xo: XoOverHttp, own: OwnEvents, web: httpx2.AsyncClient, streams: Streams) -> None:
         self.xo = xo
+        self.streams = streams
         self.own = own
         self.web = web
 
@@ -96,15 +98,15 @@ class Site:
 
 @pytest.fixture
 async def site(serve: Any) -> AsyncIterator[Site]:
-    xo, own = XoOverHttp(), OwnEvents()
+    xo, own, streams = XoOverHttp(), OwnEvents(), Streams()
     async with serve(xo.app) as behind:
         connections = Connections(Upstream(scheme="http", host="127.0.0.1", port=int(behind.rsplit(":", 1)[1])))
-        events = Events(own, Passing(connections, Peers(())), Callers(connections))
+        events = Events(own, Passing(connections, Peers(()), streams), Callers(connections))
         async with (
             serve(events) as url,
             httpx2.AsyncClient(base_url=url, trust_env=False, timeout=5) as web,
         ):
-            yield Site(xo, own, web)
+            yield Site(xo, own, web, streams)
         connections.close()
 
 
@@ -166,6 +168,14 @@ async def test_a_stream_takes_ours_with_it(site: Site) -> None:
         with pytest.raises(StopAsyncIteration):
             await take()
     await site.own.has({})
+
+
+async def test_a_stream_ends_with_the_server(site: Site) -> None:
+    """As a whole answer; nobody has to cut it."""
+    async with site.stream() as take:
+        site.streams.close()
+        with pytest.raises(StopAsyncIteration):
+            await take()
 
 
 async def test_what_upstream_refuses_is_not_followed(site: Site) -> None:

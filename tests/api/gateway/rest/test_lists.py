@@ -17,6 +17,7 @@ from xo_warmig.api.gateway.rest.callers import Callers
 from xo_warmig.api.gateway.rest.lists import Lists
 from xo_warmig.api.gateway.rest.merging import Lines, joined
 from xo_warmig.api.gateway.upstream import Upstream
+from xo_warmig.api.rest.streaming import Streams
 
 WATCH = "/rest/v0/tasks?ndjson=true&watch=true"
 ROOT = {"Cookie": "token=token-of-root"}
@@ -72,8 +73,9 @@ class OwnWatch:
 class Watched:
     """Both streams and the gateway before them."""
 
-    def __init__(self, xo: XoOverHttp, own: OwnWatch, web: httpx2.AsyncClient) -> None:
+    def __init__(self, xo: XoOverHttp, own: OwnWatch, web: httpx2.AsyncClient, streams: Streams) -> None:
         self.xo = xo
+        self.streams = streams
         self.own = own
         self.web = web
 
@@ -85,14 +87,14 @@ class Watched:
 
 @pytest.fixture
 async def watched(serve: Any) -> AsyncIterator[Watched]:
-    xo, own = XoOverHttp(), OwnWatch()
+    xo, own, streams = XoOverHttp(), OwnWatch(), Streams()
     async with serve(xo.app) as behind:
         connections = Connections(Upstream(scheme="http", host="127.0.0.1", port=int(behind.rsplit(":", 1)[1])))
         async with (
-            serve(Lists(own, connections, Peers(()), Callers(connections))) as url,
+            serve(Lists(own, connections, Peers(()), Callers(connections), streams)) as url,
             httpx2.AsyncClient(base_url=url, trust_env=False, timeout=5) as web,
         ):
-            yield Watched(xo, own, web)
+            yield Watched(xo, own, web, streams)
         connections.close()
 
 
@@ -107,6 +109,16 @@ async def test_a_stream_tells_of_both(watched: Watched) -> None:
             queue.put_nowait(["update", {"id": id}])
             assert json.loads(await anext(lines)) == ["update", {"id": id}]
         xo.put_nowait(None)
+        assert [line async for line in lines] == []
+    await asyncio.wait_for(watched.own.ended.wait(), 5)
+
+
+async def test_a_stream_ends_with_the_server(watched: Watched) -> None:
+    """As a whole answer; nobody has to cut it."""
+    watched.own.changes.put_nowait(["update", {"id": "ours"}])
+    async with watched.stream() as (_, lines):
+        assert json.loads(await anext(lines))[1] == {"id": "ours"}
+        watched.streams.close()
         assert [line async for line in lines] == []
     await asyncio.wait_for(watched.own.ended.wait(), 5)
 

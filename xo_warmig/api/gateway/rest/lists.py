@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from xo_warmig.api.gateway.connections import Connections
 from xo_warmig.api.gateway.departure import unless_gone
+from xo_warmig.api.gateway.endless import until_closed
 from xo_warmig.api.gateway.exchange import Exchange, UpstreamGone
 from xo_warmig.api.gateway.headers import Header, to_client, to_upstream, values
 from xo_warmig.api.gateway.passing import refuse_gone
@@ -22,6 +23,7 @@ from xo_warmig.api.gateway.rest.merging import joined
 from xo_warmig.api.gateway.rest.mounts import unmounted
 from xo_warmig.api.gateway.rest.own import OwnAnswer, answered
 from xo_warmig.api.gateway.upstream import target
+from xo_warmig.api.rest.streaming import Streams
 
 # An answer that is ours in part is neither packed as upstream's was, nor the same as one that the client has.
 _NOT_ASKED: Final = frozenset((b"accept-encoding", b"if-none-match", b"if-modified-since", b"range"))
@@ -33,14 +35,17 @@ log = logging.getLogger(__name__)
 class Lists:
     """An ASGI application for GETs of a list that ``own`` has too, by administrators. What upstream refuses is refused."""
 
-    def __init__(self, own: ASGIApp, connections: Connections, peers: Peers, callers: Callers) -> None:
+    def __init__(
+        self, own: ASGIApp, connections: Connections, peers: Peers, callers: Callers, streams: Streams
+    ) -> None:
         self._own = own
+        self._streams = streams
         self._callers = callers
         self._connections = connections
         self._peers = peers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        merged = _Merged(scope, send, self._callers)
+        merged = _Merged(scope, send, self._callers, self._streams)
         try:
             await unless_gone(receive, self._run(merged, scope))
         except UpstreamGone as gone:
@@ -61,8 +66,9 @@ class Lists:
 class _Merged:
     """One answer made of two."""
 
-    def __init__(self, scope: Scope, send: Send, callers: Callers) -> None:
+    def __init__(self, scope: Scope, send: Send, callers: Callers, streams: Streams) -> None:
         self.started = False
+        self._streams = streams
         self._headers = scope["headers"]
         self._callers = callers
         self._query: dict[str, str] = dict(parse_qsl(scope["query_string"].decode("latin-1")))
@@ -94,7 +100,8 @@ class _Merged:
                 await self._pass(answering.result(), exchange)
                 return
             await self._start(200, _changed(answering.result()) if answering.done() else ours.headers)
-            await self._all(side_by_side(_after(answering, exchange), self._told(_behind(first, body))))
+            both = side_by_side(_after(answering, exchange), self._told(_behind(first, body)))
+            await self._all(until_closed(both, self._streams))
         finally:
             answering.cancel()
             first.cancel()
