@@ -251,3 +251,17 @@ def test_a_redirect_is_not_followed(site: Any, xo: Any, new_client: Callable[...
     xo.redirect = "ws://127.0.0.1:1/api/"
     with pytest.raises(InvalidStatus, match="502"):
         new_client(None)
+
+
+def test_a_strangers_large_frame_is_not_received(xo: Any, new_client: Callable[..., Any]) -> None:
+    """One that is signed in may send it."""
+    stranger, client = new_client(None), new_client()
+    stranger.socket.send("x" * (3 * MIB))
+    with pytest.raises(ConnectionClosed, match="1009"):
+        stranger.take()
+    client.socket.send("x" * (3 * MIB))
+    assert client.call("system.getServerVersion") == "5.207.2"
+    client.call("session.signOut")
+    client.socket.send("x" * (3 * MIB))
+    with pytest.raises(ConnectionClosed, match="1009"):
+        client.take()
