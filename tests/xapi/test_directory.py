@@ -37,6 +37,7 @@ async def test_an_added_server_connects_in_the_background(
     assert (state.label, state.pool_name_label, state.error) == ("lab", "pool-0", None)
     assert state.pool_id
     assert state.master
+    assert sorted(state.members) == sorted(host.address for host in site.pools[0].hosts)
 
 
 async def test_a_pool_that_is_connected_is_news(site: Site, empty: Directory, server_of: ServerOf) -> None:

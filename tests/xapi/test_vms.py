@@ -1,6 +1,7 @@
 """Orders to single VMs, on a simulated pool."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,7 @@ from xo_warmig.errors import ForbiddenOperation, IncorrectState, NoSuchObject, P
 from xo_warmig.model.vm import Disk, PowerState, VmChanges
 from xo_warmig.replication import preflight
 from xo_warmig.xapi import holds as module
-from xo_warmig.xapi import objects, tasks
+from xo_warmig.xapi import objects, removal, tasks
 from xo_warmig.xapi.directory import Directory
 from xo_warmig.xapi.door import DOOR
 from xo_warmig.xapi.pool import Pool
@@ -194,6 +195,25 @@ async def test_r2_what_a_migration_has_is_neither_deleted_nor_snapshotted(vms: V
             await order
         assert refused.value.evidence["reason"] == "it is the source of a migration"
     await source.release_door(clone, migration="m")
+    await vms.delete(clone)
+
+
+async def test_r2_a_migration_that_comes_by_keeps_the_vm(
+    vms: Vms, source: Pool, clone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is looked for once more, after everything that takes time."""
+    look = removal._own_disks
+
+    async def look_slowly(*arguments: Any) -> list[str]:
+        await source.claim_door(clone, f"m/1/x/{clone}", migration="m")
+        return await look(*arguments)
+
+    monkeypatch.setattr(removal, "_own_disks", look_slowly)
+    with pytest.raises(ForbiddenOperation):
+        await vms.delete(clone)
+    assert await objects.ref_or_none(source.calls, "VM", clone) is not None
+    await source.release_door(clone, migration="m")
+    monkeypatch.undo()
     await vms.delete(clone)
 
 

@@ -47,4 +47,5 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     pool_name_label: str | None = None
     pool_name_description: str | None = None
     master: str | None = None  # uuid of the host
+    members: list[str] = []  # addresses of the pool's hosts
     fingerprint: str | None = None

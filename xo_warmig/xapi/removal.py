@@ -49,8 +49,6 @@ async def delete_vm(
     _see_deletable(record, bypass_blocked=bypass_blocked, even_default_template=even_default_template)
     if record["power_state"] != PowerState.HALTED:
         await tasks.run(calls, "VM.hard_shutdown", ref)
-        # It took a while: a migration may have come by.
-        see_free(await calls.call("VM.get_record", ref), _DESTROY)
     if _is_default_template(record):
         await _set_no_default(calls, ref)
     if record["is_a_template"] and not record["is_a_snapshot"]:
@@ -58,6 +56,7 @@ async def delete_vm(
     if bypass_blocked and _DESTROY in record["blocked_operations"]:
         await calls.call("VM.remove_from_blocked_operations", ref, _DESTROY)
     own = await _own_disks(calls, ref, record) if disks else []
+    see_free(await calls.call("VM.get_record", ref), _DESTROY)  # a migration may have come by meanwhile
     await tasks.run(calls, "VM.destroy", ref)
     await asyncio.gather(
         *(_or_log(_delete_snapshot(calls, each), each) for each in record["snapshots"]),

@@ -65,6 +65,7 @@ class Server:
         self._connected = connected
         self._record: dict[str, Any] = {}
         self._master: str | None = None  # uuid
+        self._members: list[str] = []  # addresses
         self._connection: Connection | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._attempt: asyncio.Future[None] | None = None
@@ -143,6 +144,7 @@ class Server:
             pool_name_label=self._record.get("name_label"),
             pool_name_description=self._record.get("name_description"),
             master=self._master,
+            members=self._members,
             fingerprint=self._connection.fingerprint if self._connection is not None else credentials.fingerprint,
         )
 
@@ -203,13 +205,14 @@ class Server:
         record, hosts = await _identity(connection)
         self._claim(self, record["uuid"])
         self._record, self._master = record, hosts[record["master"]]["uuid"]
+        self._members = [host["address"] for host in hosts.values()]
         name = record["name_label"] or hosts[record["master"]]["name_label"]
         self._record["name_label"] = name
         connection.identify(
             pool_uuid=record["uuid"],
             pool_name=name,
             master=record["master"],
-            members=[host["address"] for host in hosts.values()],
+            members=self._members,
         )
         if self.pool is None or self.pool.uuid != record["uuid"]:
             master = hosts[record["master"]]

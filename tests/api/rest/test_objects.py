@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.xo.pools import VM
+from xo_warmig.api.rest.listing import table
 
 Basic = Callable[[str, str], dict[str, str]]
 
@@ -41,6 +42,9 @@ def test_objects_are_listed(http_client: Any, networks: None) -> None:
     assert http_client("/networks?fields=*&limit=1").body[0]["type"] == "network"
     lines = http_client("/networks?ndjson=true")
     assert (len(lines.body.splitlines()), lines.headers["content-type"]) == (3, "application/x-ndjson")
+    shown = http_client("/networks?markdown=true&fields=id,tags&limit=1")
+    assert shown.body == "| id | tags | href |\n| --- | ---- | ---- |\n| a | [] | /rest/v0/networks/a |\n"
+    assert shown.headers["content-type"].startswith("text/markdown")
 
 
 def test_an_object_is_found_in_its_own_collection(http_client: Any, networks: None) -> None:
@@ -62,10 +66,23 @@ def test_what_belongs_to_a_vm_is_below_it(http_client: Any, small_pool: None) ->
 
 @pytest.mark.parametrize(
     ("query", "status"),
-    [("filter=((", 400), ("limit=x", 422), ("limit=-1", 422), ("ndjson=yes", 422), ("ndjson=", 422)],
+    [
+        ("filter=((", 400),
+        ("limit=x", 422),
+        ("limit=-1", 422),
+        ("ndjson=yes", 422),
+        ("ndjson=", 422),
+        ("ndjson=true&markdown=true", 422),
+    ],
 )
 def test_what_makes_no_sense_is_refused(http_client: Any, query: str, status: int) -> None:
     """With an error of XO's shape."""
     refused = http_client(f"/networks?{query}")
     assert refused.status == status
     assert isinstance(refused.body["error"], str)
+
+
+def test_a_cell_stays_one() -> None:
+    """Whatever is in it."""
+    assert table([{"a": "x|y\n\\"}, "/href"]).splitlines()[2:] == [r"| x\|y \\ |  |", "|  | /href |"]
+    assert table([]) == "| href |\n| ---- |\n"

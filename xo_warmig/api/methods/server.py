@@ -58,6 +58,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_def
     master: str | UnsetType = UNSET
     pool_name_label: str | UnsetType = UNSET
     pool_name_description: str | UnsetType = UNSET
+    pool_members_addresses: list[str] | UnsetType = UNSET
     error: dict[str, Any] | UnsetType = UNSET
 
 
@@ -126,6 +127,7 @@ def _shown(state: ServerState) -> Server:
         master=state.master or UNSET,
         pool_name_label=state.pool_name_label or UNSET,
         pool_name_description=state.pool_name_description or UNSET,
+        pool_members_addresses=state.members or UNSET,
         error=state.error or UNSET,
     )
 

@@ -15,7 +15,7 @@ from xo_warmig.api.method import Services
 from xo_warmig.api.rest.actions import Actions
 from xo_warmig.api.rest.answers import BASE, Malformed, accepted, answer, refusal
 from xo_warmig.api.rest.authentication import SignsIn
-from xo_warmig.api.rest.listing import flag, item, wanted
+from xo_warmig.api.rest.listing import flag, item, table, wanted
 from xo_warmig.api.rest.requests import body_of, while_there
 from xo_warmig.api.rest.streaming import Stream, Streams
 from xo_warmig.api.session import Session
@@ -91,6 +91,8 @@ class Desk:
         items = (item(each, f"{BASE}/{name}", asked.fields) for each in found)
         if asked.ndjson:
             return StreamingResponse((to_json(each) + "\n" for each in items), media_type="application/x-ndjson")
+        if asked.markdown:
+            return Response(table(items), media_type="text/markdown")
         return answer(list(items))
 
     async def objects(self, kind: str) -> list[XoObject]:

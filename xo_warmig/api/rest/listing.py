@@ -1,9 +1,10 @@
-"""How lists are asked for and answered: ``fields``, ``filter``, ``limit`` and ``ndjson``. Pure."""
+"""How lists are asked for and answered: ``fields``, ``filter``, ``limit``, ``ndjson`` and ``markdown``. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from xo_warmig.api.rest.answers import Malformed
+from xo_warmig.api.state_file import to_json
 from xo_warmig.xo.objects import XoObject
 
 
@@ -14,16 +15,21 @@ class Wanted(NamedTuple):
     filter: str | None
     limit: int | None
     ndjson: bool
+    markdown: bool
 
 
 def wanted(query: Mapping[str, str]) -> Wanted:
     """Raises Malformed."""
     fields = query.get("fields")
+    ndjson, markdown = flag(query, "ndjson"), flag(query, "markdown")
+    if ndjson and markdown:
+        raise Malformed("ndjson and markdown are two forms", 422)
     return Wanted(
         fields=None if not fields else frozenset() if fields == "*" else frozenset(fields.split(",")),
         filter=query.get("filter") or None,
         limit=_count(query["limit"]) if "limit" in query else None,
-        ndjson=flag(query, "ndjson"),
+        ndjson=ndjson,
+        markdown=markdown,
     )
 
 
@@ -33,6 +39,20 @@ def item(value: XoObject, base: str, fields: frozenset[str] | None) -> Any:
     if fields is None:
         return href
     return {key: of for key, of in value.items() if not fields or key in fields} | {"href": href}
+
+
+def table(items: Iterable[Any]) -> str:
+    """A list as a Markdown table, a column for each member that any item has."""
+    rows = [each if isinstance(each, dict) else {"href": each} for each in items]
+    columns = list(dict.fromkeys(key for row in rows for key in row)) or ["href"]
+    lines = [columns, ["-" * max(3, len(column)) for column in columns]]
+    lines += [[_cell(row.get(column, "")) for column in columns] for row in rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _cell(value: Any) -> str:
+    text = value if isinstance(value, str) else to_json(value)
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
 
 
 def _count(text: str) -> int:
