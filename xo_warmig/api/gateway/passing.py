@@ -11,6 +11,7 @@ from xo_warmig.api.gateway.connections import Connections
 from xo_warmig.api.gateway.exchange import Exchange, UpstreamGone
 from xo_warmig.api.gateway.headers import Header, has_body, to_client, to_upstream, values
 from xo_warmig.api.gateway.peers import Peers
+from xo_warmig.api.gateway.requests import shown
 from xo_warmig.api.gateway.upstream import target
 
 BAD_GATEWAY: Final = (
@@ -33,7 +34,7 @@ class Passing:
         try:
             await self._pass(passage)
         except UpstreamGone as gone:
-            log.info("%s %s: upstream is gone: %s", scope["method"], scope["path"], gone)
+            log.info("%s: upstream is gone: %s", shown(scope), gone)
             if not passage.answered:
                 await refuse_gone(scope, receive, send)
             # Else it returns with the answer cut short, so that the server cuts the connection: the client must not take it for whole.
