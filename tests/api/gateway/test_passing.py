@@ -12,6 +12,7 @@ from xo_warmig.api.gateway.certificate import Certificate
 from xo_warmig.api.gateway.connections import Connections
 from xo_warmig.api.gateway.passing import BAD_GATEWAY, Passing
 from xo_warmig.api.gateway.peers import Peers
+from xo_warmig.api.gateway.requests import shown
 from xo_warmig.api.gateway.upstream import Upstream, upstream_of
 from xo_warmig.api.rest.streaming import Streams
 from xo_warmig.config import Config
@@ -380,9 +381,24 @@ async def test_certificates_are_judged(gateway: Any, speak: Any, pair: Any, tmp_
         (named, Certificate(kept=kept), 200),
         (other, Certificate(kept=kept), 502),
     ]
-    for shown, certificate, status in cases:
-        async with speak(always(OK), context=shown.context) as url, gateway(at(url, certificate)) as line:
+    for own, certificate, status in cases:
+        async with speak(always(OK), context=own.context) as url, gateway(at(url, certificate)) as line:
             head = await line.ask(b"GET / HTTP/1.1")
             assert int(head.split()[1]) == status, certificate
     assert kept.read_text().strip() == named.fingerprint
     assert kept.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        (b"/v5/api/se%63ret", "GET /v5/api/..."),
+        (b"/api/secret.xva", "GET /api/..."),
+        (b"/rest/v0/vms/a%0Ab", "GET /rest/v0/vms/a%0Ab"),
+        (b"/signin", "GET /signin"),
+    ],
+)
+def test_the_log_has_no_secret_of_a_request(path: bytes, told: str) -> None:
+    """Nor a line that somebody else writes."""
+    scope = {"method": "GET", "raw_path": path, "query_string": b"token=secret"}
+    assert shown(scope) == told

@@ -12,6 +12,7 @@ from xo_warmig.api.gateway.endless import is_endless, until_closed
 from xo_warmig.api.gateway.exchange import Exchange, UpstreamGone
 from xo_warmig.api.gateway.headers import Header, has_body, to_client, to_upstream, values
 from xo_warmig.api.gateway.peers import Peers
+from xo_warmig.api.gateway.requests import shown
 from xo_warmig.api.gateway.upstream import target
 from xo_warmig.api.rest.streaming import Streams
 
@@ -39,7 +40,7 @@ class Passing:
         try:
             await self._pass(passage)
         except UpstreamGone as gone:
-            log.info("%s %s: upstream is gone: %s", scope["method"], scope["path"], gone)
+            log.info("%s: upstream is gone: %s", shown(scope), gone)
             if not passage.answered:
                 await refuse_gone(scope, receive, send)
             # Else it returns with the answer cut short, so that the server cuts the connection: the client must not take it for whole.

@@ -11,6 +11,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from xo_warmig.api.gateway.headers import Header, to_client, to_upgrade, values
 from xo_warmig.api.gateway.peers import Peers
+from xo_warmig.api.gateway.requests import shown
 from xo_warmig.api.gateway.upstream import Upstream
 from xo_warmig.api.settings import MOST_FRAME_BYTES
 
@@ -44,7 +45,7 @@ class Tunnel:
         except TimeoutError:
             await _refuse(504, [], _TIMEOUT, receive, send)
         except (OSError, InvalidHandshake) as error:
-            log.info("websocket %s: upstream is gone: %s", scope["path"], error or type(error).__name__)
+            log.info("%s: upstream is gone: %s", shown(scope), error or type(error).__name__)
             await _refuse(502, [], _BAD_GATEWAY, receive, send)
         except (InvalidURI, ValueError):
             await _refuse(400, [], b"This is no path.\n", receive, send)

@@ -1,9 +1,11 @@
 """Our migrations in what upstream shows: objects, downloads, notifications, lists of methods."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
 
+from tests.api.conftest import wait_until
 from tests.api.gateway.messages.xo_server import METHODS_INFO, OBJECTS
 from xo_warmig.model.phases import Phase
 
@@ -72,6 +74,24 @@ def test_who_is_not_signed_in_any_more_is_told_nothing(site: Any, client: Any, n
     for one in (stranger, leaver):
         one.call("system.getServerVersion")
         assert one.notes == []
+
+
+def test_who_signs_out_before_upstream_said_who_it_is_is_told_nothing(
+    site: Any, xo: Any, client: Any, new_client: Callable[..., Any]
+) -> None:
+    """What upstream says then is of the past."""
+    hasty = new_client(None)
+    held = xo.held["session.getUser"] = asyncio.Event()
+    before = len(xo.frames)
+    signing_in = hasty.send("session.signIn", {"token": "xo-token"})
+    wait_until(lambda: any("session.getUser" in frame for frame in xo.frames[before:]))
+    hasty.call("session.signOut")
+    del xo.held["session.getUser"]
+    xo.call(held.set)
+    assert "result" in hasty.wait(signing_in)
+    client.note(entered(client.call("warmMigration.start", **WARM)))
+    hasty.call("system.getServerVersion")
+    assert hasty.notes == []
 
 
 def test_who_has_signed_in_is_told_from_the_answer_on(site: Any, xo: Any, new_client: Callable[..., Any]) -> None:

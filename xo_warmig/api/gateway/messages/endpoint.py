@@ -12,6 +12,7 @@ from xo_warmig.api.gateway.headers import Header, forwarded
 from xo_warmig.api.gateway.messages.conversation import Conversation, Surroundings
 from xo_warmig.api.gateway.messages.leg import Leg, UpstreamGone, opened
 from xo_warmig.api.gateway.messages.relay import Relay, SignsInHere
+from xo_warmig.api.gateway.passing import BAD_GATEWAY
 from xo_warmig.api.gateway.peers import Peers
 from xo_warmig.api.gateway.upstream import Upstream
 from xo_warmig.api.line import Line
@@ -59,7 +60,7 @@ class GatewayEndpoint:
                 here = await self._relay(leg, line, address, receive)
         except UpstreamGone as error:
             log.warning("%s", error)
-            await refuse(Refusal(HTTPStatus.BAD_GATEWAY, error.message), receive, send)
+            await refuse(Refusal(HTTPStatus.BAD_GATEWAY, BAD_GATEWAY.rstrip()), receive, send)
             return
         if here is not None:
             await self._own.connection(address, follows_pools=True).serve(receive, line, here.frame)

@@ -17,6 +17,7 @@ from xo_warmig.api.gateway.exchange import Exchange, UpstreamGone
 from xo_warmig.api.gateway.headers import Header, to_client, to_upstream, values
 from xo_warmig.api.gateway.passing import refuse_gone
 from xo_warmig.api.gateway.peers import Peers
+from xo_warmig.api.gateway.requests import shown
 from xo_warmig.api.gateway.rest.callers import Callers
 from xo_warmig.api.gateway.rest.lines import in_turn, side_by_side
 from xo_warmig.api.gateway.rest.merging import joined
@@ -49,7 +50,7 @@ class Lists:
         try:
             await unless_gone(receive, self._run(merged, scope))
         except UpstreamGone as gone:
-            log.info("GET %s: upstream is gone: %s", scope["path"], gone)
+            log.info("%s: upstream is gone: %s", shown(scope), gone)
             if not merged.started:
                 await refuse_gone(scope, receive, send)
 
