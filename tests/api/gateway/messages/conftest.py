@@ -38,7 +38,8 @@ class GatewaySite(Site):
     def wait_for_migration(self, count: int = 1) -> str:
         """The id of the newest, once the test has that many."""
         wait_until(lambda: len(self.engine.users) == count)
-        return self.engine.reports()[-1].id
+        newest: str = self.do(lambda: self.engine.reports()[-1].id)
+        return newest
 
     def wait_for(self, work: Any) -> Any:
         """Run a coroutine in the gateway's loop."""

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from tests.api.conftest import wait_until
 from tests.api.gateway.messages.xo_server import PASSWORD
+from xo_warmig.api.gateway.messages import conversation
 from xo_warmig.api.settings import ApiSettings
 from xo_warmig.engine.store.tables import audit
 from xo_warmig.errors import NoSuchObject
@@ -199,3 +200,17 @@ def test_pools_passwords_are_not_learnt_unasked(site: Any, client: Any) -> None:
     client.call("warmMigration.list")
     client.call("server.getAll")
     assert site.stored() == []
+
+
+def test_a_sign_in_is_answered_though_upstream_does_not_say_who_it_is(
+    site: Any, xo: Any, new_client: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Held for a while, not for ever; calls of ours wait for upstream's word."""
+    monkeypatch.setattr(conversation, "_MOST_HELD_SECONDS", 0.05)
+    held = xo.held["session.getUser"] = asyncio.Event()
+    client = new_client()
+    call = client.send("warmMigration.list")
+    assert client.call("system.getServerVersion") == "5.207.2"
+    assert call not in client.answers
+    xo.call(held.set)
+    assert "result" in client.wait(call)

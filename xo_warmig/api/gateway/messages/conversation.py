@@ -1,8 +1,9 @@
 """What becomes of each frame of one connection: passed on as it is, answered here, or changed on its way back."""
 
+import asyncio
 import logging
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -32,7 +33,8 @@ from xo_warmig.errors import NoSuchObject
 
 log = logging.getLogger(__name__)
 
-_NULL = msgspec.Raw(b"null")
+_MOST_HELD_SECONDS: Final = 5.0  # of the answer to a sign-in
+_NULL: Final = msgspec.Raw(b"null")
 
 
 class Surroundings(NamedTuple):
@@ -84,7 +86,7 @@ class Conversation:
                     return None
                 if (watch := self._watches.take(seen)) is not None:
                     self._flight.leave(watch.request, watch.size_bytes)
-                    return self._given_back(watch.request, seen, data)
+                    return await self._given_back(watch.request, seen, data)
         return _text_of(data)
 
     def _limit_frames(self) -> None:
@@ -132,7 +134,7 @@ class Conversation:
         if text is not None:
             self.outbox.put_answer(text)
 
-    def _given_back(self, request: Request, answer: Frame, data: bytes) -> str | None:
+    async def _given_back(self, request: Request, answer: Frame, data: bytes) -> str | None:
         if request.method in SIGN_INS or request.method == SIGN_OUT:
             if self._caller.passed(request.method, answer):
                 self._around.calls.start(self._give_when_known(_text_of(data)))
@@ -141,15 +143,18 @@ class Conversation:
         elif request.method in LEARNT_FROM and answer.result is not None and isinstance(request.params, dict):
             book = self._around.services.servers
             self._around.calls.start(learn(request.method, request.params, self.upstream, book))
-        ours = changed(request, answer, self._around.services.hub, self._around.supplements)
+        ours = await changed(request, answer, self._around.services.hub, self._around.supplements)
         return _text_of(data) if ours is None else ours
 
     async def _give_when_known(self, text: str | None) -> None:
         """A client that has the answer to its sign-in is told of tasks, and may send large frames, from then on."""
-        await self._caller.settle()
+        settling = asyncio.create_task(self._caller.settle())
+        await asyncio.wait({settling}, timeout=_MOST_HELD_SECONDS)
         self._limit_frames()
         if text is not None:
             self.outbox.put_answer(text)
+        await settling
+        self._limit_frames()
 
     def _is_ours(self, params: Mapping[str, Any] | list[Any]) -> bool:
         """Whether a sign-in is with a token of this server, be it valid or not."""

@@ -11,18 +11,20 @@ from xo_warmig.api.state_file import to_json
 from xo_warmig.api.tasks import Task
 from xo_warmig.errors import InvalidRequest
 from xo_warmig.xo.filters import predicate
+from xo_warmig.xo.objects import XoObject
 
 Raws = dict[str, msgspec.Raw]
 
 
-def chosen(tasks: Sequence[Task], params: Mapping[str, Any]) -> list[Task]:
+async def chosen(tasks: Sequence[Task], params: Mapping[str, Any]) -> list[XoObject]:
     """Those that the parameters of ``xo.getAllObjects`` ask for, ``limit`` left aside."""
+    objects = [msgspec.to_builtins(task) for task in tasks]
     wanted = _given(params, "filter")
     try:
         fits = predicate(wanted if isinstance(wanted, str | dict) else None)
-    except InvalidRequest:  # one that only upstream can read
+        return [each for each in objects if fits(each)]
+    except (InvalidRequest, RecursionError):  # one that only upstream can read
         return []
-    return [task for task in tasks if fits(msgspec.to_builtins(task))]
 
 
 def limit(params: Mapping[str, Any]) -> int | None:
@@ -36,14 +38,14 @@ def wants_lines(params: Mapping[str, Any]) -> bool:
     return _given(params, "ndjson") is True
 
 
-def with_tasks(answer: Frame, tasks: Sequence[Task], most: int | None) -> str | None:
+def with_tasks(answer: Frame, tasks: Sequence[XoObject], most: int | None) -> str | None:
     """An answer of ``xo.getAllObjects``, with tasks up to ``most`` objects; None where nothing is to be added to it."""
     if not tasks or not _is_object(answer.result):
         return None
     if most is not None:
         tasks = list(islice(tasks, max(0, most - _size(answer))))
     begun = answer.result_text().rstrip()[:-1].rstrip()
-    ours = ",".join(f"{to_json(task.id)}:{to_json(task)}" for task in tasks)
+    ours = ",".join(f"{to_json(task['id'])}:{to_json(task)}" for task in tasks)
     comma = "," if ours and not begun.endswith("{") else ""
     return _answer(answer, f"{begun}{comma}{ours}}}")
 

@@ -14,13 +14,13 @@ from xo_warmig.api.methods.system import describe
 from xo_warmig.api.state_file import to_json
 
 
-def changed(request: Request, answer: Frame, hub: Hub, supplements: Supplements) -> str | None:
+async def changed(request: Request, answer: Frame, hub: Hub, supplements: Supplements) -> str | None:
     """The answer with ours in it; None where it stays as it is."""
     match request.method:
         case _ if answer.result is None:
             return None
         case method if method == OBJECTS:
-            return _objects(request.params if isinstance(request.params, dict) else {}, answer, hub, supplements)
+            return await _objects(request.params if isinstance(request.params, dict) else {}, answer, hub, supplements)
         case method if method == METHODS_INFO:
             return merging.with_methods(answer, {name: describe(method) for name, method in LISTED.items()})
         case method if method == METHOD_NAMES:
@@ -28,8 +28,8 @@ def changed(request: Request, answer: Frame, hub: Hub, supplements: Supplements)
     return None
 
 
-def _objects(params: Mapping[str, Any], answer: Frame, hub: Hub, supplements: Supplements) -> str | None:
-    tasks, most = merging.chosen(hub.tasks(), params), merging.limit(params)
+async def _objects(params: Mapping[str, Any], answer: Frame, hub: Hub, supplements: Supplements) -> str | None:
+    tasks, most = await merging.chosen(hub.tasks(), params), merging.limit(params)
     if not merging.wants_lines(params):
         return merging.with_tasks(answer, tasks, most)
     path = merging.offered_path(answer)
