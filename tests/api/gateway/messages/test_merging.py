@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from xo_warmig.api.choosing import Chooser
 from xo_warmig.api.gateway.messages import merging
 from xo_warmig.api.gateway.messages.frame import Frame, look
 from xo_warmig.api.tasks import of_report
@@ -73,7 +74,9 @@ async def test_a_task_is_chosen_as_other_objects_are(
     report: Callable[..., MigrationReport], params: dict[str, Any], fits: bool
 ) -> None:
     """By filter text or pattern; one that cannot be read is upstream's to refuse."""
-    found = await merging.chosen([of_report(report())], params)
+    chooser = Chooser(1.0)
+    found = await merging.chosen([of_report(report())], params, chooser)
+    chooser.close()
     assert [each["type"] for each in found] == (["task"] if fits else [])
 
 

@@ -143,7 +143,7 @@ class Conversation:
         elif request.method in LEARNT_FROM and answer.result is not None and isinstance(request.params, dict):
             book = self._around.services.servers
             self._around.calls.start(learn(request.method, request.params, self.upstream, book))
-        ours = await changed(request, answer, self._around.services.hub, self._around.supplements)
+        ours = await changed(request, answer, self._around.services, self._around.supplements)
         return _text_of(data) if ours is None else ours
 
     async def _give_when_known(self, text: str | None) -> None:

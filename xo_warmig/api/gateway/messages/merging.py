@@ -6,24 +6,23 @@ from typing import Any
 
 import msgspec
 
+from xo_warmig.api.choosing import Chooser
 from xo_warmig.api.gateway.messages.frame import Frame
 from xo_warmig.api.state_file import to_json
 from xo_warmig.api.tasks import Task
 from xo_warmig.errors import InvalidRequest
-from xo_warmig.xo.filters import predicate
 from xo_warmig.xo.objects import XoObject
 
 Raws = dict[str, msgspec.Raw]
 
 
-async def chosen(tasks: Sequence[Task], params: Mapping[str, Any]) -> list[XoObject]:
+async def chosen(tasks: Sequence[Task], params: Mapping[str, Any], chooser: Chooser) -> list[XoObject]:
     """Those that the parameters of ``xo.getAllObjects`` ask for, ``limit`` left aside."""
     objects = [msgspec.to_builtins(task) for task in tasks]
     wanted = _given(params, "filter")
     try:
-        fits = predicate(wanted if isinstance(wanted, str | dict) else None)
-        return [each for each in objects if fits(each)]
-    except (InvalidRequest, RecursionError):  # one that only upstream can read
+        return await chooser.chosen(objects, wanted if isinstance(wanted, str | dict) else None)
+    except InvalidRequest:  # one that only upstream can read
         return []
 
 
