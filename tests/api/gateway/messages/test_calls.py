@@ -143,7 +143,7 @@ def test_a_malformed_call_of_ours_is_refused_here(xo: Any, client: Any) -> None:
     """And not passed on: upstream would make a migration of its own of what it takes for a call."""
     before = len(xo.frames)
     client.socket.send('{"jsonrpc":"2.0","id":null,"method":"vm.warmMigration","params":{}}')
-    assert json.loads(client.socket.recv(timeout=5))["error"]["code"] == -32600
+    assert client.wait(None)["error"]["code"] == -32600
     client.socket.send('{"jsonrpc":"2.0","method":"vm.warmMigration","params":{}}')
     client.socket.send('{"method":"vm.start","jsonrpc":"2.0","id":5,"params":{},"meth\\u006fd":"vm.warmMigration"}')
     assert client.wait(5)["error"]["code"] == 10
