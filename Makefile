@@ -3,8 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PROCESSES ?= 3
 
-.PHONY: demo test points sweep check schemas docs bench clean
-BENCHES := copy latency delta downtime memory answering recovery
+.PHONY: demo test points sweep matrix check schemas docs bench clean
+BENCHES := copy latency delta downtime memory answering recovery inventory
 
 demo: .venv/.run
 	@$(BIN)/xo-warmig demo
@@ -21,6 +21,10 @@ points: .venv/.dev
 # Every state that a killed server can leave, by tests/faults. POINTS names variants, or single points as the sweep prints them.
 sweep: .venv/.dev .made/system
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m tests.faults $(POINTS)
+
+# Every valid combination of releases, kinds of VMs and storage, by tests/matrix; `make test` takes a part of them. WORDS choose some.
+matrix: .venv/.dev .made/system
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m tests.matrix $(WORDS)
 
 check: .venv/.dev
 	$(BIN)/ruff check .

@@ -8,26 +8,21 @@ that does nothing but answer.
 
 import asyncio
 import contextlib
-import os
 import sys
 import time
-from itertools import cycle
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from bench.calling import EACH_SECONDS, Call, answer_times, percentile
 from bench.echo import echo_times
-from bench.migrating import Serving, begin, serving
+from bench.migrating import begin, serving
 from bench.result import Figure, Goal, Result, figure, tell
-from bench.site import site_in_memory
+from bench.site import put_behind, site_in_memory
 from xo_warmig.model.units import GIB, MIB
-from xo_warmig.simulator.launch import Site
 from xo_warmig.simulator.site import DiskConfig, PoolConfig, SiteConfig, VmConfig
 
-EACH_SECONDS = 1 / 20
 DISKS = 4
 ALLOCATED_BYTES = 3 * GIB // 2
 MOST_MILLISECONDS = 50.0
-BEHIND = 10  # how much nicer than everybody else the simulated pools are
 
 
 class Case(NamedTuple):
@@ -54,50 +49,29 @@ def pools_of(case: Case) -> SiteConfig:
     return SiteConfig(pools=[source, target])
 
 
-def put_behind(site: Site) -> None:
-    """The pools' processes, with all threads that they have; those that these start are as nice."""
-    for pool in site.pools:
-        for thread in Path(f"/proc/{pool.pid}/task").iterdir():
-            os.setpriority(os.PRIO_PROCESS, int(thread.name), BEHIND)
-
-
-async def answer_times(all_of_it: Serving, migration: str, over: "asyncio.Future[Any]") -> list[float]:
-    """Milliseconds of each answer, until it is over. A call that is late is counted late: the next one is not put off for it."""
-    calls: list[tuple[str, dict[str, str]]] = [
-        ("warmMigration.list", {}),
-        ("warmMigration.get", {"id": migration}),
-        ("system.methodSignature", {"method": "vm.warmMigration"}),
-    ]
-    took: list[float] = []
-    due = time.monotonic()
-    for method, parameters in cycle(calls):
-        if over.done():
-            return took
-        await all_of_it.client.call(method, **parameters)
-        took.append((time.monotonic() - due) * 1000)
-        due = max(due + EACH_SECONDS, time.monotonic())
-        await asyncio.sleep(due - time.monotonic())
-    raise AssertionError
-
-
 async def measure(case: Case) -> dict[str, Figure]:
     """While nothing is copied, and while all disks are."""
     with site_in_memory(pools_of(case), written_bytes=2 * DISKS * ALLOCATED_BYTES) as site:
         put_behind(site)
         async with serving(site) as all_of_it:
             migration = await begin(all_of_it.client, site, 0, transport=case.transport)
+            calls: list[Call] = [
+                ("warmMigration.list", {}),
+                ("warmMigration.get", {"id": migration}),
+                ("system.methodSignature", {"method": "vm.warmMigration"}),
+            ]
             begun = time.monotonic()
             ending = asyncio.ensure_future(all_of_it.ended(migration))
             try:
                 busy, echoes = await asyncio.gather(
-                    answer_times(all_of_it, migration, ending), echo_times(EACH_SECONDS, ending)
+                    answer_times(all_of_it.client, calls, ending), echo_times(EACH_SECONDS, ending)
                 )
                 seconds = time.monotonic() - begun
             finally:
                 ending.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await ending
-            idle = await answer_times(all_of_it, migration, asyncio.ensure_future(asyncio.sleep(5.0)))
+            idle = await answer_times(all_of_it.client, calls, asyncio.ensure_future(asyncio.sleep(5.0)))
     title = case.title
     return {
         f"{title}: p50": percentile(busy, 50),
@@ -108,13 +82,6 @@ async def measure(case: Case) -> dict[str, Figure]:
         f"{title}: p99 of an idle server": percentile(idle, 99),
         f"{title}: copied at": figure([DISKS * ALLOCATED_BYTES / MIB / seconds], "MiB/s"),
     }
-
-
-def percentile(milliseconds: list[float], percent: int) -> Figure:
-    """With the fastest and the slowest beside it."""
-    ordered = sorted(milliseconds)
-    value = ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
-    return Figure(median=value, least=ordered[0], most=ordered[-1], unit="ms", runs=len(ordered))
 
 
 async def measure_all() -> Result:

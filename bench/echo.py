@@ -26,7 +26,7 @@ async def echo() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWrit
 
 
 async def echo_times(each_seconds: float, over: "asyncio.Future[Any]") -> list[float]:
-    """Milliseconds of each answer, until it is over; see ``bench.answering.answer_times``."""
+    """Milliseconds of each answer, until it is over; see ``bench.calling.answer_times``."""
     took: list[float] = []
     async with echo() as (reader, writer):
         due = time.monotonic()

@@ -22,7 +22,7 @@ class Served:
     def __init__(self, state_dir: Path) -> None:
         self.state_dir = state_dir
         self._process: subprocess.Popen[str] | None = None
-        self._access = Access(url="", token="")
+        self.access = Access(url="", token="")
 
     def start(self) -> float:
         """Does not wait for anything; when the process was begun, in monotonic seconds."""
@@ -46,10 +46,10 @@ class Served:
         assert self._process is not None
         assert self._process.stdout is not None
         json.loads(self._process.stdout.readline())
-        self._access = msgspec.json.decode((self.state_dir / FILE_NAME).read_bytes(), type=Access)
+        self.access = msgspec.json.decode((self.state_dir / FILE_NAME).read_bytes(), type=Access)
 
     def client(self) -> AbstractAsyncContextManager[Client]:
-        return connect(self._access.url, token=self._access.token)
+        return connect(self.access.url, token=self.access.token)
 
     @property
     def pid(self) -> int:

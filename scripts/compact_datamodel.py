@@ -3,9 +3,9 @@
 
     scripts/compact_datamodel.py tests/reference/xapi-datamodel.json xo_warmig/simulator/datamodel.json
 
-One class member a line, so that a change of the model reads as a change of lines. Of each field: name, type, qualifier,
-state, release it came with, release it went with, default text (absent: none). Of each message: name, result, whether it is
-implicit, state, release in, release out, whether it takes a session, parameters as [name, type, required].
+One class member a line, so that a change of the model reads as a change of lines. Of each class: the release it came with. Of each
+field: name, type, qualifier, state, release it came with, release it went with, default text (absent: none). Of each message: name,
+result, whether it is implicit, state, release in, release out, whether it takes a session, parameters as [name, type, required].
 """
 
 import json
@@ -49,7 +49,8 @@ def main(source: str, target: str) -> None:
     for cls in model:
         fields = lines([field_line(field) for field in cls["fields"]])
         messages = lines([message_line(message) for message in sorted(cls["messages"], key=lambda m: str(m["name"]))])
-        classes.append(f'{json.dumps(cls["name"])}: {{"fields": {fields},\n"messages": {messages}}}')
+        came = json.dumps(releases(cls["lifecycle"])[0])
+        classes.append(f'{json.dumps(cls["name"])}: {{"came": {came}, "fields": {fields},\n"messages": {messages}}}')
     Path(target).write_text("\n".join([*parts, '"classes": {', ",\n".join(classes), "}}"]) + "\n")
 
 

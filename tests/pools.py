@@ -3,14 +3,26 @@
 import json
 import ssl
 import urllib.request
+import warnings
 from typing import Any
 
 from xo_warmig.model.units import MIB
 from xo_warmig.simulator.launch import Pool
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, VmConfig
 
-UNVERIFIED = ssl.create_default_context()
-UNVERIFIED.check_hostname, UNVERIFIED.verify_mode = False, ssl.CERT_NONE
+
+def _unverified() -> ssl.SSLContext:
+    """Any certificate, and the TLS of any release."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_ciphers("DEFAULT:AES128-SHA256:AES256-SHA:AES128-SHA:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+    return context
+
+
+UNVERIFIED = _unverified()
 
 
 def control(pool: Pool, page: str, /, **order: Any) -> Any:

@@ -6,10 +6,22 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
+import msgspec
 import pytest
 from websockets.asyncio.server import Server, ServerConnection, serve
 
-from xo_warmig.client import CallFailed, Client, ConnectionLost, Notification, connect, persistently, websocket_url
+from xo_warmig.api.app import OWN_AGENT
+from xo_warmig.client import (
+    CallFailed,
+    Client,
+    ConnectionLost,
+    Notification,
+    UnexpectedAnswer,
+    connect,
+    notifications,
+    persistently,
+    websocket_url,
+)
 
 Handler = Callable[[ServerConnection, dict[str, Any]], Awaitable[None]]
 Start = Callable[[Handler], Awaitable[str]]
@@ -23,6 +35,15 @@ async def answer(socket: ServerConnection, request: dict[str, Any], **members: A
 async def tell(socket: ServerConnection, method: str, **params: Any) -> None:
     """Send a notification."""
     await socket.send(json.dumps({"jsonrpc": "2.0", "method": method, "params": params}))
+
+
+async def nothing(socket: ServerConnection, request: dict[str, Any]) -> None:
+    """A handler that answers nothing."""
+
+
+def port_of(server: Server) -> int:
+    port: int = next(iter(server.sockets)).getsockname()[1]
+    return port
 
 
 @pytest.fixture
@@ -42,7 +63,7 @@ async def start() -> AsyncIterator[Start]:
                         await handler(socket, request)
 
             server = await stack.enter_async_context(serve(talk, "127.0.0.1", 0))
-            return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            return f"http://127.0.0.1:{port_of(server)}"
 
         yield run
 
@@ -60,19 +81,54 @@ async def test_answers_are_matched_by_id_in_any_order(start: Start) -> None:
     async with connect(await start(swap), token="t") as client:
         assert list(await asyncio.gather(client.call("m", n=1), client.call("m", n=2))) == [1, 2]
     assert held[0]["id"] != held[1]["id"]
-    assert held[0]["id"] != held[1]["id"]
 
 
 async def test_signing_in_sends_what_was_given(start: Start) -> None:
-    """A token, or an email and a password."""
-
-    async def nothing(socket: ServerConnection, request: dict[str, Any]) -> None: ...
-
+    """A token, or an email and a password, with a second factor where one is asked for."""
     url = await start(nothing)
     async with connect(url, token="secret") as client:
         assert client.user == {"id": "u", "token": "secret"}
     async with connect(url, email="a@b", password="p") as client:
         assert client.user == {"id": "u", "email": "a@b", "password": "p"}
+    async with connect(url, email="a@b", password="p", otp="123456") as client:
+        assert client.user == {"id": "u", "email": "a@b", "password": "p", "otp": "123456"}
+
+
+async def test_refused_credentials_close_the_connection() -> None:
+    """And are told by XO's number, as any other failed call."""
+    closed = asyncio.Event()
+
+    async def talk(socket: ServerConnection) -> None:
+        async for text in socket:
+            error = {"code": 3, "message": "invalid credentials"}
+            await answer(socket, json.loads(text), error=error)
+        closed.set()
+
+    async with serve(talk, "127.0.0.1", 0) as server:
+        with pytest.raises(CallFailed, match="invalid credentials") as caught:
+            async with connect(f"http://127.0.0.1:{port_of(server)}", token="wrong"):
+                pass
+        await asyncio.wait_for(closed.wait(), 5)
+    assert (caught.value.rpc_code, caught.value.code, caught.value.method) == (3, "XO_3", "session.signIn")
+
+
+@pytest.mark.parametrize("objects", [False, True])
+async def test_objects_of_pools_are_told_to_who_asks_for_them(objects: bool) -> None:
+    """Our name, at the beginning of the client's, says that nobody needs every pool to be read."""
+    agents: list[str] = []
+
+    async def talk(socket: ServerConnection) -> None:
+        assert socket.request is not None
+        agents.append(socket.request.headers["User-Agent"])
+        async for text in socket:
+            await answer(socket, json.loads(text), result={})
+
+    async with (
+        serve(talk, "127.0.0.1", 0) as server,
+        connect(f"http://127.0.0.1:{port_of(server)}", token="t", objects=objects),
+    ):
+        pass
+    assert [agent.startswith(OWN_AGENT) for agent in agents] == [not objects]
 
 
 async def test_a_failed_call_has_the_server_s_code_evidence_and_remedy(start: Start) -> None:
@@ -136,6 +192,64 @@ async def test_notifications_come_to_every_iterator_in_order(start: Start) -> No
     )
 
 
+async def test_closing_ends_what_waits(start: Start) -> None:
+    """Iterators come to their end, and calls fail: they will have no answer."""
+    async with connect(await start(nothing), token="t") as client:
+        listener = client.notifications()
+        waiting = asyncio.ensure_future(client.call("m"))
+        await asyncio.sleep(0)
+    with pytest.raises(ConnectionLost):
+        await waiting
+    assert [each async for each in listener] == []
+    with pytest.raises(ConnectionLost):
+        await client.call("again")
+
+
+async def test_who_does_not_read_notifications_is_told_so(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was held for it comes first; calls are not concerned."""
+    monkeypatch.setattr(notifications, "MAX_PENDING_NOTIFICATIONS", 2)
+
+    async def many(socket: ServerConnection, request: dict[str, Any]) -> None:
+        for n in range(4):
+            await tell(socket, "warmMigration", n=n)
+        await answer(socket, request, result=True)
+
+    async with connect(await start(many), token="t") as client:
+        listener = client.notifications()
+        assert await client.call("m") is True
+        assert [(await anext(listener)).params["n"] for _ in range(2)] == [0, 1]
+        with pytest.raises(ConnectionLost) as caught:
+            await anext(listener)
+    assert caught.value.code == "TOO_SLOW"
+
+
+class Point(msgspec.Struct):
+    """What the test's server answers."""
+
+    x: int
+
+
+async def test_results_and_members_are_read_as_types(start: Start) -> None:
+    """Or it is said that the server means something else."""
+
+    async def give(socket: ServerConnection, request: dict[str, Any]) -> None:
+        await tell(socket, "warmMigration", **request["params"])
+        await answer(socket, request, result=request["params"]["point"])
+
+    async with connect(await start(give), token="t") as client:
+        listener = client.notifications()
+        assert await client.call_as(Point, "m", point={"x": 1}) == Point(1)
+        assert (await anext(listener)).read("point", Point) == Point(1)
+        with pytest.raises(UnexpectedAnswer, match=r"^m gave something else than was expected: .*int") as caught:
+            await client.call_as(Point, "m", point={"x": "1"})
+        told = await anext(listener)
+        with pytest.raises(UnexpectedAnswer, match="warmMigration"):
+            told.read("point", Point)
+        with pytest.raises(UnexpectedAnswer):
+            told.read("nothing", Point)
+    assert (caught.value.code, caught.value.evidence) == ("UNEXPECTED_ANSWER", {"method": "m"})
+
+
 async def test_a_call_fails_when_the_server_goes(start: Start) -> None:
     """A closed connection ends calls and iterators with its code, and later calls too."""
 
@@ -170,7 +284,18 @@ async def test_a_cancelled_call_leaves_the_connection_usable(start: Start) -> No
         assert await client.call("second") == "second"
 
 
-@pytest.mark.parametrize("text", ["no json", "[]", '{"jsonrpc": "2.0", "id": 2}', '{"jsonrpc": "2.0", "result": 1}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no json",
+        "[]",
+        '{"jsonrpc": "2.0", "id": 2}',
+        '{"jsonrpc": "2.0", "result": 1}',
+        '{"jsonrpc": "2.0", "id": 2, "error": {"code": "1", "message": "m"}}',
+        '{"jsonrpc": "2.0", "id": 2, "error": "m"}',
+        '{"jsonrpc": "2.0", "method": "all", "params": []}',
+    ],
+)
 async def test_what_is_no_json_rpc_ends_the_connection(start: Start, text: str) -> None:
     """A wrong server is told from a failing one."""
 
@@ -202,10 +327,14 @@ async def test_nobody_at_the_address_is_told_with_a_remedy(start: Start) -> None
     assert "xo-warmig serve" in caught.value.remedy
 
 
-async def test_half_of_the_credentials_is_a_mistake() -> None:
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"email": "a"}, {"token": "t", "email": "a", "password": "p"}, {"token": "t", "otp": "1"}, {"otp": "1"}],
+)
+async def test_half_of_the_credentials_is_a_mistake(given: dict[str, str]) -> None:
     """A programmer's, so a TypeError."""
     with pytest.raises(TypeError):
-        async with connect("http://127.0.0.1:1", email="a"):
+        async with connect("http://127.0.0.1:1", **given):  # type: ignore[arg-type]
             pass
 
 
@@ -225,6 +354,7 @@ class Restarting:
         self._server: Server | None = None
         self._port = 0
         self.calls: list[dict[str, Any]] = []
+        self.sign_ins: list[dict[str, Any]] = []
 
     @property
     def url(self) -> str:
@@ -232,7 +362,7 @@ class Restarting:
 
     async def start(self) -> None:
         self._server = await serve(self._talk, "127.0.0.1", self._port)
-        self._port = next(iter(self._server.sockets)).getsockname()[1]
+        self._port = port_of(self._server)
 
     async def kill(self) -> None:
         assert self._server is not None
@@ -244,7 +374,9 @@ class Restarting:
     async def _talk(self, socket: ServerConnection) -> None:
         async for text in socket:
             request = json.loads(text)
-            if request["method"] != "session.signIn":
+            if request["method"] == "session.signIn":
+                self.sign_ins.append(request["params"])
+            else:
                 self.calls.append(request)
             await sign_in_or(socket, request, self._handler)
 
@@ -278,6 +410,35 @@ async def test_a_long_call_survives_a_restart_of_the_server() -> None:
     assert target == "target-uuid"
     assert [call["params"] for call in server.calls] == [{"vm": "v"}, {"vm": "v"}]
     assert [loss.code for loss in losses] == ["CONNECTION_LOST"]
+    await server.kill()
+
+
+async def test_who_watches_is_signed_in_again_and_goes_on() -> None:
+    """With a second factor of its own each time; an iterator is asked for again, and what was missed is for the script to ask for."""
+    seen: list[int] = []
+    codes = iter(("111111", "222222"))
+
+    async def count(socket: ServerConnection, request: dict[str, Any]) -> None:
+        await tell(socket, "warmMigration", n=len(server.calls))
+        if len(server.calls) == 1:
+            socket.transport.abort()
+
+    async def watch(client: Client) -> str:
+        told = client.notifications()
+        waiting = asyncio.ensure_future(client.call("m"))
+        async for notification in told:
+            seen.append(notification.params["n"])
+            if len(seen) == 2:
+                break
+        waiting.cancel()
+        return "seen"
+
+    server = Restarting(count)
+    await server.start()
+    named: Any = {"email": "a@b", "password": "p", "otp": lambda: next(codes)}
+    assert await persistently(watch, server.url, **named) == "seen"
+    assert seen == [1, 2]
+    assert [params["otp"] for params in server.sign_ins] == ["111111", "222222"]
     await server.kill()
 
 

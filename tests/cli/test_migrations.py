@@ -4,11 +4,12 @@ import io
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from rich.console import Console
 
-from xo_warmig.cli.following import as_report
 from xo_warmig.cli.tables import migrations_table
+from xo_warmig.model.reports import MigrationReport
 
 
 def test_list_shows_a_row_per_migration(canned: Any, run: Any, report: Any) -> None:
@@ -36,7 +37,7 @@ def test_list_has_whole_ids_at_any_width(report: Any, width: int) -> None:
         report(id=ids[1], phase="copying", waitingFor="pool", waitingReason="away"),
     ]
     console = Console(width=width, file=io.StringIO())
-    console.print(migrations_table([as_report(one) for one in shown], width=width))
+    console.print(migrations_table(msgspec.convert(shown, list[MigrationReport]), width=width))
     assert isinstance(console.file, io.StringIO)
     text = console.file.getvalue()
     assert max(map(len, text.splitlines())) <= width

@@ -43,10 +43,18 @@ def test_wrong_credentials_are_told(canned: Any, run: Any) -> None:
     assert "XO_3: invalid credentials" in result.stderr
 
 
-def test_a_defect_is_no_traceback(canned: Any, run: Any) -> None:
-    """A server that answers nonsense must not break the terminal of who asked."""
+def test_an_answer_of_another_shape_is_told(canned: Any, run: Any) -> None:
+    """As from a server of another version."""
     canned.answers["warmMigration.list"] = [{"id": 1}]
     result = run("list")
+    assert result.exit_code == 1
+    assert "UNEXPECTED_ANSWER: warmMigration.list gave something else than was expected" in result.stderr
+
+
+def test_a_defect_is_no_traceback(canned: Any, run: Any) -> None:
+    """A mistake of ours must not break the terminal of who asked."""
+    canned.answers["user.getAll"] = [{}]
+    result = run("user", "list")
     assert result.exit_code == 1
     assert "INTERNAL" in result.stderr
     assert "Traceback" not in result.output

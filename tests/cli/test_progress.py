@@ -8,7 +8,6 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from xo_warmig.cli.following import as_report
 from xo_warmig.cli.progress import MigrationProgress
 from xo_warmig.model.reports import MigrationReport
 
@@ -24,7 +23,7 @@ def told(report: Callable[..., dict[str, Any]]) -> Told:
         base: dict[str, Any] = {"finished": None, "downtime": None, "passes": [], "progress": 0.5}
         with MigrationProgress(Console(file=file, width=140)) as progress:
             for one in changes:
-                progress.show(as_report(report(**(base | one))))
+                progress.show(msgspec.convert(report(**(base | one)), MigrationReport))
         return file.getvalue().splitlines()
 
     return tell
@@ -92,7 +91,7 @@ def test_the_status_on_a_terminal(report: Callable[..., dict[str, Any]]) -> None
     holding = report(**HOLDING, progress=0.62, predictedDowntimeSeconds=3.2, downtime=None, finished=None)
     file = io.StringIO()
     with MigrationProgress(Console(file=file, width=80, force_terminal=True, color_system=None)) as progress:
-        progress.show(as_report(holding))
+        progress.show(msgspec.convert(holding, MigrationReport))
     text = file.getvalue()
     assert "62%  sync  predicted downtime 3.2 s  holding until told to cut over" in text
     assert text.count("xo-warmig cutover m-1") >= 2  # a line, and the status
@@ -100,8 +99,7 @@ def test_the_status_on_a_terminal(report: Callable[..., dict[str, Any]]) -> None
 
 def test_a_measured_downtime_is_not_predicted_any_more(report: Callable[..., dict[str, Any]]) -> None:
     """While a decision is awaited."""
-    decided = as_report(report(phase="awaiting_commit", predictedDowntimeSeconds=3.2))
-    assert isinstance(decided, MigrationReport)
+    decided = msgspec.convert(report(phase="awaiting_commit", predictedDowntimeSeconds=3.2), MigrationReport)
     file = io.StringIO()
     with MigrationProgress(Console(file=file, width=80, force_terminal=True, color_system=None)) as progress:
         progress.show(msgspec.structs.replace(decided, passes=[]))

@@ -45,13 +45,16 @@ def test_pools_are_intel_and_amd_in_turn() -> None:
         latency=20.0,
         nbd="insecure_nbd",
         delays={"attach": 0.4},
-        release="8.3",
+        releases=("6.5", "8.3"),
+        sr_type="nfs",
         sr_size=GIB,
         qcow2=True,
         vms=(parse_vm("name=db"),),
     )
     assert [pool.cpu_vendor for pool in site.pools] == ["GenuineIntel", "AuthenticAMD", "GenuineIntel"]
     assert [[vm.name_label for vm in pool.vms] for pool in site.pools] == [["db"], [], []]
+    assert [pool.release for pool in site.pools] == ["6.5", "8.3", "8.3"]
+    assert {pool.sr_type for pool in site.pools} == {"nfs"}
     assert len({pool.seed for pool in site.pools}) == 3
     assert all((pool.https, pool.bandwidth, pool.sr_size_bytes) == (True, 7, GIB) for pool in site.pools)
     assert all(pool.image_formats == ["vhd", "qcow2"] for pool in site.pools)

@@ -1,12 +1,9 @@
 """Following a migration from outside: its report now, then each newer one that the server tells, to its end."""
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any
-
-import msgspec
 
 from xo_warmig.cli.waiting import kept
-from xo_warmig.client import Client, Notifications
+from xo_warmig.client import Client, Notification, Notifications
 from xo_warmig.errors import WarmigError
 from xo_warmig.model.phases import Phase, is_end
 from xo_warmig.model.reports import MigrationReport
@@ -31,11 +28,6 @@ class MigrationFailed(WarmigError):
         )
 
 
-def as_report(value: Any) -> MigrationReport:
-    """A report as the API gives it."""
-    return msgspec.convert(value, MigrationReport)
-
-
 async def reports_of(client: Client, migration: str) -> AsyncIterator[MigrationReport]:
     """The report of one migration now, and after every change until its end.
 
@@ -43,7 +35,7 @@ async def reports_of(client: Client, migration: str) -> AsyncIterator[MigrationR
         CallFailed: no such migration. ConnectionLost: the server went; the migration may go on.
     """
     notifications = client.notifications()
-    report = as_report(await client.call("warmMigration.get", id=migration))
+    report = await client.call_as(MigrationReport, "warmMigration.get", id=migration)
     yield report
     while not is_end(report.phase):
         report = await _next(notifications, migration)
@@ -65,11 +57,11 @@ async def follow(client: Client, migration: str, show: Callable[[MigrationReport
 
 async def _next(notifications: Notifications, migration: str) -> MigrationReport:
     async for notification in notifications:
-        if notification.method == NOTIFICATION and (report := reported(notification.params)).id == migration:
+        if notification.method == NOTIFICATION and (report := reported(notification)).id == migration:
             return report
     raise WarmigError("the client was closed while it followed a migration")
 
 
-def reported(params: dict[str, Any]) -> MigrationReport:
+def reported(notification: Notification) -> MigrationReport:
     """The report in a ``warmMigration`` notification."""
-    return as_report(params["report"])
+    return notification.read("report", MigrationReport)

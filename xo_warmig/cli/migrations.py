@@ -9,6 +9,7 @@ from xo_warmig.cli.terminal import errors, output, print_json
 from xo_warmig.cli.viewing import Viewing, loss
 from xo_warmig.cli.waiting import waits
 from xo_warmig.client import Client
+from xo_warmig.model.reports import MigrationReport
 
 
 @click.command("list")
@@ -18,11 +19,11 @@ def list_migrations(server: Access, as_json: bool) -> None:
     """List all migrations that the server knows."""
 
     async def run(client: Client) -> None:
-        found = await client.call("warmMigration.list")
         if as_json:
-            print_json(found)
+            print_json(await client.call("warmMigration.list"))
             return
-        reports = sorted(map(following.as_report, found), key=lambda report: report.created)
+        found = await client.call_as(list[MigrationReport], "warmMigration.list")
+        reports = sorted(found, key=lambda report: report.created)
         console = output()
         console.print(migrations_table(reports, width=console.width) if reports else "No migrations yet.")
 
@@ -37,12 +38,12 @@ def show(server: Access, as_json: bool, migration: str) -> None:
     """Show one migration: its passes, its downtime, its warnings."""
 
     async def run(client: Client) -> None:
-        found = await client.call("warmMigration.get", id=migration)
         if as_json:
-            print_json(found)
+            print_json(await client.call("warmMigration.get", id=migration))
             return
+        report = await client.call_as(MigrationReport, "warmMigration.get", id=migration)
         console = output()
-        console.print(migration_details(following.as_report(found), width=console.width))
+        console.print(migration_details(report, width=console.width))
 
     options.signed_in(server, run)
 
@@ -81,7 +82,7 @@ async def _watch_all(client: Client, *, as_json: bool) -> None:
         if as_json:
             print_json(notification.params)
             continue
-        report = following.reported(notification.params)
+        report = following.reported(notification)
         now = (report.phase, len(report.passes), waits(report))
         if last.get(report.id) != now:
             last[report.id] = now

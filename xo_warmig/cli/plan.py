@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-import msgspec
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
@@ -42,7 +41,7 @@ def plan(ctx: click.Context, /, server: Access, as_json: bool, **asked: Any) -> 
     parameters = as_request(**asked)
 
     async def run(client: Client) -> PlanReport:
-        return msgspec.convert(await client.call("warmMigration.plan", **parameters), PlanReport)
+        return await client.call_as(PlanReport, "warmMigration.plan", **parameters)
 
     report = options.signed_in(server, run)
     print_json(report) if as_json else output().print(planned(report))

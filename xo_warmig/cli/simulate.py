@@ -13,7 +13,7 @@ from xo_warmig.cli.options import json_option
 from xo_warmig.cli.sizes import size
 from xo_warmig.cli.vm_spec import vm
 from xo_warmig.errors import InvalidRequest
-from xo_warmig.simulator import host_facts
+from xo_warmig.simulator import release
 from xo_warmig.simulator.delays import NAMES, Delays
 from xo_warmig.simulator.launch import start_site
 from xo_warmig.simulator.site import PoolConfig, SiteConfig, VmConfig, default_vm
@@ -57,7 +57,16 @@ def delays(text: str) -> dict[str, float]:
     default="",
     help="'real', or as attach=0.4,snapshot=0.55: seconds that operations take.",
 )
-@click.option("--release", type=click.Choice(host_facts.releases()), default="8.3", show_default=True)
+@click.option(
+    "--release",
+    "releases",
+    type=click.Choice(release.names()),
+    multiple=True,
+    default=(release.NEWEST,),
+    show_default=True,
+    help="Of the pools, once for each; the last one is of the rest, too.",
+)
+@click.option("--sr-type", type=click.Choice(["ext", "nfs", "lvm", "lvmoiscsi"]), default="ext", show_default=True)
 @click.option("--sr-size", type=size, default="200G", show_default=True, help="Of each storage repository.")
 @click.option("--qcow2", is_flag=True, help="Storage that keeps disks above 2040 GiB, as qcow2; up to 16T.")
 @click.option(
@@ -71,8 +80,8 @@ def simulate(seconds: float | None, as_json: bool, **asked: Any) -> None:
     Prints one line of JSON when they are ready: their URLs, credentials, VMs, storage and networks.
 
     \b
-    --vm keys: name, disk=SIZE[:ALLOCATED] (repeatable), image=FILE, memory, vcpus, vifs, power, firmware,
-    tools; of its guest: guest=none|blocks|files, rate, cluster, span, disks=0+1, seed.
+    --vm keys: name, disk=SIZE[:ALLOCATED] (repeatable), image=FILE, memory, vcpus, vifs, power, kind,
+    firmware, tools; of its guest: guest=none|blocks|files, rate, cluster, span, disks=0+1, seed.
     """
     del as_json  # The ready line is JSON in any case.
     stopped = threading.Event()
@@ -101,7 +110,8 @@ def site_config(
     latency: float,
     nbd: str,
     delays: dict[str, float],
-    release: str,
+    releases: tuple[str, ...],
+    sr_type: str,
     sr_size: int,
     qcow2: bool,
     vms: tuple[VmConfig, ...],
@@ -111,8 +121,9 @@ def site_config(
         PoolConfig(
             name=f"pool-{number}",
             cpu_vendor=VENDORS[number % len(VENDORS)],
-            release=release,
+            release=releases[min(number, len(releases) - 1)],
             hosts=hosts,
+            sr_type=sr_type,
             sr_size_bytes=sr_size,
             image_formats=["vhd", "qcow2"] if qcow2 else ["vhd"],
             https=https,

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from xo_warmig.cli import following, options
+from xo_warmig.cli import options
 from xo_warmig.cli.access import Access
 from xo_warmig.cli.terminal import output, print_json
 from xo_warmig.cli.waiting import kept
@@ -125,7 +125,7 @@ def _say(
         if as_json:
             print_json({done: migration})
             return
-        report = following.as_report(await client.call("warmMigration.get", id=migration))
+        report = await client.call_as(MigrationReport, "warmMigration.get", id=migration)
         output().print(words(report), markup=False, highlight=False, soft_wrap=True)
 
     options.signed_in(server, run)

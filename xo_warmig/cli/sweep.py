@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import click
-import msgspec
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -30,7 +29,7 @@ def sweep(ctx: click.Context, /, server: Access, as_json: bool, remove: bool) ->
     """
 
     async def run(client: Client) -> SweepReport:
-        return msgspec.convert(await client.call("warmMigration.sweep", remove=remove), SweepReport)
+        return await client.call_as(SweepReport, "warmMigration.sweep", remove=remove)
 
     report = options.signed_in(server, run)
     print_json(report) if as_json else output().print(swept(report, remove=remove))

@@ -1,8 +1,9 @@
 """``--vm`` of ``simulate``: a simulated VM in one line, as ``name=db,disk=20G:2G,disk=8G,guest=blocks,rate=20M``.
 
 Keys: ``name``, ``disk=SIZE[:ALLOCATED]`` (once for each disk), ``image=FILE`` (a disk from a raw, VHD or qcow2 file), ``memory``,
-``vcpus``, ``vifs``, ``power`` (Running, Halted), ``firmware`` (bios, uefi), ``tools`` (yes, no), and of its guest ``guest`` (none,
-blocks, files), ``rate`` (bytes a second), ``cluster``, ``span``, ``disks`` (positions that it writes to, as ``0+1``) and ``seed``.
+``vcpus``, ``vifs``, ``power`` (Running, Halted), ``kind`` (hvm, pv), ``firmware`` (bios, uefi), ``tools`` (yes, no), and of its guest
+``guest`` (none, blocks, files), ``rate`` (bytes a second), ``cluster``, ``span``, ``disks`` (positions that it writes to, as ``0+1``)
+and ``seed``.
 """
 
 from collections.abc import Callable
@@ -47,6 +48,7 @@ _OF_VM: dict[str, tuple[str, Callable[[str], Any]]] = {
     "vcpus": ("vcpus", int),
     "vifs": ("vifs", int),
     "power": ("power_state", _one_of("Running", "Halted")),
+    "kind": ("kind", _one_of("hvm", "pv")),
     "firmware": ("firmware", _one_of("bios", "uefi")),
     "tools": ("tools", lambda text: _one_of("yes", "no")(text) == "yes"),
 }

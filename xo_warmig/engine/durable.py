@@ -1,4 +1,4 @@
-"""The driver that survives the process: a DBOS workflow for each migration, and a child for each disk and pass.
+"""The driver that survives the process: a DBOS workflow for each migration, and a child for each disk and pass but the final one.
 
 The workflows are thin: all that is known of a migration stands in our own facts, and a step may run twice. DBOS only remembers which
 turns were taken, and starts what was not over when the process ended (its traps are why it looks like this: a child of its own for

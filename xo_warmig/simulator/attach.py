@@ -137,7 +137,7 @@ def _create_vbd(pool: "SimPool", vdi_ref: str, host_ref: str, mode: str) -> str:
         if mode == "RW" and any(have == "RW" for _, have in _datapaths(db, vdi_ref, "")):
             raise XapiFailure("VDI_IN_USE", vdi_ref)
         dom0 = pool.dom0(host_ref)
-        device = free_device(db, dom0, "Disk")
+        device = free_device(pool, dom0, "Disk")
         vbd = db.create("VBD", VM=dom0, VDI=vdi_ref, userdevice=device, mode=mode, type="Disk", unpluggable=True)
         refresh_around(db, "VBD", vbd)
         return vbd

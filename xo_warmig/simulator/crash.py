@@ -1,4 +1,4 @@
-"""A host that loses its power and is up again at once: what ran on it is gone, and nothing was released, written back or told."""
+"""Hosts and toolstacks that go and are back at once: a host that loses its power, and a pool that gets another master."""
 
 import time
 from typing import TYPE_CHECKING
@@ -29,6 +29,22 @@ def crash_host(pool: "SimPool", host: str) -> None:
         now = f"{time.time():.0f}."
         db.update_map("host", host, "other_config", boot_time=now, agent_start_time=now)
     if host == pool.master:
-        pool.sessions.evict()
-        for task in db.refs("task"):
-            pool.tasks.remove(task)
+        _forget(pool)
+
+
+def change_master(pool: "SimPool", host: str) -> None:
+    """Every toolstack starts again, which breaks all connections; sessions and tasks are not in what the new master has of the database.
+
+    Guests run on.
+    """
+    pool.db.set("pool", pool.pool_ref, master=host)
+    _forget(pool)
+    for listener in pool.listeners:
+        listener.drop_connections()
+
+
+def _forget(pool: "SimPool") -> None:
+    """What only the master's memory had."""
+    pool.sessions.evict()
+    for task in pool.db.refs("task"):
+        pool.tasks.remove(task)

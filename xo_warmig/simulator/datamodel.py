@@ -6,7 +6,7 @@ and removed ones are in it, with the releases that they came and went with.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
@@ -14,6 +14,20 @@ from typing import Any, NamedTuple
 import msgspec
 
 from xo_warmig.simulator.datatype import Basic, DataType, Enum, MapOf, OptionOf, Record, Ref, SetOf, parse
+from xo_warmig.simulator.release import NEWEST, has
+
+# Releases that parameters came with: the published datamodel has none for them (reference: ocaml/idl/datamodel*.ml).
+_PARAMS_CAME: Mapping[str, Mapping[str, str]] = {
+    "session.login_with_password": {"version": "miami", "originator": "clearwater"},
+    "VM.snapshot": {"ignore_vdis": "21.4.0"},
+    "VM.migrate_send": {"vgpu_map": "inverness", "vdi_format_map": "26.14.0"},
+    "VDI.copy": {"base_vdi": "clearwater-felton", "into_vdi": "clearwater-felton"},
+    "host.disable": {"auto_enable": "25.31.0"},
+}
+
+_OLDER_CLASSES = frozenset(
+    {"VTPM"}
+)  # there from the first release, of which the datamodel tells only how it came to life
 
 EPOCH = "19700101T00:00:00Z"
 NULL = "OpaqueRef:NULL"
@@ -80,6 +94,7 @@ class Message:
 
 class Class(NamedTuple):
     name: str
+    came: str
     fields: Mapping[str, Field]
     messages: Mapping[str, Message]
 
@@ -99,13 +114,22 @@ class Datamodel(NamedTuple):
 
 @cache
 def load() -> Datamodel:
-    """The datamodel, read once."""
+    """The datamodel with all that any release has, read once."""
     raw = msgspec.json.decode(resources.files(__package__).joinpath("datamodel.json").read_bytes())
     classes = {name: _class(name, members) for name, members in raw["classes"].items()}
-    methods = {message.method: message for cls in classes.values() for message in cls.messages.values()}
-    spellings = {f"{m.cls}_{m.name}": method for method, m in methods.items()} | {method: method for method in methods}
     enums = {name: tuple(values) for name, values in raw["enums"].items()}
-    return Datamodel(classes, enums, methods, spellings)
+    return _datamodel(classes, enums)
+
+
+@cache
+def of_release(release: str) -> Datamodel:
+    """What pools of a release know. Calls that were removed are still there, as removed ones; values of enums have no release."""
+    everything = load()
+    if release == NEWEST:
+        return everything
+    known = {name: cls for name, cls in everything.classes.items() if has(release, cls.came) or name in _OLDER_CLASSES}
+    classes = {name: _as_of(release, cls) for name, cls in known.items()}
+    return _datamodel(classes, everything.enums)
 
 
 def default_of(field: Field, enums: Mapping[str, tuple[str, ...]]) -> Any:
@@ -130,10 +154,31 @@ def zero(kind: DataType, enums: Mapping[str, tuple[str, ...]]) -> Any:
     return None
 
 
+def _datamodel(classes: Mapping[str, Class], enums: Mapping[str, tuple[str, ...]]) -> Datamodel:
+    methods = {message.method: message for cls in classes.values() for message in cls.messages.values()}
+    spellings = {f"{m.cls}_{m.name}": method for method, m in methods.items()} | {method: method for method in methods}
+    return Datamodel(classes, enums, methods, spellings)
+
+
+def _as_of(release: str, cls: Class) -> Class:
+    """Fields that were removed are sent all the same, as xapi does."""
+    fields = {name: field for name, field in cls.fields.items() if has(release, field.came)}
+    messages = {name: _message_as_of(release, each) for name, each in cls.messages.items() if has(release, each.came)}
+    return Class(cls.name, cls.came, fields, messages)
+
+
+def _message_as_of(release: str, message: Message) -> Message:
+    """Removed or not at that time, and with the parameters that it took."""
+    state = "Removed" if message.went and has(release, message.went) else "Published"
+    came = _PARAMS_CAME.get(message.method, {})
+    params = tuple(param for param in message.params if has(release, came.get(param.name, "rio")))
+    return replace(message, state=state, params=params)
+
+
 def _class(name: str, members: Mapping[str, Any]) -> Class:
     fields = {row[0]: _field(row) for row in members["fields"]}
     messages = {row[0]: _message(name, row) for row in members["messages"]}
-    return Class(name, fields, messages)
+    return Class(name, members["came"], fields, messages)
 
 
 def _field(row: list[Any]) -> Field:

@@ -12,13 +12,14 @@ from typing import Any
 from xo_warmig.simulator import datamodel
 from xo_warmig.simulator.datatype import Basic, DataType, Enum, MapOf, OptionOf, Record, Ref, SetOf
 from xo_warmig.simulator.failure import XapiFailure
+from xo_warmig.simulator.release import NEWEST
 
 _INT = re.compile(r"-?[0-9]{1,19}$")
 _DATETIME = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d+)?(?:Z|[+-]00:?00)?$")
 
 
-def decode(kind: DataType, raw: Any) -> Any:
-    """A plain value. INTERNAL_ERROR for a wrong type, INVALID_VALUE for a bad enum or date."""
+def decode(kind: DataType, raw: Any, release: str = NEWEST) -> Any:
+    """A plain value, with the fields that the release knows. INTERNAL_ERROR for a wrong type, INVALID_VALUE for a bad enum or date."""
     match kind:
         case Basic(name):
             return _basic(name, raw)
@@ -28,30 +29,31 @@ def decode(kind: DataType, raw: Any) -> Any:
             return _enum(name, raw)
         case SetOf(item):
             _expect(list, "set", raw)
-            return [decode(item, inner) for inner in raw]
+            return [decode(item, inner, release) for inner in raw]
         case MapOf(key, value):
             _expect(dict, "map", raw)
-            return {decode(key, name): decode(value, inner) for name, inner in raw.items()}
+            return {decode(key, name, release): decode(value, inner, release) for name, inner in raw.items()}
         case Record(cls):
             _expect(dict, f"{cls} record", raw)
-            return constructor_record(cls, raw)
+            return constructor_record(cls, raw, release)
         case OptionOf(item):
-            return None if raw is None else decode(item, raw)
+            return None if raw is None else decode(item, raw, release)
     raise TypeError(f"{kind} is never an argument")
 
 
-def constructor_record(cls: str, raw: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that a constructor takes: given ones decoded, others at their defaults, everything else ignored.
+def constructor_record(cls: str, raw: Mapping[str, Any], release: str = NEWEST) -> dict[str, Any]:
+    """The fields that a constructor takes: given ones decoded, others at their defaults, everything else ignored. What a later release
+    brought counts as not given.
 
     INTERNAL_ERROR naming the member when one without a default is missing.
     """
-    model = datamodel.load()
+    model, known = datamodel.load(), datamodel.of_release(release).classes[cls].fields
     record = {}
     for field in model.classes[cls].fields.values():
         if not field.in_constructor:
             continue
-        if field.name in raw:
-            record[field.name] = decode(field.type, raw[field.name])
+        if field.name in raw and field.name in known:
+            record[field.name] = decode(field.type, raw[field.name], release)
         elif field.mandatory:
             raise XapiFailure("INTERNAL_ERROR", f'Server_helpers.Dispatcher_FieldNotFound("{field.name}")')
         else:

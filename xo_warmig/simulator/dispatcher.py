@@ -13,7 +13,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from xo_warmig.simulator import calls, datamodel, protocol_calls
+from xo_warmig.simulator import calls, datamodel, older_errors, protocol_calls
 from xo_warmig.simulator.database import NULL
 from xo_warmig.simulator.datamodel import Message, Param
 from xo_warmig.simulator.datatype import Basic, DataType, Ref, SetOf, parse
@@ -23,6 +23,8 @@ from xo_warmig.simulator.encoding import xml
 from xo_warmig.simulator.failure import XapiFailure
 from xo_warmig.simulator.implicit import handler_for
 from xo_warmig.simulator.pool import SimPool
+from xo_warmig.simulator.release import NEWEST, has
+from xo_warmig.simulator.visibility import visible
 
 log = logging.getLogger(__name__)
 
@@ -71,23 +73,24 @@ def answer(request: Request) -> Answer:
     session = _session(request, message)
     if message.state == "Removed":
         raise XapiFailure("MESSAGE_REMOVED")
-    args = _decoded(message, request.params[message.takes_session :])
+    args = _decoded(request.pool.release, message, request.params[message.takes_session :])
     call = Call(pool=request.pool, method=message.method, session=session, host=request.host)
     if prefix:
         return _run_async(call, message, args, request.tasks)
-    return Answer(message.result, _run_sync(call, message, args, request.tasks))
+    value = _run_sync(call, message, args, request.tasks)
+    return Answer(message.result, visible(message.result, value, request.pool.release))
 
 
-def list_methods() -> list[str]:
-    """Every method, asynchronous forms included."""
-    methods = datamodel.load().methods
+def list_methods(release: str = NEWEST) -> list[str]:
+    """Every method of a release, asynchronous forms included."""
+    methods = datamodel.of_release(release).methods
     return sorted([*methods, *(f"Async.{name}" for name, message in methods.items() if message.has_async)])
 
 
 def _system(request: Request) -> Answer | None:
     """The calls that no class of the datamodel has: no session, no checks."""
     if request.method == "system.listMethods":
-        return Answer(SetOf(Basic("string")), list_methods(), bare=True)
+        return Answer(SetOf(Basic("string")), list_methods(request.pool.release), bare=True)
     if request.method.startswith("system.isAlive") and len(request.params) == 1:
         return Answer(Basic("string"), str(request.params[0]))
     return None
@@ -103,9 +106,9 @@ def _split(method: str) -> tuple[str, str]:
 
 def _message(request: Request, name: str) -> Message:
     """The message that is called. A session that is no good is told before that the method is none."""
-    model = datamodel.load()
+    model = datamodel.of_release(request.pool.release)
     method = model.spellings.get(name, name)
-    message = model.methods.get(method) or _hidden().get(method)
+    message = model.methods.get(method) or _hidden(request.pool.release).get(method)
     if message is not None:
         return message
     if request.params:
@@ -114,16 +117,16 @@ def _message(request: Request, name: str) -> Message:
 
 
 @cache
-def _hidden() -> dict[str, Message]:
-    """Calls that the published datamodel leaves out, but that pools answer."""
-    filters = {f"{cls}.get_all_where": (["string"], f"{cls} ref set") for cls in datamodel.load().stored}
-    records = {
-        f"{cls}.get_all_records_where": (["string"], f"({cls} ref -> {cls} record) map")
-        for cls in datamodel.load().stored
-    }
+def _hidden(release: str) -> dict[str, Message]:
+    """Calls that the published datamodel leaves out, but that pools of the release answer."""
+    stored = datamodel.of_release(release).stored
+    filters = {f"{cls}.get_all_where": (["string"], f"{cls} ref set") for cls in stored}
+    records = {f"{cls}.get_all_records_where": (["string"], f"({cls} ref -> {cls} record) map") for cls in stored}
     messages = {}
     for method, (params, result) in (calls.HIDDEN | filters | records).items():
         cls, name = method.split(".")
+        if not has(release, calls.CAME.get(method, "rio")):
+            continue
         given = tuple(Param(f"arg{n}", parse(kind), True) for n, kind in enumerate(params))
         messages[method] = Message(cls, name, parse(result), False, "Published", "", "", True, given)
     return messages
@@ -148,7 +151,7 @@ def _require_session(request: Request, raw: Any, *, allow_local: bool = False) -
     return str(session)
 
 
-def _decoded(message: Message, raw: Sequence[Any]) -> list[Any]:
+def _decoded(release: str, message: Message, raw: Sequence[Any]) -> list[Any]:
     """Arguments as plain values. An optional one that cannot be read counts as left out, for which ``inspect._empty`` stands."""
     optional = len(message.params) - message.required
     if len(raw) < message.required or (len(raw) > len(message.params) and not optional):
@@ -157,7 +160,7 @@ def _decoded(message: Message, raw: Sequence[Any]) -> list[Any]:
     args: list[Any] = []
     for param, value in zip(message.params, raw, strict=False):
         try:
-            args.append(decode(param.type, value))
+            args.append(decode(param.type, value, release))
         except XapiFailure:
             if param.required:
                 raise
@@ -210,7 +213,7 @@ def _run_in_thread(call: Call, message: Message, args: list[Any]) -> None:
     except ConnectionAbortedError as cut:
         tasks.fail(call.task, ["INTERNAL_ERROR", str(cut)])
     else:
-        tasks.succeed(call.task, xml(message.result, result))
+        tasks.succeed(call.task, xml(message.result, visible(message.result, result, call.pool.release)))
 
 
 def _with_task(call: Call, task: str) -> Call:
@@ -224,8 +227,9 @@ def _invoke(call: Call, handler: Handler, args: list[Any]) -> Any:
         pool.faults.on_call(call.method, args)
         return handler(call, *_filled(handler, args))
     except XapiFailure as failure:
-        error = failure.code
-        raise
+        told = XapiFailure(*older_errors.as_of(pool.release, call.method, failure.details))
+        error = told.code
+        raise told from failure
     except ConnectionAbortedError:
         error = "CUT"
         raise

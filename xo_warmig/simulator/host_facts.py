@@ -1,6 +1,9 @@
 """What a simulated host says about itself: processor, versions, licence. Two vendors, so that no running VM moves between them."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
+
+from xo_warmig.simulator.release import NEWEST, at_least
 
 CPU_COUNT = 8
 
@@ -75,38 +78,59 @@ RESTRICTIONS = {f"restrict_{name}": "false" for name in _RESTRICTIONS} | {
     "regular_nag_dialog": "false",
 }
 
+
+class _Version(NamedTuple):
+    """Of a release: what its hosts say of themselves. ``api``: the API's major and minor."""
+
+    product: str
+    brand: str
+    platform: str
+    xapi: str
+    xen: str
+    linux: str
+    api: tuple[int, int]
+
+
+# Products, APIs and xapi's tags by reference xapi.md, section 0; the rest is of that time.
 _VERSIONS = {
-    "8.3": {
-        "product_version": "8.3.0",
-        "product_version_text": "8.3",
-        "product_version_text_short": "8.3",
+    "6.5": _Version("6.5.0", "XenServer", "1.9.0", "1.3", "4.4.1-xs88306", "3.10.0+2", (2, 3)),
+    "7.1": _Version("7.1.0", "XenServer", "2.2.0", "1.14", "4.7.1-1.26", "4.4.0+10", (2, 6)),
+    "7.6": _Version("7.6.0", "XCP-ng", "2.7.0", "1.110", "4.7.6-6.3", "4.4.0+10", (2, 11)),
+    "8.0": _Version("8.0.0", "XCP-ng", "3.0.0", "1.160", "4.11.1-7.6", "4.19.0+1", (2, 12)),
+    "8.2": _Version("8.2.1", "XCP-ng", "3.2.1", "1.249", "4.13.5-9.31", "4.19.0+1", (2, 15)),
+    "8.3": _Version("8.3.0", "XCP-ng", "3.4.0", "25.33", "4.17.5-15", "4.19.0+1", (2, 21)),
+}
+
+
+def api_version(release: str) -> tuple[int, int]:
+    """Major and minor."""
+    return _VERSIONS[release].api
+
+
+def software_version(release: str) -> Mapping[str, str]:
+    """``host.software_version``, but the host's name."""
+    version = _VERSIONS[release]
+    short = version.product.rpartition(".")[0]
+    return {
+        "product_version": version.product,
+        "product_version_text": short,
+        "product_version_text_short": short,
         "platform_name": "XCP",
-        "platform_version": "3.4.0",
-        "product_brand": "XCP-ng",
+        "platform_version": version.platform,
+        "product_brand": version.brand,
         "build_number": "cloud",
         "hostname": "localhost",
         "date": "20241007T00:00:00Z",
         "dbv": "0.0.1",
-        "xapi": "25.33",
-        "xapi_build": "25.33.1",
-        "xen": "4.17.5-15",
-        "linux": "4.19.0+1",
+        "xapi": version.xapi,
+        "xapi_build": f"{version.xapi}.1",
+        "xen": version.xen,
+        "linux": version.linux,
         "xencenter_min": "2.21",
         "xencenter_max": "2.21",
         "network_backend": "openvswitch",
         "db_schema": "5.792",
     }
-}
-API_VERSIONS = {"8.3": (2, 21)}
-
-
-def releases() -> list[str]:
-    """The releases that a pool can be of."""
-    return list(_VERSIONS)
-
-
-def software_version(release: str) -> Mapping[str, str]:
-    return _VERSIONS[release]
 
 
 def features(vendor: str) -> str:
@@ -114,15 +138,18 @@ def features(vendor: str) -> str:
     return _FEATURES[vendor]
 
 
-def cpu_info(vendor: str) -> dict[str, str]:
-    """``host.cpu_info``."""
+def cpu_info(vendor: str, release: str = NEWEST) -> dict[str, str]:
+    """``host.cpu_info``. 6.5 has one word of features, and how they are masked, where later releases have them by kind of guest."""
     modelname, family, model, stepping = _MODELS[vendor]
-    words = dict.fromkeys(("features_pv", "features_hvm", "features_pv_host", "features_hvm_host"), _FEATURES[vendor])
+    if at_least(release, "7.1"):
+        kinds = ["features_pv", "features_hvm", "features_pv_host", "features_hvm_host"]
+        words = {"threads_per_core": "2", "nr_nodes": "1"} | dict.fromkeys(kinds, _FEATURES[vendor])
+    else:
+        kinds = ["features", "features_after_reboot", "physical_features"]
+        words = {"maskable": "full"} | dict.fromkeys(kinds, _FEATURES[vendor][: len("00000000-" * 4) - 1])
     return {
         "cpu_count": str(CPU_COUNT),
         "socket_count": "1",
-        "threads_per_core": "2",
-        "nr_nodes": "1",
         "vendor": vendor,
         "speed": "2800.000",
         "modelname": modelname,

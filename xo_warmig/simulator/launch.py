@@ -12,11 +12,12 @@ from typing import IO
 import msgspec
 
 from xo_warmig.errors import WarmigError
-from xo_warmig.simulator import addresses, host_facts
+from xo_warmig.simulator import addresses, release
 from xo_warmig.simulator.process import CONFIG_FILE
 from xo_warmig.simulator.site import PoolConfig, SiteConfig
 
 READY_SECONDS = 60.0
+READY_SECONDS_A_VM = 0.2
 STOP_SECONDS = 10.0
 
 
@@ -115,9 +116,10 @@ class Pool:
             command = [sys.executable, "-m", "xo_warmig.simulator.process", str(self.directory)]
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
 
-    def wait_ready(self, seconds: float = READY_SECONDS) -> None:
+    def wait_ready(self) -> None:
         """Waits for the pool to answer. WarmigError with the end of its log when it does not."""
         process = self._alive()
+        seconds = READY_SECONDS + READY_SECONDS_A_VM * len(self.config.vms)
         patience = threading.Timer(seconds, process.kill)
         patience.start()
         try:
@@ -206,11 +208,18 @@ def _check(config: SiteConfig) -> None:
     if len(set(names)) != len(names):
         raise WarmigError("two pools have the same name", code="INVALID_REQUEST", evidence={"names": names})
     for pool in config.pools:
-        if pool.release not in host_facts.releases():
+        if pool.release not in release.names():
             raise WarmigError(
                 f"no pool can be of release {pool.release}",
                 code="INVALID_REQUEST",
-                remedy=f"choose among {', '.join(host_facts.releases())}",
+                remedy=f"choose among {', '.join(release.names())}",
+            )
+        if not release.at_least(pool.release, "8.0") and any(vm.firmware == "uefi" for vm in pool.vms):
+            raise WarmigError(
+                f"no VM of release {pool.release} has UEFI",
+                code="INVALID_REQUEST",
+                evidence={"pool": pool.name},
+                remedy="give it BIOS, or the pool release 8.0 or later",
             )
 
 

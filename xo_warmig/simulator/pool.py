@@ -55,6 +55,11 @@ class SimPool:
         return self.config.seed
 
     @property
+    def release(self) -> str:
+        """See ``release.names``."""
+        return self.config.release
+
+    @property
     def pool_ref(self) -> str:
         return self.db.refs("pool")[0]
 

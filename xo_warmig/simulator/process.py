@@ -54,7 +54,7 @@ def describe(pool: SimPool) -> dict[str, Any]:
     return {
         "name": config.name,
         "url": config.url,
-        "nbd": f"{db.row('host', pool.master)['address']}:{pool.nbd_ports[pool.master]}",
+        "nbd": _nbd(pool),
         "username": config.username,
         "password": config.password,
         "release": config.release,
@@ -64,6 +64,12 @@ def describe(pool: SimPool) -> dict[str, Any]:
         "networks": [{name: row[name] for name in ("uuid", "name_label")} for row in db.rows("network").values()],
         "hosts": [{name: row[name] for name in ("uuid", "name_label", "address")} for row in db.rows("host").values()],
     }
+
+
+def _nbd(pool: SimPool) -> str:
+    """Where the master serves NBD; nothing in a release that has none."""
+    port = pool.nbd_ports.get(pool.master)
+    return "" if port is None else f"{pool.db.row('host', pool.master)['address']}:{port}"
 
 
 def _setter(event: threading.Event) -> Any:

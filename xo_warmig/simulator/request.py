@@ -14,6 +14,8 @@ from xo_warmig.simulator.pool import SimPool
 
 MAX_HEAD_BYTES = 1024
 """Request line and headers together (ocaml/xapi/xapi_globs.ml, since 22.30)."""
+MAX_OLDER_HEAD_BYTES = 1 << 20
+"""Of hosts before that, which set no limit."""
 HEAD_READ_SECONDS = 10.0
 HEAD_TOTAL_SECONDS = 60.0
 OTHER_CONFIG = "x-http-other-config-"
@@ -90,7 +92,7 @@ class BadHead(Exception):
     """Bytes that are no HTTP request."""
 
 
-def read_head(connection: Connection, rfile: BufferedReader) -> Head | None:
+def read_head(connection: Connection, rfile: BufferedReader, most_bytes: int = MAX_HEAD_BYTES) -> Head | None:
     """The next request's head; None when the peer has gone or stays silent."""
     connection.settimeout(IDLE_SECONDS)
     try:
@@ -101,20 +103,20 @@ def read_head(connection: Connection, rfile: BufferedReader) -> Head | None:
         return None
     connection.settimeout(HEAD_READ_SECONDS)
     try:
-        lines = _rest(first, rfile)
+        lines = _rest(first, rfile, most_bytes)
     finally:
         connection.settimeout(None)
     return parse_head(lines)
 
 
-def _rest(first: bytes, rfile: BufferedReader) -> list[bytes]:
+def _rest(first: bytes, rfile: BufferedReader, most_bytes: int) -> list[bytes]:
     """All lines of a head whose first one is there."""
     lines, size, deadline = [first], len(first), time.monotonic() + HEAD_TOTAL_SECONDS
     while lines[-1] not in (b"\r\n", b"\n"):
-        if size > MAX_HEAD_BYTES:
+        if size > most_bytes:
             raise HeadTooLarge
         try:
-            line = rfile.readline(MAX_HEAD_BYTES + 1 - size)
+            line = rfile.readline(most_bytes + 1 - size)
         except TimeoutError as error:
             raise HeadTooSlow from error
         if not line:

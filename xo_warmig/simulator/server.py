@@ -17,7 +17,18 @@ from xo_warmig.simulator.database import NULL
 from xo_warmig.simulator.dispatcher import TaskFields
 from xo_warmig.simulator.listener import Listener
 from xo_warmig.simulator.pool import SimPool
-from xo_warmig.simulator.request import BadHead, Connection, Head, HeadTooLarge, HeadTooSlow, HttpRequest, read_head
+from xo_warmig.simulator.release import at_least
+from xo_warmig.simulator.request import (
+    MAX_HEAD_BYTES,
+    MAX_OLDER_HEAD_BYTES,
+    BadHead,
+    Connection,
+    Head,
+    HeadTooLarge,
+    HeadTooSlow,
+    HttpRequest,
+    read_head,
+)
 from xo_warmig.simulator.rpc import answer_json, answer_old_json, answer_xml
 
 __all__ = ["HttpRequest", "PoolServer"]
@@ -63,9 +74,10 @@ class _Listener(Listener):
 
     def __init__(self, pool: SimPool, host: str) -> None:
         self.context: ssl.SSLContext | None = None
+        self.most_head_bytes = MAX_HEAD_BYTES if at_least(pool.release, "8.3") else MAX_OLDER_HEAD_BYTES
         if pool.config.https:
             address = pool.db.row("host", host)["address"]
-            self.context = tls.server_context(tls.certificate_file(pool.directory, address))
+            self.context = tls.server_context(tls.certificate_file(pool.directory, address, pool.release), pool.release)
         super().__init__(pool, host, pool.config.port, _Exchange)
 
 
@@ -103,7 +115,7 @@ class _Exchange(BaseRequestHandler):
     def _one(self, connection: Connection, rfile: BufferedReader) -> bool:
         """Answers one request. Gives whether another may follow."""
         try:
-            head = read_head(connection, rfile)
+            head = read_head(connection, rfile, self.server.most_head_bytes)
         except HeadTooLarge:
             connection.sendall(pages.page(431))
             return False

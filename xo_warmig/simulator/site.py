@@ -50,7 +50,9 @@ class DiskConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VmConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """A VM. ``vifs`` is a number of interfaces; ``tools`` says whether guest tools report in; ``vtpm`` whether it has one."""
+    """A VM. ``kind`` is hvm or pv, which has no firmware. ``vifs`` is a number of interfaces; ``tools`` says whether guest tools report
+    in; ``vtpm`` whether it has one.
+    """
 
     name_label: str
     name_description: str = ""
@@ -59,6 +61,7 @@ class VmConfig(msgspec.Struct, frozen=True, kw_only=True):
     vcpus: int = 2
     power_state: str = "Running"
     firmware: str = "bios"
+    kind: str = "hvm"
     secure_boot: bool = False
     tools: bool = True
     disks: list[DiskConfig] = msgspec.field(default_factory=lambda: [DiskConfig()])
@@ -82,6 +85,10 @@ class PoolConfig(msgspec.Struct, frozen=True, kw_only=True):
     the network that all hosts are on: ``nbd`` (with TLS), ``insecure_nbd`` (without), or none. ``restrictions`` of the licence replace
     those of the default, which restricts nothing: ``{"restrict_cbt": "true"}``.
 
+    ``sr_type`` of its storage: ext, nfs or file, which are thin, or lvm or lvmoiscsi, which are thick; ``second_sr_type`` of its second
+    repository, where it is another. Without ``lvm_vhd`` its volume groups were never upgraded: disks are raw, and hold what was there
+    before until they are written.
+
     ``image_formats`` of its storage: with ``qcow2`` disks may have up to 16 TiB, and those that no VHD can hold are kept so.
     ``qcow2_export``: whether disks are exported in that format, as xapi does since 25.27.
     """
@@ -93,6 +100,8 @@ class PoolConfig(msgspec.Struct, frozen=True, kw_only=True):
     host_memory_bytes: int = 64 * GIB
     sr_size_bytes: int = 200 * GIB
     sr_type: str = "ext"
+    second_sr_type: str = ""
+    lvm_vhd: bool = True
     image_formats: list[str] = msgspec.field(default_factory=lambda: ["vhd"])
     qcow2_export: bool = True
     vms: list[VmConfig] = msgspec.field(default_factory=list)

@@ -1,25 +1,52 @@
-"""The certificate of a simulated host and the TLS that XCP-ng 8.3 speaks: 1.2 alone, two ciphers, self-signed."""
+"""The certificate of a simulated host, self-signed, and the TLS that hosts of its release speak (reference: xapi.md 1.8)."""
 
 import ssl
+import warnings
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
+from xo_warmig.simulator.release import NEWEST
+
 _CIPHERS = "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-AES128-GCM-SHA256"
+# RC4 and 3DES, which those hosts also offer, are not in the OpenSSL of today.
+_STATIC_RSA_CIPHERS = "AES256-SHA:AES128-SHA"
 _VALID = timedelta(days=3650)
 
 
-def certificate_file(directory: Path, address: str) -> Path:
+class _Tls(NamedTuple):
+    """What the hosts of a release speak: versions, ciphers, and the bits of the key in their certificate."""
+
+    least: ssl.TLSVersion
+    most: ssl.TLSVersion
+    ciphers: str
+    key_bits: int = 2048
+
+
+_OF_RELEASE = {
+    "6.5": _Tls(ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1, f"{_STATIC_RSA_CIPHERS}:@SECLEVEL=0", 1024),
+    "7.1": _Tls(ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_2, f"AES128-SHA256:{_STATIC_RSA_CIPHERS}:@SECLEVEL=0"),
+    "7.6": _Tls(ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_2, f"AES128-SHA256:{_STATIC_RSA_CIPHERS}:@SECLEVEL=0"),
+    "8.0": _Tls(
+        ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_2, f"{_CIPHERS}:AES128-SHA256:{_STATIC_RSA_CIPHERS}:@SECLEVEL=0"
+    ),
+    "8.2": _Tls(ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2, _CIPHERS),
+    NEWEST: _Tls(ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2, _CIPHERS),
+}
+
+
+def certificate_file(directory: Path, address: str, release: str = NEWEST) -> Path:
     """The PEM file with a host's key and certificate; made when it is not there yet."""
     path = directory / f"xapi-ssl-{address}.pem"
     if not path.exists():
         path.touch(mode=0o600)
-        path.write_bytes(_make(address))
+        path.write_bytes(_make(address, _OF_RELEASE[release].key_bits))
     return path
 
 
@@ -34,18 +61,21 @@ def certificate_text(path: Path) -> str:
     return text[text.index("-----BEGIN CERTIFICATE-----") :]
 
 
-def server_context(path: Path) -> ssl.SSLContext:
+def server_context(path: Path, release: str = NEWEST) -> ssl.SSLContext:
     """The server side, with the certificate of one host."""
+    speaks = _OF_RELEASE[release]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(_CIPHERS)
+    context.set_ciphers(speaks.ciphers)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # that TLS 1.0 is not to be used any more is the point
+        context.minimum_version, context.maximum_version = speaks.least, speaks.most
     context.set_ecdh_curve("secp384r1")
     context.load_cert_chain(path)
     return context
 
 
-def _make(address: str) -> bytes:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+def _make(address: str, key_bits: int) -> bytes:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=key_bits)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
     now = datetime.now(UTC)
     certificate = (

@@ -14,7 +14,7 @@ from xo_warmig.simulator.site import GIB, PoolConfig
 from xo_warmig.simulator.world_vms import build_vm
 
 DOM0_BYTES = 2 * GIB
-_SHARED = frozenset({"nfs", "smb"})
+_SHARED = frozenset({"nfs", "smb", "lvmoiscsi"})
 
 _FILE_FEATURES = [
     "SR_PROBE",
@@ -36,6 +36,7 @@ _FILE_FEATURES = [
     "VDI_SNAPSHOT",
     "VDI_UPDATE",
 ]
+_LVM_FEATURES = [*(feature for feature in _FILE_FEATURES if feature != "THIN_PROVISIONING"), "SR_METADATA", "SR_TRIM"]
 _ISO_FEATURES = ["SR_ATTACH", "SR_DETACH", "SR_SCAN", "VDI_ATTACH", "VDI_CREATE", "VDI_DELETE", "VDI_DETACH"]
 
 _DRIVERS: Mapping[str, tuple[str, str, list[str]]] = {
@@ -46,6 +47,16 @@ _DRIVERS: Mapping[str, tuple[str, str, list[str]]] = {
     ),
     "nfs": ("NFS VHD", "SR plugin which stores disks as VHD files on a remote NFS filesystem", _FILE_FEATURES),
     "file": ("Local Path VHD", "SR plugin which represents disks as VHD files stored on a local path", _FILE_FEATURES),
+    "lvm": (
+        "Local VHD on LVM",
+        "SR plugin which represents disks as VHD disks on a local LVM volume group",
+        _LVM_FEATURES,
+    ),
+    "lvmoiscsi": (
+        "VHD over iSCSI",
+        "SR plugin which represents disks as VHDs on logical volumes within a volume group on an iSCSI target",
+        _LVM_FEATURES,
+    ),
     "iso": ("ISO", "Handles CD images stored as files in iso format", _ISO_FEATURES),
 }
 
@@ -62,10 +73,9 @@ def build(pool: SimPool) -> None:
     db.set("pool", pool.pool_ref, default_SR=srs[0], suspend_image_SR=srs[0], crash_dump_SR=srs[0])
     _networks(pool, hosts)
     operations.refresh_all(db)
-    for vm in config.vms:
-        build_vm(pool, vm)
-    for sr in db.refs("SR"):
-        pool.space.rescan(sr)
+    with pool.space.counted_at_the_end():
+        for vm in config.vms:
+            build_vm(pool, vm)
     operations.refresh_all(db)
 
 
@@ -100,7 +110,7 @@ def _host(pool: SimPool, position: int, ref: str) -> str:
         live=True,
         last_updated=now(),
     )
-    major, minor = host_facts.API_VERSIONS[config.release]
+    major, minor = host_facts.api_version(config.release)
     db.create(
         "host",
         ref=ref,
@@ -117,7 +127,7 @@ def _host(pool: SimPool, position: int, ref: str) -> str:
         API_version_vendor="XenSource",
         software_version={**host_facts.software_version(config.release), "hostname": name},
         capabilities=host_facts.CAPABILITIES,
-        cpu_info=host_facts.cpu_info(config.cpu_vendor),
+        cpu_info=host_facts.cpu_info(config.cpu_vendor, config.release),
         sched_policy="credit",
         supported_bootloaders=["pygrub", "eliloader"],
         license_params=host_facts.RESTRICTIONS | config.restrictions,
@@ -139,7 +149,7 @@ def _host(pool: SimPool, position: int, ref: str) -> str:
 
 def _certificate(pool: SimPool, host: str, address: str) -> None:
     """The record of the host's own certificate."""
-    certificate = tls.load_certificate(tls.certificate_file(pool.directory, address))
+    certificate = tls.load_certificate(tls.certificate_file(pool.directory, address, pool.release))
     sha256 = certificate.fingerprint(hashes.SHA256()).hex(":").upper()
     sha1 = certificate.fingerprint(hashes.SHA1()).hex(":").upper()
     pool.db.create(
@@ -206,7 +216,11 @@ def _storage(pool: SimPool, hosts: list[str]) -> list[str]:
     """Two repositories for disks on the master, one on each other host, one for ISO images. The first is the default one."""
     kind, master = pool.config.sr_type, hosts[:1]
     where = hosts if kind in _SHARED else master
-    srs = [_sr(pool, "Local storage", kind, where), _sr(pool, "Second storage", kind, where)]
+    second = pool.config.second_sr_type or kind
+    srs = [
+        _sr(pool, "Local storage", kind, where),
+        _sr(pool, "Second storage", second, hosts if second in _SHARED else master),
+    ]
     if kind not in _SHARED:
         srs += [_sr(pool, f"Local storage on host {n}", kind, [host]) for n, host in enumerate(hosts[1:], 1)]
     _sr(pool, "ISO library", "iso", hosts, content_type="iso", size=GIB)
@@ -226,6 +240,7 @@ def _sr(
         shared=kind in _SHARED or kind == "iso",
         physical_size=pool.config.sr_size_bytes if size is None else size,
         other_config={"i18n-key": "local-storage"} if kind == "ext" else {},
+        sm_config=_sm_config(pool, kind),
     )
     uuid = db.row("SR", sr)["uuid"]
     for host in hosts:
@@ -234,6 +249,13 @@ def _sr(
         )
         db.create("PBD", host=host, SR=sr, device_config=device, currently_attached=True)
     return sr
+
+
+def _sm_config(pool: SimPool, kind: str) -> dict[str, str]:
+    """Volume groups that were never upgraded to VHD, which older hosts still have, lack the key that says so."""
+    if not kind.startswith("lvm"):
+        return {}
+    return {"allocation": "thick"} | ({"use_vhd": "true"} if pool.config.lvm_vhd else {})
 
 
 def _networks(pool: SimPool, hosts: list[str]) -> None:

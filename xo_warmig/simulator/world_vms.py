@@ -74,7 +74,7 @@ def build_disk(pool: SimPool, config: DiskConfig, name_label: str) -> str:
         _write_data(pool, uuid, config.allocated_bytes)
     if config.data_at:
         _write_data_at(pool, uuid, config.data_at)
-    pool.db.set("VDI", vdi, physical_utilisation=pool.storage.physical_bytes(uuid))
+    pool.db.set("VDI", vdi, physical_utilisation=pool.space.disk_bytes(pool.db.row("VDI", vdi)))
     return vdi
 
 
@@ -104,6 +104,7 @@ def _write_data_at(pool: SimPool, uuid: str, offsets: list[int]) -> None:
 def _vm_record(config: VmConfig) -> dict[str, Any]:
     """What ``VM.create`` is given."""
     memory = dict.fromkeys(("static_max", "dynamic_max", "dynamic_min", "static_min"), config.memory_bytes)
+    is_hvm = config.kind == "hvm"
     secure_boot = {"secureboot": "true"} if config.secure_boot else {}
     guest = msgspec.json.decode(msgspec.json.encode(config.guest)) | {"tools": config.tools}
     empty = ("PV_bootloader", "PV_kernel", "PV_ramdisk", "PV_args", "PV_bootloader_args", "PV_legacy_args", "PCI_bus")
@@ -120,8 +121,9 @@ def _vm_record(config: VmConfig) -> dict[str, Any]:
             "actions_after_shutdown": "destroy",
             "actions_after_reboot": "restart",
             "actions_after_crash": "restart",
-            "HVM_boot_policy": "BIOS order",
-            "HVM_boot_params": {"order": "cdn", "firmware": config.firmware},
+            "HVM_boot_policy": "BIOS order" if is_hvm else "",
+            "HVM_boot_params": {"order": "cdn", "firmware": config.firmware} if is_hvm else {},
+            "domain_type": config.kind,
             "platform": _PLATFORM | secure_boot | config.platform,
             "other_config": config.other_config | {"sim:guest": msgspec.json.encode(guest).decode()},
             "recommendations": "",
@@ -131,6 +133,7 @@ def _vm_record(config: VmConfig) -> dict[str, Any]:
         }
         | {f"memory_{name}": size for name, size in memory.items()}
         | dict.fromkeys(empty, "")
+        | ({} if is_hvm else {"PV_bootloader": "pygrub", "PV_args": "root=/dev/xvda1 ro quiet"})
     )
 
 

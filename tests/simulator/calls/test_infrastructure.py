@@ -140,3 +140,14 @@ def test_a_vm_starts_where_it_would_like_to(new_pool: Any, make_on: Any, affinit
 
 def _record(sr: str) -> dict[str, Any]:
     return {"SR": sr, "virtual_size": "1", "type": "user", "sharable": False, "read_only": False, "other_config": {}}
+
+
+def test_a_host_that_is_off_cannot_be_master(make: Any, client: Any, refused: Any) -> None:
+    """Nor one that gives no sign of life; the master itself stays what it is."""
+    db, master = make.pool.db, make.pool.master
+    client("pool.designate_new_master", master)
+    db.set("host_metrics", db.row("host", master)["metrics"], live=False)
+    assert refused(client, "pool.designate_new_master", master) == ["HOST_NOT_LIVE"]
+    db.set("host", master, enabled=False)
+    assert refused(client, "pool.designate_new_master", master) == ["HOST_DISABLED", master]
+    assert make.pool.master == master

@@ -57,6 +57,26 @@ def test_the_records_follow_at_a_refresh(pool: SimPool, sr: str) -> None:
     assert pool.db.field("SR", sr, "virtual_allocation") == 16 * BLOCK
 
 
+def test_many_disks_are_counted_once_at_their_end(pool: SimPool, sr: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pool of 1,000 VMs would otherwise count every disk again with every other one that it makes."""
+    looked: list[str] = []
+    physical_bytes = pool.storage.physical_bytes
+
+    def look(uuid: str) -> int:
+        looked.append(uuid)
+        return physical_bytes(uuid)
+
+    before = pool.space.used_bytes(sr)
+    monkeypatch.setattr(pool.storage, "physical_bytes", look)
+    with pool.space.counted_at_the_end():
+        made = [make(pool, sr, 16) for _ in range(20)]
+    assert max(looked.count(uuid) for uuid in made) <= 5
+    assert pool.db.field("SR", sr, "physical_utilisation") == pool.space.used_bytes(sr) == before + 20 * 4096
+    assert pool.db.field("SR", sr, "virtual_allocation") == 20 * 16 * BLOCK
+    another = make(pool, sr, 16)
+    assert looked.count(another) > 0, "counted at once again"
+
+
 def test_a_full_repository_refuses_blocks(pool: SimPool, sr: str) -> None:
     """With ENOSPC, and what else takes room counts too."""
     uuid = make(pool, sr, 16)

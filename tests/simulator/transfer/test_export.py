@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from xo_warmig.simulator.bandwidth import Bandwidth
 from xo_warmig.simulator.delays import Delays
 from xo_warmig.simulator.faults import FaultKind, FaultOrder
@@ -161,6 +163,16 @@ def test_a_disk_that_cannot_be_attached_is_told_in_the_body(client: Any) -> None
     answer = client.get(task_id=task)
     assert answer.line == "HTTP/1.1 200 OK"
     assert answer.body.startswith(b"HTTP/1.1 500 Internal Error")
+    assert client.record(task)["error_info"][0] == "VDI_INCOMPATIBLE_TYPE"
+
+
+def test_up_to_7_6_the_answer_waited_for_the_disk(client: Any) -> None:
+    """So a refusal is the answer itself, and an export that may begin looks as ever."""
+    client.pool.config = msgspec.structs.replace(client.pool.config, release="7.6")
+    assert client.get().line == "HTTP/1.1 200 OK"
+    client.pool.db.set("VDI", client.vdi, type="cbt_metadata")
+    task = client.task()
+    assert client.get(task_id=task).line == "HTTP/1.1 500 Internal Error"
     assert client.record(task)["error_info"][0] == "VDI_INCOMPATIBLE_TYPE"
 
 

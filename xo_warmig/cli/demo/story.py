@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from rich.console import Console
@@ -105,8 +104,8 @@ class Story:
                     deleteSourceVm=False,
                     targetDowntime=scene.TARGET_DOWNTIME_SECONDS,
                 )
-                found: list[Any] = await client.call("warmMigration.list")
-                return await following.follow(client, found[0]["id"], progress.show)
+                (made,) = await client.call_as(list[MigrationReport], "warmMigration.list")
+                return await following.follow(client, made.id, progress.show)
             finally:
                 showing.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
@@ -128,4 +127,4 @@ class Story:
 async def _show(notifications: Notifications, progress: MigrationProgress) -> None:
     async for notification in notifications:
         if notification.method == following.NOTIFICATION:
-            progress.show(following.reported(notification.params))
+            progress.show(following.reported(notification))

@@ -40,6 +40,14 @@ _HIDDEN = {**vdi.HIDDEN, **vdi_cbt.HIDDEN, **vm_settings.HIDDEN, **vtpm.HIDDEN}
 HIDDEN: dict[str, tuple[list[str], str]] = {name: (params, result) for name, (params, result, _) in _HIDDEN.items()}
 """Parameter types (the session left out) and result type of calls that are not in the datamodel."""
 
+CAME = {
+    "VDI.set_cbt_enabled": "inverness",
+    "VM.set_NVRAM_EFI_variables": "naples",
+    "VTPM.get_contents": "22.26.0",
+    "VTPM.set_contents": "22.26.0",
+}
+"""Releases that hidden calls came with, where that is not the first."""
+
 HANDLERS: dict[str, Callable[..., Any]] = {
     **{name: handler for module in _MODULES for name, handler in module.CALLS.items()},
     **{name: handler for name, (_, _, handler) in _HIDDEN.items()},

@@ -24,6 +24,8 @@ LARGEST_QCOW2_BYTES = 16 << 40
 
 QCOW2 = "qcow2"
 
+_OLD_DATA = b"old data" * (BLOCK // 8)
+
 _KEPT = ("name_label", "name_description", "type", "sharable", "xenstore_data", "on_boot", "tags", "allow_caching")
 
 
@@ -47,9 +49,24 @@ def create(call: "Call", sr: str, size_bytes: int, **fields: Any) -> str:
         fields["sm_config"] = {**fields.get("sm_config", {}), "image-format": QCOW2}
     with doing(call, Hold("SR", sr, "vdi_create")):
         call.pool.delays.wait("create")
+        call.pool.space.require_volume(sr, size)
         uuid = call.pool.db.new_uuid()
         call.pool.storage.create(uuid, size)
+        if is_bare(call.pool, sr):
+            _leave_old_data(call.pool, uuid)
         return record(call.pool, sr, uuid, **fields)
+
+
+def is_bare(pool: "SimPool", sr: str) -> bool:
+    """Whether disks of the SR are raw volumes."""
+    return pool.space.is_thick(sr) and pool.db.field("SR", sr, "sm_config").get("use_vhd") != "true"
+
+
+def _leave_old_data(pool: "SimPool", uuid: str) -> None:
+    """What the extents of a volume held before."""
+    with pool.storage.open(uuid, writable=True) as disk:
+        for offset in range(0, disk.size_bytes, BLOCK):
+            disk.pwrite(offset, _OLD_DATA)
 
 
 def record(pool: "SimPool", sr: str, uuid: str, **fields: Any) -> str:
@@ -57,6 +74,8 @@ def record(pool: "SimPool", sr: str, uuid: str, **fields: Any) -> str:
     db, sizes = pool.db, _sizes(pool, uuid)
     with db.lock:
         ref = db.create("VDI", uuid=uuid, location=uuid, SR=sr, **({"managed": True} | sizes | fields))
+        if pool.space.is_thick(sr):
+            db.set("VDI", ref, physical_utilisation=pool.space.disk_bytes(db.row("VDI", ref)))
         refresh(db, "VDI", ref)
     pool.space.refresh(sr)
     return ref
@@ -124,6 +143,9 @@ def _split(call: "Call", vdi: str, *, tracked: bool = False, **fields: Any) -> s
     uuid, sibling = row["uuid"], db.new_uuid()
     if pool.storage.depth(uuid) >= MOST_DEPTH:
         raise XapiFailure("SR_BACKEND_FAILURE_109", "", "The snapshot chain is too long", "")
+    if is_bare(pool, row["SR"]):
+        raise XapiFailure("SR_OPERATION_NOT_SUPPORTED", row["SR"])
+    pool.space.require_volume(row["SR"], row["virtual_size"])
     former = pool.storage.parent(uuid)
     with pool.storage.pen(uuid):
         base = pool.storage.snapshot(uuid, sibling, db.new_uuid())

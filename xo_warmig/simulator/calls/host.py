@@ -92,7 +92,7 @@ def get_management_interface(call: "Call", host: str) -> str:
 def get_server_certificate(call: "Call", host: str) -> str:
     """As PEM."""
     address = call.pool.db.row("host", host)["address"]
-    return tls.certificate_text(tls.certificate_file(call.pool.directory, address))
+    return tls.certificate_text(tls.certificate_file(call.pool.directory, address, call.pool.release))
 
 
 def call_plugin(call: "Call", host: str, plugin: str, fn: str, args: dict[str, str]) -> str:

@@ -1,11 +1,16 @@
 """Calls on the pool that have an effect or a precondition; most of it is fields."""
 
+import threading
 from typing import TYPE_CHECKING
 
+from xo_warmig.simulator.crash import change_master
 from xo_warmig.simulator.database import NULL
+from xo_warmig.simulator.failure import XapiFailure
 
 if TYPE_CHECKING:
     from xo_warmig.simulator.dispatch import Call
+
+_RESTART_SECONDS = 0.1  # time for the answer to arrive
 
 
 def set_default_sr(call: "Call", pool: str, value: str) -> None:
@@ -34,7 +39,20 @@ def ha_compute_max_host_failures_to_tolerate(call: "Call") -> int:
     return max(0, call.pool.db.count("host") - 1)
 
 
+def designate_new_master(call: "Call", host: str) -> None:
+    """Answers, and then restarts. HOST_DISABLED, HOST_NOT_LIVE."""
+    db = call.pool.db
+    row = db.row("host", host)
+    if not row["enabled"]:
+        raise XapiFailure("HOST_DISABLED", host)
+    if not db.field("host_metrics", row["metrics"], "live"):
+        raise XapiFailure("HOST_NOT_LIVE")
+    if host != call.pool.master:
+        threading.Timer(_RESTART_SECONDS, change_master, (call.pool, host)).start()
+
+
 CALLS = {
+    "pool.designate_new_master": designate_new_master,
     "pool.set_default_SR": set_default_sr,
     "pool.get_license_state": get_license_state,
     "pool.has_extension": has_extension,

@@ -28,7 +28,7 @@ def create(call: "Call", args: dict[str, Any]) -> str:
         moving = {task: op for task, op in row["current_operations"].items() if op in ("migrate_send", "pool_migrate")}
         if moving:
             raise busy("VM", vm, moving)
-        userdevice = settle_userdevice(db, vm, args["userdevice"], args["type"])
+        userdevice = settle_userdevice(call.pool, vm, args["userdevice"], args["type"])
         suspended = row["power_state"] == lifecycle.SUSPENDED
         fields = {name: args[name] for name in _KEPT} | {"unpluggable": args.get("unpluggable", True)}
         fields |= (
@@ -147,7 +147,7 @@ def set_userdevice(call: "Call", vbd: str, value: str) -> None:
             return
         if row["currently_attached"]:
             raise XapiFailure("DEVICE_ALREADY_ATTACHED", vbd)
-        db.set("VBD", vbd, userdevice=settle_userdevice(db, row["VM"], value, row["type"]))
+        db.set("VBD", vbd, userdevice=settle_userdevice(call.pool, row["VM"], value, row["type"]))
 
 
 CALLS = {

@@ -57,8 +57,8 @@ def resize(call: "Call", vdi: str, size: int) -> None:
             raise disks.invalid_size("shrinking not allowed")
         pool.delays.wait("resize")
         disks.resize(call, vdi, wanted)
-        physical = pool.storage.physical_bytes(row["uuid"])
-        db.set("VDI", vdi, virtual_size=wanted, physical_utilisation=physical)
+        db.set("VDI", vdi, virtual_size=wanted)
+        db.set("VDI", vdi, physical_utilisation=pool.space.disk_bytes(db.row("VDI", vdi)))
         pool.space.refresh(sr)
 
 
@@ -66,9 +66,9 @@ def update(call: "Call", vdi: str) -> None:
     """Read sizes anew."""
     pool = call.pool
     with doing(call, Hold("VDI", vdi, "update")):
-        uuid = pool.db.row("VDI", vdi)["uuid"]
-        if pool.storage.exists(uuid):
-            pool.db.set("VDI", vdi, physical_utilisation=pool.storage.physical_bytes(uuid))
+        size_bytes = pool.space.disk_bytes(pool.db.row("VDI", vdi))
+        if size_bytes is not None:
+            pool.db.set("VDI", vdi, physical_utilisation=size_bytes)
 
 
 def forget(call: "Call", vdi: str) -> None:

@@ -73,7 +73,7 @@ def _fill(call: "Call", source: str, base: str, target: str) -> None:
                     call.progress(done / len(blocks))
         except OSError as error:
             raise XapiFailure("VDI_COPY_FAILED") from error
-    db.set("VDI", target, physical_utilisation=pool.storage.physical_bytes(into))
+    db.set("VDI", target, physical_utilisation=pool.space.disk_bytes(db.row("VDI", target)))
     pool.space.refresh(db.row("VDI", target)["SR"])
 
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from xo_warmig.simulator.calls import lifecycle, mac
-from xo_warmig.simulator.calls.devices import used_vifs
+from xo_warmig.simulator.calls.devices import last_vif, used_vifs
 from xo_warmig.simulator.calls.operations import Hold, doing, refresh
 from xo_warmig.simulator.failure import XapiFailure
 
@@ -21,7 +21,7 @@ def create(call: "Call", args: dict[str, Any]) -> str:
     with db.lock:
         row = db.row("VM", vm)
         db.row("network", args["network"])
-        if not (device.isascii() and device.isdecimal()):
+        if not (device.isascii() and device.isdecimal()) or int(device) > last_vif(call.pool.release):
             raise XapiFailure("INVALID_DEVICE", device)
         address, derived = _address(row["other_config"].get("mac_seed"), int(device), args["MAC"])
         if int(device) in used_vifs(db, vm):

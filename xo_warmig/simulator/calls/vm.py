@@ -93,11 +93,11 @@ def assert_operation_valid(call: "Call", vm: str, op: str) -> None:
 
 
 def get_allowed_vbd_devices(call: "Call", vm: str) -> list[str]:
-    return devices.free_disks(call.pool.db, vm)
+    return devices.free_disks(call.pool, vm)
 
 
 def get_allowed_vif_devices(call: "Call", vm: str) -> list[str]:
-    return devices.free_vifs(call.pool.db, vm)
+    return devices.free_vifs(call.pool, vm)
 
 
 def get_possible_hosts(call: "Call", vm: str) -> list[str]:

@@ -16,7 +16,10 @@ _MOST_OWED_SECONDS = 1.0  # a guest that could not write for longer does not cat
 
 
 class Guest:
-    """A workload at work. ``disks`` is closed when the guest ends. ``change_state`` changes what else a running VM changes."""
+    """A workload at work. ``disks`` is closed when the guest ends. ``change_state`` changes what else a running VM changes.
+
+    ``idle``: neither of them ever does anything, so that a pool may have a thousand of these.
+    """
 
     def __init__(
         self,
@@ -26,6 +29,7 @@ class Guest:
         rate: float,
         ignores_shutdown: bool,
         change_state: Callable[[], None],
+        idle: bool = False,
     ) -> None:
         self.ignores_shutdown = ignores_shutdown
         self.error: str | None = None
@@ -33,6 +37,7 @@ class Guest:
         self._disks = disks
         self._rate = rate
         self._change_state = change_state
+        self._idle = idle
         self._turn = threading.Lock()  # held by whoever uses the workload
         self._ready = threading.Event()
         self._ending = threading.Event()
@@ -92,6 +97,9 @@ class Guest:
     def _run(self) -> None:
         self._guarded(self._workload.prepare)
         self._ready.set()
+        if self._idle:
+            self._ending.wait()
+            return
         owed, last = 0.0, time.monotonic()
         state_at = last + STATE_SECONDS
         while not self._ending.wait(_TICK_SECONDS):

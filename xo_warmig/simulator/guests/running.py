@@ -54,6 +54,7 @@ class Guests:
                     rate=config.rate,
                     ignores_shutdown=config.ignores_shutdown,
                     change_state=partial(self._change_state, vm_ref, config),
+                    idle=config.kind == "none",
                 )
             self._guests[vm_ref] = guest
             guest.start()

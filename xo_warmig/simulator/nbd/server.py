@@ -16,6 +16,7 @@ from xo_warmig.simulator.listener import Listener
 from xo_warmig.simulator.nbd import export
 from xo_warmig.simulator.nbd.negotiation import Channel
 from xo_warmig.simulator.pool import SimPool
+from xo_warmig.simulator.release import at_least
 
 MOST_CONNECTIONS = 16
 """Further ones are dropped without a word."""
@@ -25,7 +26,8 @@ class NbdServer:
     """All NBD listeners of one pool; ``pool.nbd_ports`` says on which ports they are. ``start`` returns when every one accepts."""
 
     def __init__(self, pool: SimPool) -> None:
-        self._listeners = [_listener(pool, ref) for ref in pool.db.refs("host")]
+        hosts = pool.db.refs("host") if at_least(pool.release, "7.6") else []  # NBD came with 7.3
+        self._listeners = [_listener(pool, ref) for ref in hosts]
         pool.nbd_ports |= {listener.host: listener.server_address[1] for listener in self._listeners}
 
     def start(self) -> None:
@@ -59,7 +61,9 @@ class _Listener(Listener):
     @cached_property
     def context(self) -> ssl.SSLContext:
         address = self.pool.db.row("host", self.host)["address"]
-        return tls.server_context(tls.certificate_file(self.pool.directory, address))
+        return tls.server_context(
+            tls.certificate_file(self.pool.directory, address, self.pool.release), self.pool.release
+        )
 
     @contextmanager
     def slot(self) -> Iterator[bool]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from xo_warmig.simulator.attach import attached
 from xo_warmig.simulator.calls.disks import LARGEST_VHD_BYTES
 from xo_warmig.simulator.failure import XapiFailure
+from xo_warmig.simulator.release import at_least
 from xo_warmig.simulator.storage import BLOCK, Disk
 from xo_warmig.simulator.storage.images import nonzero_on
 from xo_warmig.simulator.transfer import answers, qcow2_layout
@@ -34,9 +35,16 @@ def serve_export(request: "HttpRequest") -> None:
         if transfer.format not in _formats(transfer):
             raise Refusal(answers.not_found(), ["INTERNAL_ERROR", f"Unknown format {transfer.format}"])
         require_here(transfer, transfer.pool.db.field("VDI", vdi, "SR"))
-        transfer.answer(answers.export_head(transfer.task, transfer.format, transfer.vdi))
+        if at_least(transfer.pool.release, "8.0"):
+            _answer(transfer)
         _export(transfer, vdi, base)
         transfer.pool.tasks.succeed(transfer.task)
+
+
+def _answer(transfer: Transfer) -> None:
+    """The head: since 8.0 before the disk is attached, so that a refusal comes in the body; up to 7.6 after it."""
+    if not transfer.answered:
+        transfer.answer(answers.export_head(transfer.task, transfer.format, transfer.vdi))
 
 
 def _formats(transfer: Transfer) -> set[str]:
@@ -56,6 +64,7 @@ def _export(transfer: Transfer, vdi: str, base: str | None) -> None:
             stack.enter_context(attached(pool, base, host, "RO"))
         stack.enter_context(attached(pool, vdi, host, "RO", linger_seconds=pool.delays.seconds("linger")))
         disk = stack.enter_context(pool.storage.open(transfer.vdi))
+        _answer(transfer)
         if transfer.format == "vhd":
             _send_vhd(transfer, disk, base)
         elif transfer.format == "qcow2":

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from xo_warmig.simulator.attach import attached
 from xo_warmig.simulator.calls import disks
 from xo_warmig.simulator.dispatch import Call
+from xo_warmig.simulator.release import at_least
 from xo_warmig.simulator.transfer import answers
 from xo_warmig.simulator.transfer.handling import (
     Refusal,
@@ -43,7 +44,8 @@ def serve_import(request: "HttpRequest") -> None:
         finally:
             transfer.pool.space.refresh(sr)
         transfer.pool.round_trip()
-        transfer.pool.tasks.succeed(transfer.task, f"<value>{vdi}</value>")
+        result = f"<value>{vdi}</value>" if at_least(transfer.pool.release, "7.1") else ""
+        transfer.pool.tasks.succeed(transfer.task, result)
 
 
 def _refuse_what_cannot_be(transfer: Transfer) -> None:

@@ -1,0 +1,163 @@
+"""One combination on the real wire: pools, a server, a migration, and what came of it."""
+
+import asyncio
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.matrix.combinations import RAW_LVM, Combination
+from tests.matrix.records import Difference, unexplained
+from tests.pools import XapiSession, control
+from xo_warmig.app import running
+from xo_warmig.client import Client, connect
+from xo_warmig.config import Config
+from xo_warmig.model.units import MIB
+from xo_warmig.simulator import datamodel
+from xo_warmig.simulator.launch import Pool, Site, start_site
+from xo_warmig.simulator.site import DiskConfig, GuestConfig, PoolConfig, SiteConfig, VmConfig
+
+DISK_BYTES = 8 * MIB
+UNKNOWN = frozenset(
+    {"MESSAGE_METHOD_UNKNOWN", "MESSAGE_REMOVED", "MESSAGE_PARAMETER_COUNT_MISMATCH", "FIELD_TYPE_ERROR"}
+)
+
+
+class Outcome(NamedTuple):
+    """``disks``: the hashes of both sides' disks by their position. ``refused``: calls that a release did not know."""
+
+    report: dict[str, Any]
+    disks: list[tuple[str, str]]
+    differences: list[Difference]
+    refused: list[str]
+
+    def faults(self) -> list[str]:
+        """What is not as it should be, in words; none when all is."""
+        return [
+            *([] if self.report["phase"] == "done" else [f"it is {self.report['phase']}: {self.report['error']}"]),
+            *(f"disk {n} differs" for n, (left, right) in enumerate(self.disks) if left != right),
+            *(f"{each.cls}.{each.field} was {each.source!r} and is {each.target!r}" for each in self.differences),
+            *(f"the release does not know {method}" for method in self.refused),
+        ]
+
+
+async def carry_out(combination: Combination, directory: Path) -> Outcome:
+    """Migrate one VM so. Raises CallFailed where the server refuses."""
+    with start_site(SiteConfig(pools=pools_of(combination), directory=directory / "pools")) as site:
+        async with (
+            running(Config(port=0, state_dir=directory / "state")) as server,
+            connect(server.url, token=server.token) as client,
+        ):
+            await _add(client, site)
+            report = await _migrate(client, site)
+            return await asyncio.to_thread(_look, site, report)
+
+
+def pools_of(combination: Combination) -> list[PoolConfig]:
+    vm = VmConfig(
+        name_label="matrix",
+        name_description="a VM of all kinds",
+        kind=combination.kind,
+        firmware=combination.firmware,
+        memory_bytes=256 * MIB,
+        disks=[DiskConfig(size_bytes=DISK_BYTES, allocated_bytes=2 * MIB)] * combination.disks,
+        vifs=2,
+        tags=["matrix"],
+        other_config={"base_template_name": "Debian", "ours": "stays"},
+        xenstore_data={"vm-data/role": "web"},
+        NVRAM={"EFI-variables": "dmFyaWFibGVz"} if combination.firmware == "uefi" else {},
+        guest=GuestConfig(kind="blocks", rate=MIB, span=2 * MIB, disks=list(range(combination.disks))),
+    )
+    https = combination.scheme == "https"
+    source = PoolConfig(
+        name="source", release=combination.source, sr_type=combination.source_sr, https=https, nbd_purpose="nbd" if https else "",
+        vms=[vm],
+    )  # fmt: skip
+    raw = combination.target_sr == RAW_LVM
+    target = PoolConfig(
+        name="target", release=combination.target, sr_type="lvm" if raw else combination.target_sr, lvm_vhd=not raw, https=https,
+        cpu_vendor="AuthenticAMD", seed=2,
+    )  # fmt: skip
+    return [source, target]
+
+
+async def _add(client: Client, site: Site) -> None:
+    for pool in site.pools:
+        await client.call(
+            "server.add", host=pool.url, username=pool.username, password=pool.password, allowUnauthorized=True
+        )
+    async with asyncio.timeout(20):
+        while any(server["status"] != "connected" for server in await client.call("server.getAll")):
+            await asyncio.sleep(0.02)
+
+
+async def _migrate(client: Client, site: Site) -> dict[str, Any]:
+    source, target = site.pools
+    await client.call(
+        "vm.warmMigration",
+        vm=source.vms[0].uuid,
+        sr=target.srs[0].uuid,
+        startDestinationVm=False,
+        deleteSourceVm=False,
+    )
+    (report,) = await client.call("warmMigration.list")
+    return dict(report)
+
+
+def _look(site: Site, report: dict[str, Any]) -> Outcome:
+    """Disks are compared while nobody writes. The target is started by hand then: a VM has BIOS strings of its own from its first start."""
+    source, target = site.pools
+    left, right = _Side(source, source.vms[0].uuid), _Side(target, report["targetVm"])
+    disks = list(zip(left.hashes(), right.hashes(), strict=True))
+    right.start()
+    differences = _differences(left, _Side(target, report["targetVm"]))
+    return Outcome(report, disks, differences, [*_refused(source), *_refused(target)])
+
+
+class _Side:
+    """A VM and its devices as their pool has them."""
+
+    def __init__(self, pool: Pool, uuid: str) -> None:
+        self.pool = pool
+        self._session = XapiSession(pool)
+        self._ref = self._session.call("VM.get_by_uuid", uuid)
+        self.vm = self._record("VM", self._ref)
+        vbds = [self._record("VBD", ref) for ref in self.vm["VBDs"]]
+        self.vbds = sorted(vbds, key=lambda vbd: int(vbd["userdevice"]))
+        self.vifs = sorted((self._record("VIF", ref) for ref in self.vm["VIFs"]), key=lambda vif: str(vif["device"]))
+        self.vdis = [self._record("VDI", vbd["VDI"]) for vbd in self.vbds if vbd["type"] == "Disk"]
+
+    def start(self) -> None:
+        """LookupError when it cannot."""
+        self._session.call("VM.start", self._ref, False, False)
+
+    def hashes(self) -> list[str]:
+        hashes = control(self.pool, "state?hash=1")["vdis"]
+        by_uuid = {vdi["uuid"]: vdi["hash"] for vdi in hashes if "hash" in vdi}
+        return [by_uuid[vdi["uuid"]] for vdi in self.vdis]
+
+    def _record(self, cls: str, ref: str) -> dict[str, Any]:
+        record: dict[str, Any] = self._session.call(f"{cls}.get_record", ref)
+        return record
+
+
+def _differences(left: _Side, right: _Side) -> list[Difference]:
+    pairs = [
+        ("VM", [left.vm], [right.vm]),
+        ("VBD", left.vbds, right.vbds),
+        ("VIF", left.vifs, right.vifs),
+        ("VDI", left.vdis, right.vdis),
+    ]
+    return [
+        difference
+        for cls, ours, theirs in pairs
+        for one, other in zip(ours, theirs, strict=True)
+        for difference in unexplained(cls, one, other, _defaults(cls))
+    ]
+
+
+def _defaults(cls: str) -> dict[str, Any]:
+    model = datamodel.load()
+    return {field.name: datamodel.default_of(field, model.enums) for field in model.classes[cls].fields.values()}
+
+
+def _refused(pool: Pool) -> list[str]:
+    return [call["method"] for call in control(pool, "trace")["calls"] if call["error"] in UNKNOWN]
