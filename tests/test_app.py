@@ -8,6 +8,8 @@ import socket
 import time
 from pathlib import Path
 
+import httpx2
+import msgspec
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -180,6 +182,37 @@ async def test_tls_is_served_with_the_given_pair(tmp_path: Path) -> None:
         with pytest.raises(ConnectionLost, match="CERTIFICATE_VERIFY_FAILED"):
             async with connect(server.url, token=server.token):
                 pass
+
+
+async def test_with_an_upstream_it_is_a_gateway(config: Config) -> None:
+    """Pages are upstream's, headers as they were sent; our own clients speak with us. Upstream need not be there."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nDate: long ago\r\nContent-Length: 2\r\n\r\nxo")
+        writer.close()
+
+    upstream = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{upstream.sockets[0].getsockname()[1]}"
+    async with (
+        running(msgspec.structs.replace(config, upstream=url)) as server,
+        httpx2.AsyncClient(trust_env=False) as web,
+        connect(server.url, token=server.token) as client,
+    ):
+        page = await web.get(f"{server.url}/v5/")
+        assert (page.text, page.headers.get_list("date")) == ("xo", ["long ago"])
+        upstream.close()
+        await upstream.wait_closed()
+        assert (await web.get(f"{server.url}/v5/")).status_code == 502
+        assert await client.call("warmMigration.list") == []
+
+
+async def test_a_bad_upstream_is_told(config: Config) -> None:
+    """Before anything is made."""
+    with pytest.raises(InvalidRequest, match="more than an origin"):
+        async with running(msgspec.structs.replace(config, upstream="https://xo.example/xo")):
+            pass
+    assert not config.state_dir.exists()
 
 
 def self_signed(folder: Path) -> tuple[Path, Path]:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from websockets.asyncio.server import Server, ServerConnection, serve
 
-from xo_warmig.api.app import OWN_AGENT
+from xo_warmig.api.endpoint import OWN_AGENT
 from xo_warmig.client import (
     CallFailed,
     Client,

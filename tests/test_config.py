@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from xo_warmig.config import Config, find_file, is_loopback, load
+from xo_warmig.config import Config, GatewayConfig, find_file, is_loopback, load
 from xo_warmig.errors import InvalidRequest
 
 
@@ -183,3 +183,34 @@ def test_a_bad_table_of_rates_is_refused(tmp_path: Path, table: str, key: str) -
 def test_rates_are_for_the_file() -> None:
     """A table does not fit into a variable."""
     assert refused(environment={"XO_WARMIG_POOLS": "intel=20MiB"}).evidence["key"] == "pools"
+
+
+def test_a_gateway_has_a_table_and_variables(tmp_path: Path) -> None:
+    """``[gateway]`` in the file; XO_WARMIG_GATEWAY_ and the key in a variable."""
+    file = written(tmp_path, 'upstream = "https://xo"\n[gateway]\nlearn_servers = true\nca_file = "~/ca.pem"\n')
+    config = load(file, {})
+    assert config.upstream == "https://xo"
+    assert config.gateway == GatewayConfig(learn_servers=True, ca_file=Path.home() / "ca.pem")
+    merged = load(file, {"XO_WARMIG_GATEWAY_LEARN_SERVERS": "false"}).gateway
+    assert merged == GatewayConfig(ca_file=Path.home() / "ca.pem")
+    environment = {"XO_WARMIG_UPSTREAM": "https://xo", "XO_WARMIG_GATEWAY_ALLOW_UNAUTHORIZED": "true"}
+    assert load(environment=environment).gateway == GatewayConfig(allow_unauthorized=True)
+
+
+def test_a_gateway_without_upstream_is_refused(tmp_path: Path) -> None:
+    """A half written configuration is not run without the other half."""
+    assert refused(written(tmp_path, "[gateway]\nlearn_servers = true\n")).evidence["key"] == "upstream"
+    assert refused(environment={"XO_WARMIG_GATEWAY_LEARN": "1"}).evidence["key"] == "gateway"
+
+
+def test_a_certificate_is_judged_in_one_way(tmp_path: Path) -> None:
+    """Two ways could say different things."""
+    table = '[gateway]\nfingerprint = "00"\nallow_unauthorized = true\n'
+    assert refused(written(tmp_path, f'upstream = "https://xo"\n{table}')).evidence["key"] == "gateway"
+
+
+def test_the_gateway_page_s_table_is_one(tmp_path: Path) -> None:
+    """What people copy."""
+    page = (Path(__file__).parent.parent / "docs" / "gateway.md").read_text()
+    (table,) = [block.removeprefix("toml") for block in page.split("```") if block.startswith("toml")]
+    assert load(written(tmp_path, table), {}).gateway == GatewayConfig(learn_servers=True)

@@ -21,6 +21,8 @@ from xo_warmig.api.accounts import FIRST_ADMINISTRATOR, Accounts
 from xo_warmig.api.app import build_app
 from xo_warmig.api.audit import Audit
 from xo_warmig.api.farewell import Farewell
+from xo_warmig.api.gateway.app import Gateway, build_gateway
+from xo_warmig.api.gateway.upstream import upstream_of
 from xo_warmig.api.pool_sessions import PoolSessions
 from xo_warmig.api.ports import Orders
 from xo_warmig.api.server_book import ServerBook
@@ -82,6 +84,7 @@ async def running(config: Config) -> AsyncIterator[Server]:
         InvalidRequest: codes STATE_IN_USE, CANNOT_LISTEN, BAD_CONFIG.
         WarmigError: the state directory holds something that cannot be used.
     """
+    upstream = upstream_of(config)
     make_private(config.state_dir)
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(locked(config.state_dir))
@@ -108,7 +111,8 @@ async def running(config: Config) -> AsyncIterator[Server]:
         )
         audit = Audit(database, accounts.users)
         orders = Orders(Vms(directory), Srs(directory), TaskOrders(directory))
-        web = build_app(engine, servers, accounts, audit, directory, orders, config)
+        parts = (engine, servers, accounts, audit, directory, orders, config)
+        web = build_app(*parts) if upstream is None else build_gateway(*parts, upstream)
         async with _answering(web, listener, config) as server._web:
             await servers.restore()
             await engine.open()
@@ -183,7 +187,8 @@ def listening(config: Config) -> Iterator[socket.socket]:
     """
     address = "127.0.0.1" if config.address == "localhost" else config.address
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
+    # Named, the protocol lets asyncio see that it is TCP, and turn off the delay of small packets on what is accepted.
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((address, config.port))
@@ -223,7 +228,9 @@ class _Web(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def _answering(web: Starlette, listener: socket.socket, config: Config) -> AsyncIterator[asyncio.Task[None]]:
+async def _answering(
+    web: Starlette | Gateway, listener: socket.socket, config: Config
+) -> AsyncIterator[asyncio.Task[None]]:
     """uvicorn at work on ``listener``; connections that do not end by themselves are cut when the context is left."""
     uvicorn_server = _Web(
         uvicorn.Config(
@@ -239,6 +246,7 @@ async def _answering(web: Starlette, listener: socket.socket, config: Config) ->
             backlog=BACKLOG,
             proxy_headers=False,  # the API decides which proxies to believe
             server_header=False,
+            date_header=config.upstream is None,  # an answer that passes has one
             access_log=False,
             log_config=None,
             loop="asyncio",

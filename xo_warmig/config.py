@@ -33,6 +33,17 @@ class PoolConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     rate: WrittenRates
 
 
+class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[gateway]``: how to stand in front of ``upstream``. Of the three ways to judge its certificate at most one is given; else it
+    must be valid for the machine's own authorities.
+    """
+
+    learn_servers: bool = False  # keep what a successful server.add or server.set that passes through says of pools
+    ca_file: Path | None = None  # PEM: the authorities that the certificate may come from
+    fingerprint: str | None = None  # SHA-256 of the certificate itself, whatever it says of its name
+    allow_unauthorized: bool = False  # the certificate seen first is kept in state_dir, and must stay
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A server's configuration. The field names are the keys of the TOML file; variables are those names in capitals."""
 
@@ -47,6 +58,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     allowed_origins: list[str] = []  # origins of pages, beside the server's own, that may open the websocket
     trusted_proxies: list[str] = []  # addresses whose X-Forwarded-* headers are believed
     max_connections_per_address: Annotated[int, msgspec.Meta(ge=1)] = 200
+    upstream: str | None = None  # http(s)://host[:port] of an xo-server to stand in front of
+    gateway: GatewayConfig = GatewayConfig()
     pools: dict[str, PoolConfig] = {}
 
     @property
@@ -71,7 +84,7 @@ def load(
     """
     environment = os.environ if environment is None else environment
     values = _from_file(file) if file is not None else {}
-    values |= _from_environment(environment)
+    values |= _from_environment(environment, values.get("gateway", GatewayConfig()))
     values |= {
         key: _convert(value, key, f"option --{key.replace('_', '-')}", strict=False)
         for key, value in (given or {}).items()
@@ -104,6 +117,7 @@ def is_loopback(address: str) -> bool:
         return False
 
 
+_GATEWAY = "gateway_"  # before the names of its keys in variables
 _FIELDS = {field.name: field for field in msgspec.structs.fields(Config)}
 
 
@@ -117,12 +131,21 @@ def _from_file(file: Path) -> dict[str, Any]:
     return {key: _convert(value, key, str(file), strict=True) for key, value in table.items()}
 
 
-def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+def _from_environment(environment: Mapping[str, str], table: GatewayConfig) -> dict[str, Any]:
+    """``table``: the file's ``[gateway]``, of which a variable replaces a single key."""
     names = sorted(name for name in environment if name.startswith(PREFIX) and name not in OTHER_VARIABLES)
-    return {
-        (key := name.removeprefix(PREFIX).lower()): _convert(_listed(key, environment[name]), key, name, strict=False)
-        for name in names
-    }
+    values: dict[str, Any] = {}
+    gateway: dict[str, str] = {}
+    for name in names:
+        key, text = name.removeprefix(PREFIX).lower(), environment[name]
+        if key.startswith(_GATEWAY):
+            gateway[key.removeprefix(_GATEWAY)] = text
+        else:
+            values[key] = _convert(_listed(key, text), key, name, strict=False)
+    if gateway:
+        given = _convert(gateway, "gateway", f"{PREFIX}{_GATEWAY.upper()}*", strict=False)
+        values["gateway"] = msgspec.structs.replace(table, **{key: getattr(given, key) for key in gateway})
+    return values
 
 
 def _listed(key: str, text: str) -> str | list[str]:
@@ -171,6 +194,7 @@ def _check(config: Config) -> None:
         except ValueError:
             _refuse("configuration", "address", f"address: {config.address!r} is no IP address", "Give an IP address.")
     _check_database(config.database_url)
+    _check_gateway(config)
     if (config.tls_cert is None) != (config.tls_key is None):
         missing = "tls_key" if config.tls_key is None else "tls_cert"
         _refuse("configuration", missing, "tls_cert and tls_key go together", f"Give {missing} too.")
@@ -184,6 +208,20 @@ def _check(config: Config) -> None:
             "address",
             f"{config.address} can be reached by other machines, and passwords would travel in the clear",
             "Give tls_cert and tls_key, or listen on 127.0.0.1, or set allow_plain if something else encrypts.",
+        )
+
+
+def _check_gateway(config: Config) -> None:
+    """The address itself is read by who speaks to it."""
+    gateway = config.gateway
+    if config.upstream is None and gateway != GatewayConfig():
+        _refuse("configuration", "upstream", "[gateway] has no upstream to stand before", "Give upstream too.")
+    if sum((gateway.ca_file is not None, gateway.fingerprint is not None, gateway.allow_unauthorized)) > 1:
+        _refuse(
+            "configuration",
+            "gateway",
+            "ca_file, fingerprint and allow_unauthorized of [gateway] exclude each other",
+            "Give one of them, or none for a certificate that is valid as it is.",
         )
 
 

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 import uvicorn
 from msgspec import UNSET, UnsetType
+from starlette.types import ASGIApp
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.sync.client import ClientConnection, connect
 
@@ -22,6 +23,7 @@ from xo_warmig.api.app import build_app
 from xo_warmig.api.audit import Audit
 from xo_warmig.api.farewell import Farewell
 from xo_warmig.api.ports import Change, Orders
+from xo_warmig.api.rest.streaming import Streams
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.server_store import ServerStore
 from xo_warmig.api.settings import ApiSettings
@@ -469,17 +471,18 @@ class Site:
         self.vms = FakeVms()
         self.srs = FakeSrs()
         self.tasks = FakeTasks()
+        self.orders = Orders(self.vms, self.srs, self.tasks)
+        self._streams: Streams | None = None
         self.database = Database(url_in(state_dir))
-        vault = open_vault(state_dir, self.database, {})
-        self.accounts = Accounts(self.database, vault)
+        self.vault = open_vault(state_dir, self.database, {})
+        self.accounts = Accounts(self.database, self.vault)
         self.accounts.make_first_administrator(PASSWORD)
         self.accounts.users.add("reader@example.org", hash_password(PASSWORD), permission="none")
-        book = ServerBook(ServerStore(self.database, vault), self.servers)
+        book = ServerBook(ServerStore(self.database, self.vault), self.servers)
         audit = Audit(self.database, self.accounts.users)
-        orders = Orders(self.vms, self.srs, self.tasks)
-        self._app = app = build_app(self.engine, book, self.accounts, audit, self.records, orders, settings=settings)
+        self._app = self.application(book, audit, settings)
         config = uvicorn.Config(
-            app,
+            self._app,
             ws=Protocol,
             ws_max_size=100 << 20,
             log_config=None,
@@ -490,20 +493,27 @@ class Site:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self.url = f"ws://{self.address}/api/"
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
         wait_until(lambda: self._server.started)
 
+    def application(self, book: ServerBook, audit: Audit, settings: ApiSettings) -> ASGIApp:
+        """What is served."""
+        app = build_app(self.engine, book, self.accounts, audit, self.records, self.orders, settings=settings)
+        self._streams = app.state.streams
+        return app
+
     def _run(self) -> None:
         async def serve() -> None:
-            self._loop = asyncio.get_running_loop()
+            self.loop = asyncio.get_running_loop()
             await self._server.serve(sockets=[self._listener])
 
         asyncio.run(serve())
 
     def stop(self) -> None:
-        self.do(self._app.state.streams.close)
+        if self._streams is not None:
+            self.do(self._streams.close)
         self._server.should_exit = True
         self._thread.join()
         self._listener.close()
@@ -518,12 +528,12 @@ class Site:
 
     def do(self, action: Callable[[], Any]) -> Any:
         """Run an action in the server's event loop."""
-        assert self._loop is not None
+        assert self.loop is not None
 
         async def run() -> Any:
             return action()
 
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(10)
 
 
 def wait_until(condition: Callable[[], Any], timeout_seconds: float = 10) -> Any:

@@ -81,3 +81,17 @@ async def test_there_is_no_room_while_answers_pile_up() -> None:
             await outbox.room()
     await outbox.next()
     await outbox.room()
+
+
+async def test_an_answer_is_sent_when_the_next_text_is_asked_for() -> None:
+    """Not as soon as it is taken."""
+    outbox = Outbox()
+    await outbox.sent()
+    outbox.put_answer("1")
+    sent = asyncio.create_task(outbox.sent())
+    await outbox.next()
+    await asyncio.sleep(0)
+    assert not sent.done()
+    waiting = asyncio.create_task(outbox.next())
+    await sent
+    waiting.cancel()

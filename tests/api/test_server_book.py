@@ -176,3 +176,45 @@ async def test_a_stored_server_that_was_refused_is_mended(
     assert again.states()[0].error is not None
     await again.change(id, host="https://north")
     assert again.states()[0].error is None
+
+
+LEARNT: dict[str, Any] = {**ASKED, "password": "new"}
+
+
+async def test_a_server_that_is_learnt_is_added(book: ServerBook, fake_servers: Any) -> None:
+    """Enabled; learning the same again changes nothing."""
+    await book.learn(**LEARNT)
+    await book.learn(**LEARNT)
+    (state,) = book.states()
+    assert (state.host, state.enabled) == ("https://north", True)
+    assert fake_servers.credentials[state.id].password == "new"
+
+
+async def test_a_password_that_is_learnt_connects_a_server_that_was_away(
+    book: ServerBook, database: Database, fake_servers: Any
+) -> None:
+    """Stored, and used at once; its name and whether it is enabled stay."""
+    id = await book.add(**(ASKED | {"label": "mine"}), enabled=False)
+    await book.learn(**(LEARNT | {"host": "NORTH/", "username": "other"}))
+    (stored,) = ServerStore(database, Vault(KEY)).all()
+    assert (stored.id, stored.username, stored.password, stored.label, stored.enabled) == (
+        id,
+        "other",
+        "new",
+        "mine",
+        False,
+    )
+    assert fake_servers.credentials[id].password == "new"
+
+
+async def test_a_password_that_is_learnt_disturbs_no_connection(
+    book: ServerBook, database: Database, fake_servers: Any
+) -> None:
+    """It is stored for the next start."""
+    id = await book.add(**ASKED, enabled=True)
+    await book.learn(**LEARNT)
+    (stored,) = ServerStore(database, Vault(KEY)).all()
+    assert stored.password == "new"
+    assert fake_servers.credentials[id].password == "hunter2"
+    with pytest.raises(InvalidRequest):
+        await book.learn(**(LEARNT | {"host": "ftp://x"}))

@@ -100,10 +100,10 @@ class Served(NamedTuple):
 
 
 @asynccontextmanager
-async def served_here(state_dir: Path) -> AsyncIterator[Served]:
-    """In this process."""
+async def served_here(state_dir: Path, upstream: str | None = None) -> AsyncIterator[Served]:
+    """In this process; before an upstream, if that is given."""
     async with (
-        running(Config(port=0, state_dir=state_dir)) as server,
+        running(Config(port=0, state_dir=state_dir, upstream=upstream)) as server,
         connect(server.url, token=server.token) as client,
     ):
         yield Served(os.getpid(), server.url, client)
@@ -125,23 +125,23 @@ async def served_apart(state_dir: Path) -> AsyncIterator[Served]:
 
 
 @asynccontextmanager
-async def world_of(directory: Path, source: PoolConfig, target: PoolConfig, *, apart: bool) -> AsyncIterator[World]:
+async def world_of(
+    directory: Path, source: PoolConfig, target: PoolConfig, *, apart: bool, upstream: str | None
+) -> AsyncIterator[World]:
     """Everything up, and down again."""
+    state = directory / "state"
     with start_site(SiteConfig(pools=[source, target], directory=directory / "pools")) as site:
-        async with (served_apart if apart else served_here)(directory / "state") as served:
-            for pool in site.pools:
-                await served.client.call(
-                    "server.add",
-                    host=pool.url,
-                    username=pool.username,
-                    password=pool.password,
-                    allowUnauthorized=True,
-                )
-            await _connected(served.client)
+        async with served_apart(state) if apart else served_here(state, upstream) as served:
+            await add_pools(served.client, site)
             yield World(site, served)
 
 
-async def _connected(client: Client) -> None:
+async def add_pools(client: Client, site: Site) -> None:
+    """The server has both, connected."""
+    for pool in site.pools:
+        await client.call(
+            "server.add", host=pool.url, username=pool.username, password=pool.password, allowUnauthorized=True
+        )
     async with asyncio.timeout(20):
         while any(server["status"] != "connected" for server in await client.call("server.getAll")):
             await asyncio.sleep(0.02)
@@ -155,7 +155,7 @@ def worlds(tmp_path: Path) -> Worlds:
     """Makes a world.
 
     Keyword arguments: ``vms`` of the source pool, ``source`` and ``target`` for fields of the pools, ``apart`` for a server in a
-    process of its own.
+    process of its own, ``upstream`` for one that stands before that URL.
     """
 
     def make(
@@ -164,12 +164,14 @@ def worlds(tmp_path: Path) -> Worlds:
         target: dict[str, Any] | None = None,
         *,
         apart: bool = False,
+        upstream: str | None = None,
     ) -> AbstractAsyncContextManager[World]:
         return world_of(
             tmp_path,
             PoolConfig(name="intel-pool", vms=[small_vm()] if vms is None else vms, **(source or {})),
             PoolConfig(name="amd-pool", cpu_vendor="AuthenticAMD", seed=2, **(target or {})),
             apart=apart,
+            upstream=upstream,
         )
 
     return make

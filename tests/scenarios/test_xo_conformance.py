@@ -3,9 +3,11 @@
 import asyncio
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from tests.scenarios.conftest import Worlds, add_pools, served_apart
+from xo_warmig.client import Client
 
 SCRIPT = Path(__file__).parents[1] / "conformance" / "xo_conformance.py"
 
@@ -19,17 +21,34 @@ async def run(*arguments: str) -> str:
     return output.decode()
 
 
-@pytest.mark.timeout(150)
-async def test_our_server_passes_what_a_real_one_passes(worlds: Any) -> None:
-    """Every check, with a whole migration as the last one."""
+async def conforms(client: Client, url: str, vm: str, sr: str) -> None:
+    """Every check holds at ``url``, with a whole migration as the last one. ``client``: of the server that signs users in."""
     names = set((await run("--list", "http://unused")).split())
-    async with worlds() as world:
-        await world.client.call("user.create", email="conformance", password="pw", permission="admin")
-        vm, sr = world.site.pools[0].vms[0].uuid, world.site.pools[1].srs[0].uuid
-        output = await run(world.client.url, "--email", "conformance", "--password", "pw", "--migrate", vm, sr)
+    await client.call("user.create", email="conformance", password="pw", permission="admin")
+    output = await run(url, "--email", "conformance", "--password", "pw", "--migrate", vm, sr)
     results: dict[str, set[str]] = {"ok": set(), "skip": set(), "FAIL": set()}
     for line in output.splitlines():
         word, _, rest = line.partition(" ")
         if word in results:
             results[word].add(rest.split()[0])
     assert results == {"ok": names, "skip": set(), "FAIL": set()}, output
+
+
+@pytest.mark.timeout(150)
+async def test_our_server_passes_what_a_real_one_passes(worlds: Worlds) -> None:
+    """By itself."""
+    async with worlds() as world:
+        await conforms(world.client, world.client.url, world.vm, world.sr)
+
+
+@pytest.mark.timeout(200)
+async def test_a_gateway_passes_what_a_real_one_passes(worlds: Worlds, tmp_path: Path) -> None:
+    """Before another server of ours, which signs users in and shows the pools' objects."""
+    async with (
+        served_apart(tmp_path / "upstream") as upstream,
+        worlds(upstream=upstream.client.url) as world,
+    ):
+        await add_pools(upstream.client, world.site)
+        await conforms(upstream.client, world.client.url, world.vm, world.sr)
+        assert [report["phase"] for report in await world.client.call("warmMigration.list")] == ["done"]
+        assert await upstream.client.call("warmMigration.list") == []

@@ -1,18 +1,21 @@
-"""Who may open the websocket: the exact path, pages of the same origin, and not too many connections from one address."""
+"""Who may open the websocket: an exact path, pages of the same origin, and not too many connections from one address."""
 
+import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 from xo_warmig.api.settings import ApiSettings
 
-PATH = b"/api/"
+PATH: Final = b"/api/"
+_REFUSAL_SECONDS: Final = 5.0
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -24,9 +27,10 @@ class Refusal(NamedTuple):
 
 
 class Admission:
-    """Decides on upgrades and counts the connections that stand."""
+    """Decides on upgrades and counts the connections that stand. ``paths``: where the websocket is."""
 
-    def __init__(self, settings: ApiSettings) -> None:
+    def __init__(self, settings: ApiSettings, paths: frozenset[bytes] = frozenset({PATH})) -> None:
+        self._paths = paths
         self._proxies = frozenset(settings.trusted_proxies)
         self._allowed = {_origin(origin) for origin in settings.allowed_origins}
         self._most = settings.most_connections_per_address
@@ -41,7 +45,7 @@ class Admission:
 
     def refusal(self, scope: Scope) -> Refusal | None:
         """Why this upgrade is refused, if it is."""
-        if scope.get("raw_path", PATH) != PATH or scope.get("query_string"):
+        if scope.get("raw_path", PATH) not in self._paths or scope.get("query_string"):
             return Refusal(HTTPStatus.NOT_FOUND, "the websocket is at /api/ exactly")
         if not self.is_same_origin(scope):
             return Refusal(HTTPStatus.FORBIDDEN, "a page of another origin may not open this socket")
@@ -90,3 +94,16 @@ def _origin(text: str) -> tuple[str, str, int] | None:
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
         return None
     return parts.scheme, parts.hostname, port or _DEFAULT_PORTS[parts.scheme]
+
+
+async def refuse(refusal: Refusal, receive: Receive, send: Send) -> None:
+    """An HTTP answer in place of an upgrade."""
+    await receive()  # websocket.connect
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    await send({"type": "websocket.http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": refusal.reason.encode() + b"\n"})
+    # uvicorn logs an error when this returns before the connection is gone, which is the second disconnect that it tells.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_REFUSAL_SECONDS):
+            await receive()
+            await receive()

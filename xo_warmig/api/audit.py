@@ -57,13 +57,13 @@ class Audit:
             raise
         made = [str(result)] if what.makes else []
         entry = entry | {"objects": _ids(params, what) + made, "outcome": 0}
-        self._end(begun, entry | ({"user": self._name(session.user_id)} if what.signs_in else {}))
+        self._end(begun, entry | ({"user": self._name(session)} if what.signs_in else {}))
         return result
 
     def _entry(self, method: str, session: Session, params: Params, what: Recorded) -> Entry:
         return {
             "time": self._clock(),
-            "user": self._attempted(params) if what.signs_in else self._name(session.user_id),
+            "user": self._attempted(params) if what.signs_in else self._name(session),
             "address": session.address,
             "method": method,
             "objects": _ids(params, what),
@@ -72,7 +72,10 @@ class Audit:
     def _begin(self, entry: Entry) -> Future[int]:
         return self._database.submit(lambda connection: _insert(connection, entry))
 
-    def _name(self, user_id: str | None) -> str | None:
+    def _name(self, session: Session) -> str | None:
+        if session.visitor is not None:
+            return f"{session.visitor.email} (upstream)"
+        user_id = session.user_id
         try:
             return None if user_id is None else self._users.get(user_id).email
         except WarmigError:  # gone meanwhile, or not to be read

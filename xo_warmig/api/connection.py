@@ -76,7 +76,14 @@ class Connection:
         self._set_frame_limit(line)
         await receive()  # websocket.connect
         await send({"type": "websocket.accept"})
+        await self.serve(receive, line)
+
+    async def serve(self, receive: Receive, line: Line, first: str | bytes | None = None) -> None:
+        """From an accepted upgrade to the end. ``first`` is a frame that was received already."""
+        self._set_frame_limit(line)
         self._hub.join(self)
+        if first is not None:
+            self._take(first, line)
         sender = asyncio.create_task(self._send_all(line))
         receiver = asyncio.create_task(self._receive_all(receive, line))
         try:
@@ -95,7 +102,7 @@ class Connection:
             await line.send_text(await self.outbox.next())
 
     async def _receive_all(self, receive: Receive, line: Line) -> None:
-        while (frame := _frame_of(await receive())) is not None:
+        while (frame := frame_of(await receive())) is not None:
             if self.session.has_expired(self._now_ms()):
                 await line.close(POLICY_VIOLATION, "the token has expired")
                 return
@@ -130,7 +137,7 @@ class Connection:
             self._wake()
 
 
-def _frame_of(message: AsgiMessage) -> str | bytes | None:
+def frame_of(message: AsgiMessage) -> str | bytes | None:
     """None: the peer has gone."""
     if message["type"] != "websocket.receive":
         return None

@@ -26,6 +26,10 @@ class Downloads:
             self._offers.popitem(last=False)
         return {"$getFrom": f"/api/{token}"}
 
+    def has(self, token: str) -> bool:
+        """Whether somebody may still come for it."""
+        return token in self._offers
+
     async def endpoint(self, request: Request) -> Response:
         """``GET /api/<token>``. The content type is XO's, although these are lines."""
         lines = self._offers.pop(request.path_params["token"], None)

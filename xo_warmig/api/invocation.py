@@ -51,6 +51,8 @@ async def _invoke(method: Method, context: Context, given: Params) -> Any:
 
 def _current_user(context: Context) -> User | None:
     """The record as it is now: a user who was deleted meanwhile is refused with code 1."""
+    if context.session.visitor is not None:
+        return context.session.visitor
     user_id = context.session.user_id
     return None if user_id is None else context.services.accounts.users.get(user_id)
 

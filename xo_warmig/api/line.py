@@ -45,7 +45,8 @@ class Line:
             async with asyncio.timeout(self._patience_seconds):
                 await self._send({"type": "websocket.send", "text": text})
         except TimeoutError:
-            raise self._dropped() from None
+            self.drop()
+            raise self._too_slow() from None
         except (OSError, RuntimeError) as error:  # closed meanwhile, by either side
             raise LineDead from error
         await self._taken()
@@ -55,6 +56,11 @@ class Line:
             await self._send({"type": "websocket.close", "code": code, "reason": reason})
         except (OSError, RuntimeError) as error:
             raise LineDead from error
+
+    def drop(self) -> None:
+        """Without a word, as when the server dies."""
+        if self._transport is not None:
+            self._transport.abort()
 
     async def _taken(self) -> None:
         clock = asyncio.get_running_loop().time
@@ -67,7 +73,8 @@ class Line:
             if now_left < left:
                 deadline = clock() + self._patience_seconds
             elif clock() > deadline:
-                raise self._dropped()
+                self.drop()
+                raise self._too_slow()
             left = now_left
 
     def _buffered_bytes(self) -> int:
@@ -90,7 +97,5 @@ class Line:
             return 0
         return count[0]
 
-    def _dropped(self) -> LineDead:
-        if self._transport is not None:
-            self._transport.abort()
+    def _too_slow(self) -> LineDead:
         return LineDead(f"no byte taken for {self._patience_seconds} s")

@@ -29,10 +29,13 @@ class Outbox:
         self._filled = asyncio.Event()
         self._has_room = asyncio.Event()
         self._has_room.set()
+        self._quiet = asyncio.Event()
+        self._quiet.set()
 
     def put_answer(self, text: str) -> None:
         self._answers.append(text)
         self._answer_bytes += len(text)
+        self._quiet.clear()
         if self._answer_bytes > FULL_BYTES:
             self._has_room.clear()
         self._filled.set()
@@ -52,8 +55,14 @@ class Outbox:
         """Wait while answers pile up: who does not read is not read."""
         await self._has_room.wait()
 
+    async def sent(self) -> None:
+        """Wait until every answer was given by ``next``, and the next text was asked for after it."""
+        await self._quiet.wait()
+
     async def next(self) -> str:
         """The next text to send: answers first."""
+        if not self._answers:
+            self._quiet.set()
         while True:
             await self._filled.wait()
             text = self._next()

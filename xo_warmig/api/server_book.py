@@ -79,6 +79,36 @@ class ServerBook:
             raise
         return server.id
 
+    async def learn(self, *, host: str, username: str, password: str, label: str, allow_unauthorized: bool) -> None:
+        """What another server was told of a pool: a new one is added, a known one gets the user and the password.
+
+        A connection that stands is not touched: it has no need of a password before the next start.
+
+        Raises:
+            InvalidRequest: it is no address.
+        """
+        given = without_credentials(host)
+        username, password = given.username or username, given.password or password
+        known = next((server for server in self._store.all() if key_of(server.host) == key_of(given.host)), None)
+        if known is None:
+            await self.add(
+                host=host,
+                username=username,
+                password=password,
+                label=label,
+                allow_unauthorized=allow_unauthorized,
+                enabled=True,
+            )
+            return
+        changed = msgspec.structs.replace(known, username=username, password=password)
+        if changed == known:
+            return
+        self._store.put(changed)
+        if known.id in self._unusable or self._servers.state(known.id).status is not ServerStatus.DISCONNECTED:
+            return
+        await self._servers.remove(known.id)
+        await self._servers.add(changed)
+
     async def change(self, server_id: str, *, host: str | None = None, **members: object) -> None:
         """Members of ``ServerCredentials`` by name; those that are None stay. Another host or account forgets the pinned certificate.
 

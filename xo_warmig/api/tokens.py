@@ -103,6 +103,11 @@ class TokenStore:
                 log.warning("the use of a token was not stored: %s", error)
         return _token(row, row.sealed_token)
 
+    def knows(self, token: str) -> bool:
+        """Whether it is one of this server's, valid or not. No use is noted."""
+        with self._database.reading() as connection:
+            return connection.execute(_BY_KEY, {"key": self._vault.look_up(token)}).one_or_none() is not None
+
     def of_user(self, user_id: str, now_ms: int) -> list[Token]:
         """The user's valid tokens, readable."""
         return self._readable(tokens.c.user_id == user_id, tokens.c.expiration_ms > now_ms)

@@ -24,6 +24,7 @@ from xo_warmig.cli.terminal import output, print_json
 @click.option("--allow-plain", is_flag=True, default=None, help="Serve other machines without TLS.")
 @click.option("--state-dir", type=click.Path(), help="Where accounts, pools and migrations are kept.")
 @click.option("--admin-password-file", type=click.Path(), help="The first administrator's password.")
+@click.option("--upstream", help="URL of an xo-server to stand in front of, as a gateway.")
 @json_option
 def serve(file: Path | None, as_json: bool, **given: Any) -> None:
     """Run the server until interrupted.
@@ -54,6 +55,8 @@ async def _serve(settings: config.Config, *, as_json: bool) -> None:
 
 def _ready(server: app.Server) -> dict[str, str]:
     ready = {"url": server.url, "stateDir": str(server.state_dir)}
+    if server.config.upstream is not None:
+        ready["upstream"] = server.config.upstream
     if server.new_password is not None:
         ready |= {"email": server.administrator, "password": server.new_password}
     return ready
@@ -61,6 +64,8 @@ def _ready(server: app.Server) -> dict[str, str]:
 
 def _tell(console: Console, server: app.Server) -> None:
     console.print(f"Serving at [bold]{server.url}[/]  (state in {server.state_dir})", highlight=False)
+    if server.config.upstream is not None:
+        console.print(f"In front of {server.config.upstream}", markup=False, highlight=False)
     if server.new_password is not None:
         console.print(f"The administrator is [bold]{server.administrator}[/], with a password shown only now:")
         console.print(f"  {server.new_password}", markup=False, highlight=False)

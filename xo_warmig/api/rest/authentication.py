@@ -6,7 +6,7 @@ Every request signs in, so one that succeeds is recorded in the audit once in a 
 import base64
 import binascii
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, Protocol
 
 from starlette.requests import Request
 
@@ -20,6 +20,14 @@ from xo_warmig.api.xo_errors import XoError
 RECORDED_AGAIN_MS: Final = 3_600_000
 _BY_PASSWORD: Final = "session.signInWithPassword"
 _BY_TOKEN: Final = "session.signInWithToken"
+
+
+class SignsIn(Protocol):
+    """Knows who asks."""
+
+    async def session_of(self, request: Request, address: str) -> Session:
+        """That of the administrator who asks from ``address``. Raises XoError: 3, nobody; 2, somebody else."""
+        ...
 
 
 class Callers:

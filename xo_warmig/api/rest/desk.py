@@ -14,7 +14,7 @@ from xo_warmig.api.invocation import Context, arguments, invoke
 from xo_warmig.api.method import Services
 from xo_warmig.api.rest.actions import Actions
 from xo_warmig.api.rest.answers import BASE, Malformed, accepted, answer, refusal
-from xo_warmig.api.rest.authentication import Callers
+from xo_warmig.api.rest.authentication import SignsIn
 from xo_warmig.api.rest.listing import flag, item, table, wanted
 from xo_warmig.api.rest.requests import body_of, while_there
 from xo_warmig.api.rest.streaming import Stream, Streams
@@ -31,7 +31,7 @@ class Desk:
 
     services: Services
     actions: Actions
-    callers: Callers
+    callers: SignsIn
     admission: Admission
     streams: Streams
     patience_seconds: float

@@ -18,7 +18,7 @@ from xo_warmig.api.method import Services
 from xo_warmig.api.rest import collections, vms
 from xo_warmig.api.rest.actions import Actions
 from xo_warmig.api.rest.answers import BASE, answer
-from xo_warmig.api.rest.authentication import Callers
+from xo_warmig.api.rest.authentication import Callers, SignsIn
 from xo_warmig.api.rest.desk import Desk
 from xo_warmig.api.rest.events import PING_SECONDS, Events
 from xo_warmig.api.rest.servers import Servers
@@ -36,13 +36,14 @@ def mount(
     streams: Streams,
     *,
     patience_seconds: float,
+    callers: SignsIn | None = None,
     ping_seconds: float = PING_SECONDS,
 ) -> BaseRoute:
-    """All of them. ``calls`` keeps what goes on after its answer."""
+    """All of them. ``calls`` keeps what goes on after its answer. ``callers``: by default our own users."""
     desk = Desk(
         services=services,
         actions=Actions(calls, services.accounts.now_ms),
-        callers=Callers(services.accounts, services.audit),
+        callers=callers or Callers(services.accounts, services.audit),
         admission=admission,
         streams=streams,
         patience_seconds=patience_seconds,

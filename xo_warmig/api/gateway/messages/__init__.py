@@ -1,0 +1,1 @@
+"""JSON-RPC between a client and upstream, message by message."""
