@@ -22,9 +22,9 @@ points: .venv/.dev
 sweep: .venv/.dev .made/system
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m tests.faults $(POINTS)
 
-# Every valid combination of releases, kinds of VMs and storage, by tests/matrix; `make test` takes a part of them. WORDS choose some.
+# Every valid combination of releases, kinds of VMs and storage; `make test` takes a part of them.
 matrix: .venv/.dev .made/system
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m tests.matrix $(WORDS)
+	XO_WARMIG_MATRIX=all PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(PROCESSES) --tb=native tests/matrix
 
 check: .venv/.dev
 	$(BIN)/ruff check .

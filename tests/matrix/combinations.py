@@ -7,23 +7,26 @@ from typing import NamedTuple
 
 RELEASES = ("6.5", "7.1", "7.6", "8.0", "8.2", "8.3")
 FIRST_WITH_UEFI = "8.0"
-RAW_LVM = "lvm, raw"
+RAW_LVM = "raw lvm"
 
 
 class Combination(NamedTuple):
-    """One migration: ``kind`` of the VM is hvm or pv; ``scheme`` of both pools is http or https."""
+    """One migration: ``kind`` of the VM is hvm or pv; ``scheme`` of both pools is http or https.
+
+    Each pool has two kinds of storage, joined by ``and``. Of three disks the second is on the second kind.
+    """
 
     source: str
     target: str
     kind: str
     firmware: str
     disks: int
-    source_sr: str
-    target_sr: str
+    source_srs: str
+    target_srs: str
     scheme: str
 
     def __str__(self) -> str:
-        disks = f"{self.disks} on {self.source_sr} to {self.target_sr}"
+        disks = f"{self.disks} on {self.source_srs} to {self.target_srs}"
         return f"{self.source} to {self.target}, {self.kind} {self.firmware}, {disks}, {self.scheme}"
 
 
@@ -33,8 +36,8 @@ VALUES: dict[str, Sequence[object]] = {
     "kind": ("hvm", "pv"),
     "firmware": ("bios", "uefi"),
     "disks": (1, 3),
-    "source_sr": ("ext", "nfs", "lvm", "lvmoiscsi"),
-    "target_sr": ("ext", "nfs", "lvm", "lvmoiscsi", RAW_LVM),
+    "source_srs": ("ext and nfs", "lvmoiscsi and lvm"),
+    "target_srs": ("nfs and lvmoiscsi", "lvm and ext", f"{RAW_LVM} and nfs"),
     "scheme": ("http", "https"),
 }
 

@@ -58,7 +58,7 @@ def pools_of(combination: Combination) -> list[PoolConfig]:
         kind=combination.kind,
         firmware=combination.firmware,
         memory_bytes=256 * MIB,
-        disks=[DiskConfig(size_bytes=DISK_BYTES, allocated_bytes=2 * MIB)] * combination.disks,
+        disks=[DiskConfig(size_bytes=DISK_BYTES, allocated_bytes=2 * MIB, sr=n % 2) for n in range(combination.disks)],
         vifs=2,
         tags=["matrix"],
         other_config={"base_template_name": "Debian", "ours": "stays"},
@@ -67,16 +67,21 @@ def pools_of(combination: Combination) -> list[PoolConfig]:
         guest=GuestConfig(kind="blocks", rate=MIB, span=2 * MIB, disks=list(range(combination.disks))),
     )
     https = combination.scheme == "https"
+    fields: dict[str, Any] = {"https": https, "nbd_purpose": "nbd" if https else ""}
     source = PoolConfig(
-        name="source", release=combination.source, sr_type=combination.source_sr, https=https, nbd_purpose="nbd" if https else "",
-        vms=[vm],
-    )  # fmt: skip
-    raw = combination.target_sr == RAW_LVM
+        name="source", release=combination.source, vms=[vm], **_storage(combination.source_srs), **fields
+    )
+    other: dict[str, Any] = {"cpu_vendor": "AuthenticAMD", "seed": 2}
     target = PoolConfig(
-        name="target", release=combination.target, sr_type="lvm" if raw else combination.target_sr, lvm_vhd=not raw, https=https,
-        cpu_vendor="AuthenticAMD", seed=2,
-    )  # fmt: skip
+        name="target", release=combination.target, **_storage(combination.target_srs), **fields, **other
+    )
     return [source, target]
+
+
+def _storage(srs: str) -> dict[str, Any]:
+    """Fields of a pool."""
+    first, second = srs.split(" and ")
+    return {"sr_type": "lvm" if first == RAW_LVM else first, "second_sr_type": second, "lvm_vhd": first != RAW_LVM}
 
 
 async def _add(client: Client, site: Site) -> None:
@@ -91,15 +96,24 @@ async def _add(client: Client, site: Site) -> None:
 
 async def _migrate(client: Client, site: Site) -> dict[str, Any]:
     source, target = site.pools
+    disks = _disks(source)
     await client.call(
         "vm.warmMigration",
         vm=source.vms[0].uuid,
         sr=target.srs[0].uuid,
         startDestinationVm=False,
         deleteSourceVm=False,
+        mapVdisSrs={disk["vdi"]: target.srs[1].uuid for disk in disks[1:2]},
     )
     (report,) = await client.call("warmMigration.list")
     return dict(report)
+
+
+def _disks(pool: Pool) -> list[dict[str, Any]]:
+    """VBDs of its VM's disks, in order."""
+    (vm,) = [vm for vm in control(pool, "state")["vms"] if vm["uuid"] == pool.vms[0].uuid]
+    disks = [vbd for vbd in vm["vbds"] if vbd["type"] == "Disk"]
+    return sorted(disks, key=lambda vbd: int(vbd["userdevice"]))
 
 
 def _look(site: Site, report: dict[str, Any]) -> Outcome:
