@@ -1,7 +1,7 @@
-"""The process that servers are forked from, and the points of good migrations, once for all tests of faults."""
+"""The process that servers are forked from, and the points of good migrations, each once for the tests of faults of one process."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -9,11 +9,20 @@ from tests.faults.choosing import Point
 from tests.faults.servers import Nursery, nursery
 from tests.faults.sweep import VARIANTS, good_points
 
+Good = Callable[..., dict[str, list[Point]]]
+
 
 @pytest.fixture(scope="session")
-def good(servers: Nursery, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Point]]:
-    """Every point of a migration of each variant."""
-    return asyncio.run(good_points(servers, tmp_path_factory.mktemp("good"), VARIANTS.values()))
+def good(servers: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Good:
+    """Gives every point of a migration of each of the variants that are named."""
+    known: dict[str, list[Point]] = {}
+
+    def points(*names: str) -> dict[str, list[Point]]:
+        missing = [VARIANTS[name] for name in names if name not in known]
+        known.update(asyncio.run(good_points(servers, tmp_path_factory.mktemp("good"), missing)) if missing else {})
+        return {name: known[name] for name in names}
+
+    return points
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """The same with a pool's process killed at a point and started again, and with the connection of each transfer cut at a random byte."""
 
+import asyncio
 import random
 import time
 from pathlib import Path
@@ -7,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.faults.choosing import SEED, Point, chosen, cuts, kills
+from tests.faults.conftest import Good
 from tests.faults.servers import Nursery
 from tests.faults.sweep import summary, sweep
 
-# One process does the sweeps: the good migrations are carried out once, and no two sweeps press the machine at a time.
+# One process does the sweeps, where xdist keeps groups: no two of them press the machine at a time then.
 pytestmark = pytest.mark.xdist_group("sweeps")
 
 KILLS, CUTS = 5, 4
@@ -18,11 +20,10 @@ MOST_NOT_REACHED = 3
 
 
 @pytest.mark.timeout(600)
-async def test_a_pool_is_killed_or_a_transfer_cut(
-    servers: Nursery, good: dict[str, list[Point]], tmp_path: Path
-) -> None:
+async def test_a_pool_is_killed_or_a_transfer_cut(servers: Nursery, good: Good, tmp_path: Path) -> None:
     began = time.monotonic()
-    points = [*good["started"], *good["refused-dropped"]]
+    found = await asyncio.to_thread(good, "started", "refused-dropped")
+    points = [point for members in found.values() for point in members]
     cut = cuts(points, random.Random(SEED))
     assert len(cut) >= 20, "two disks in three passes, both ends, both variants"
     some = chosen(kills(points), KILLS) + chosen(cut, CUTS)
