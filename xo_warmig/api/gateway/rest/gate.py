@@ -6,12 +6,12 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from xo_warmig.api.gateway.exchange import UpstreamGone
 from xo_warmig.api.gateway.passing import refuse_gone
 from xo_warmig.api.gateway.rest.callers import Callers
 from xo_warmig.api.gateway.rest.events import PATH as EVENTS
 from xo_warmig.api.gateway.rest.mounts import plain, unmounted
 from xo_warmig.api.gateway.rest.visitors import Visitors
+from xo_warmig.api.gateway.upstream import UpstreamGone
 
 _LIST: Final = re.compile(r"/rest/v0/(?:tasks|[a-z-]+/[^/]+/tasks)")
 _TASK: Final = re.compile(r"/rest/v0/tasks/([^/]+)(?:/actions/[a-z_]+)?")

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from xo_warmig.api.gateway.connections import Connections
 from xo_warmig.api.gateway.departure import unless_gone
 from xo_warmig.api.gateway.endless import until_closed
-from xo_warmig.api.gateway.exchange import Exchange, UpstreamGone
+from xo_warmig.api.gateway.exchange import Exchange
 from xo_warmig.api.gateway.headers import Header, to_client, to_upstream, values
 from xo_warmig.api.gateway.passing import refuse_gone
 from xo_warmig.api.gateway.peers import Peers
@@ -23,7 +23,7 @@ from xo_warmig.api.gateway.rest.lines import in_turn, side_by_side
 from xo_warmig.api.gateway.rest.merging import joined
 from xo_warmig.api.gateway.rest.mounts import unmounted
 from xo_warmig.api.gateway.rest.own import OwnAnswer, answered
-from xo_warmig.api.gateway.upstream import target
+from xo_warmig.api.gateway.upstream import UpstreamGone, target
 from xo_warmig.api.rest.streaming import Streams
 
 # An answer that is ours in part is neither packed as upstream's was, nor the same as one that the client has.
