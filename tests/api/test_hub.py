@@ -134,6 +134,15 @@ def test_members_of_a_task(report: Callable[..., Any]) -> None:
     assert task["_xapiRef"] == task["xapiRef"] == "OpaqueRef:m1"
     assert (task["created"], task["finished"], task["current_operations"]) == (5, 9, {})
     assert json.loads(task["result"]) == {"code": "X"}
+    assert "$host" not in task
+
+
+async def test_a_task_is_on_a_host(fake_engine: Any) -> None:
+    """XO's pages write "on unknown host" without one."""
+    hub = Hub(fake_engine, linger_seconds=1, master_of={"pool-1": "host-1"}.get)
+    await fake_engine.start(REQUEST, user="u")
+    (task,) = hub.tasks()
+    assert json.loads(to_json(task))["$host"] == "host-1"
 
 
 TIME = 1_790_000_000.0

@@ -207,6 +207,15 @@ async def test_a_password_that_is_learnt_connects_a_server_that_was_away(
     assert fake_servers.credentials[id].password == "new"
 
 
+async def test_a_password_that_is_learnt_forgets_no_certificate(book: ServerBook, fake_servers: Any) -> None:
+    """One that was pinned since pins were last kept is still the only one that is believed."""
+    id = await book.add(**ASKED, enabled=True)
+    await fake_servers.disconnect(id)
+    await book.learn(**LEARNT)
+    assert fake_servers.credentials[id].password == "new"
+    assert fake_servers.credentials[id].fingerprint == "AA:BB"
+
+
 async def test_a_password_that_is_learnt_disturbs_no_connection(
     book: ServerBook, database: Database, fake_servers: Any
 ) -> None:

@@ -75,6 +75,7 @@ def assembled(
         linger_seconds=settings.task_linger_seconds,
         now_ms=accounts.now_ms,
         follow=lambda report: collection.refresh(busy.follow(report)),
+        master_of=servers.master_of,
     )
     collection = Collection(records, hub.tell, busy.view)
     services = Services(

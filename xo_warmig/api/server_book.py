@@ -87,6 +87,7 @@ class ServerBook:
         Raises:
             InvalidRequest: it is no address.
         """
+        self.keep_pins()
         given = without_credentials(host)
         username, password = given.username or username, given.password or password
         known = next((server for server in self._store.all() if key_of(server.host) == key_of(given.host)), None)
@@ -106,11 +107,12 @@ class ServerBook:
         self._store.put(changed)
         if known.id in self._unusable or self._servers.state(known.id).status is not ServerStatus.DISCONNECTED:
             return
+        # As a new one: ``change`` would leave alone what gave up for the password that it had.
         await self._servers.remove(known.id)
         await self._servers.add(changed)
 
     async def change(self, server_id: str, *, host: str | None = None, **members: object) -> None:
-        """Members of ``ServerCredentials`` by name; those that are None stay. Another host or account forgets the pinned certificate.
+        """Members of ``ServerCredentials`` by name; those that are None stay. Another host forgets the pinned certificate.
 
         Raises:
             NoSuchObject, XoError 16: another server has the address. InvalidRequest: it is none. PoolError: SERVER_CONNECTED.
@@ -165,6 +167,10 @@ class ServerBook:
         if any(key_of(server.host) == key_of(given.host) and server.id != but for server in self._store.all()):
             raise xo_errors.object_already_exists(given.host, "server")
         return given
+
+    def master_of(self, pool: str) -> str | None:
+        """The uuid of a pool's master; None while no server was connected to the pool."""
+        return next((state.master for state in self._servers.states() if state.pool_id == pool), None)
 
     def keep_pins(self) -> None:
         """Store the certificates that connections pinned since, so that a restart does not trust anew."""
