@@ -33,7 +33,7 @@ from xo_warmig.engine.store.database import FILE_NAME, Database, url_in
 from xo_warmig.errors import IncorrectState, InvalidRequest, NoSuchObject, PoolError, PoolUnreachable
 from xo_warmig.model.events import Event, PhaseChanged, RecordedEvent
 from xo_warmig.model.findings import Finding, OurObject, PlanReport, Severity, SweepReport, SweptObject
-from xo_warmig.model.phases import STAGES, Phase, WaitingFor, can_cancel
+from xo_warmig.model.phases import STAGES, Phase, WaitingFor, can_cancel, is_end
 from xo_warmig.model.reports import MigrationReport
 from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.model.servers import ServerCredentials, ServerState, ServerStatus
@@ -127,6 +127,10 @@ class FakeEngine:
     async def commit(self, migration: str) -> None:
         await self._steer("commit", migration, lambda phase: phase is Phase.AWAITING_COMMIT)
         self.move(migration, phase=Phase.DONE)
+
+    async def forget_task(self, migration: str) -> None:
+        await self._steer("forget_task", migration, is_end)
+        self.move(migration, phase=self.report(migration).phase, task_forgotten=True)
 
     async def _steer(self, word: str, migration: str, fits: Callable[[Phase], bool], **details: Any) -> None:
         phase = self.report(migration).phase

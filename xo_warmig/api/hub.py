@@ -92,7 +92,9 @@ class Hub:
         return [
             self._task_of(report)
             for report in reports
-            if report.id not in self._gone and (report.id in self._ending or not is_over(report))
+            if report.id not in self._gone
+            and not report.task_forgotten
+            and (report.id in self._ending or not is_over(report))
         ]
 
     def tell(self, id: str, value: Any) -> None:
@@ -122,7 +124,10 @@ class Hub:
     def _publish(self, notice: Notice) -> None:
         report = notice.report
         self._follow(report)
-        task = None if report.id in self._gone else self._task_of(report)
+        if report.task_forgotten and (timer := self._ending.get(report.id)) is not None:
+            timer.cancel()
+            self._remove_task(report.id)
+        task = None if report.task_forgotten or report.id in self._gone else self._task_of(report)
         for listener in self._audience():
             if task is not None:
                 listener.outbox.put_object(task.id, task)
