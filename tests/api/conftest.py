@@ -369,9 +369,11 @@ class FakeRecords:
 
     def __init__(self) -> None:
         self.listeners: list[Callable[[str, Sequence[Change]], None]] = []
+        self.asked = 0
 
     async def records(self) -> None:
         """All is told at once."""
+        self.asked += 1
 
     def subscribe(self, listener: Callable[[str, Sequence[Change]], None]) -> Callable[[], None]:
         self.listeners.append(listener)
