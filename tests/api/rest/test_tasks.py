@@ -156,12 +156,15 @@ def test_a_migration_that_goes_on_is_not_forgotten(client: Any, http_client: Any
 def test_the_task_of_a_migration_that_ended_is_forgotten(site: Any, client: Any, http_client: Any) -> None:
     """As any task of XO; what is on the record of the migration stays."""
     id, other = (client.call("warmMigration.start", **REQUEST) for _ in range(2))
-    watched = http_client.stream("/tasks?ndjson=true&watch=true&fields=status")
+    watched = http_client.stream("/tasks?ndjson=true&watch=true&fields=id,status")
+    plain = http_client.stream("/tasks?ndjson=true&watch=true")
     for each in (id, other):
         site.do(lambda each=each: site.engine.finish(each, "t"))
         assert line(watched)[1]["status"] == "success"
+        assert line(plain) == ["update", f"/rest/v0/tasks/{each}"]
     assert http_client(f"/tasks/{id}", "DELETE").status == 204
     assert line(watched) == ["remove", {"id": id, "href": f"/rest/v0/tasks/{id}"}]
+    assert line(plain) == ["remove", f"/rest/v0/tasks/{id}"]
     for path, method in ((f"/tasks/{id}", "GET"), (f"/tasks/{id}", "DELETE"), (f"/tasks/{id}/actions/abort", "POST")):
         gone = http_client(path, method)
         assert (gone.status, gone.body["data"]["type"], gone.body["error"]) == (404, "task", f"no such task {id}")

@@ -150,7 +150,9 @@ def following(desk: Desk, feed: Feed) -> Iterator[None]:
 
 
 async def watched(desk: Desk, feed: Feed, asked: Wanted) -> AsyncGenerator[str, None]:
-    """A line for each change: ``["update", <task>]`` or ``["remove", {"id", "href"}]``, until the caller may not see them any more."""
+    """A line for each change, until the caller may not see them any more: ``["update", <task>]`` or ``["remove", {"id"}]``, of both what a
+    list has of them (@xen-orchestra/rest-api, tasks, which writes references alone without ``fields``).
+    """
     now_ms = desk.services.accounts.now_ms
     with following(desk, feed), desk.admission.counted(feed.session.address):
         while True:
@@ -163,9 +165,10 @@ async def watched(desk: Desk, feed: Feed, asked: Wanted) -> AsyncGenerator[str, 
 
 async def _lines(desk: Desk, changes: list[Change], asked: Wanted) -> list[str]:
     chosen = await desk.services.chooser.chosen([each.now for each in changes if each.now is not None], asked.filter)
-    updates: list[Any] = [["update", item(task, f"{BASE}/{TASKS_NAME}", asked.fields)] for task in chosen]
-    gone = [each.before["id"] for each in changes if each.now is None and each.before is not None]
-    removals = [["remove", {"id": id, "href": f"{BASE}/{TASKS_NAME}/{id}"}] for id in gone]
+    gone = [{"id": each.before["id"]} for each in changes if each.now is None and each.before is not None]
+    base = f"{BASE}/{TASKS_NAME}"
+    updates = [["update", item(task, base, asked.fields)] for task in chosen]
+    removals = [["remove", item(task, base, asked.fields)] for task in gone]
     return [to_json(each) + "\n" for each in updates + removals]
 
 
