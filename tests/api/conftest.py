@@ -292,6 +292,12 @@ class FakeServers:
     async def disconnect(self, server_id: str) -> None:
         self._states[server_id] = msgspec.structs.replace(self._states[server_id], status=ServerStatus.DISCONNECTED)
 
+    def lose(self, server_id: str, code: str) -> None:
+        """A connection, with this error."""
+        self._states[server_id] = msgspec.structs.replace(
+            self._states[server_id], status=ServerStatus.DISCONNECTED, error={"code": code}
+        )
+
     def _connected(self, server_id: str) -> None:
         self._states[server_id] = msgspec.structs.replace(
             self._states[server_id],

@@ -22,6 +22,7 @@ class ServerBook:
         self._store = store
         self._servers = servers
         self._unusable: dict[str, WarmigError] = {}
+        self._learnt: set[str] = set()  # servers that stand with an account that is not the stored one
 
     async def restore(self) -> None:
         """Register every stored server, at start. One that is refused is shown with its error, and keeps no other from working."""
@@ -82,7 +83,7 @@ class ServerBook:
     async def learn(self, *, host: str, username: str, password: str, label: str, allow_unauthorized: bool) -> None:
         """What another server was told of a pool: a new one is added, a known one gets the user and the password.
 
-        A connection that stands is not touched: it has no need of a password before the next start.
+        A connection that stands is not touched, and comes back with what it had, as long as its pool takes that: see ``use_learnt``.
 
         Raises:
             InvalidRequest: it is no address.
@@ -105,11 +106,25 @@ class ServerBook:
         if changed == known:
             return
         self._store.put(changed)
-        if known.id in self._unusable or self._servers.state(known.id).status is not ServerStatus.DISCONNECTED:
+        if known.id in self._unusable:
             return
-        # As a new one: ``change`` would leave alone what gave up for the password that it had.
-        await self._servers.remove(known.id)
-        await self._servers.add(changed)
+        if self._servers.state(known.id).status is ServerStatus.DISCONNECTED:
+            await self._made_anew(changed)
+        else:
+            self._learnt.add(known.id)
+
+    async def use_learnt(self) -> None:
+        """Connect with what was learnt since, where a pool does not take any more what its connection has."""
+        for server_id in list(self._learnt):
+            error = self._servers.state(server_id).error
+            if error is not None and error.get("code") == "SESSION_AUTHENTICATION_FAILED":
+                await self._made_anew(self._store.get(server_id))
+
+    async def _made_anew(self, server: ServerCredentials) -> None:
+        """``Servers.change`` would leave alone what gave up for the password that it had."""
+        self._learnt.discard(server.id)
+        await self._servers.remove(server.id)
+        await self._servers.add(server)
 
     async def change(self, server_id: str, *, host: str | None = None, **members: object) -> None:
         """Members of ``ServerCredentials`` by name; those that are None stay. Another host forgets the pinned certificate.
@@ -132,11 +147,13 @@ class ServerBook:
             del self._unusable[server_id]
         else:
             await self._servers.change(after)
+            self._learnt.discard(server_id)
         self._store.put(after)
 
     async def remove(self, server_id: str) -> None:
         """Raises NoSuchObject."""
         self._store.get(server_id)
+        self._learnt.discard(server_id)
         if self._unusable.pop(server_id, None) is None:
             await self._servers.remove(server_id)
         self._store.remove(server_id)
