@@ -33,7 +33,7 @@ from xo_warmig.engine.store.database import FILE_NAME, Database, url_in
 from xo_warmig.errors import IncorrectState, InvalidRequest, NoSuchObject, PoolError, PoolUnreachable
 from xo_warmig.model.events import Event, PhaseChanged, RecordedEvent
 from xo_warmig.model.findings import Finding, OurObject, PlanReport, Severity, SweepReport, SweptObject
-from xo_warmig.model.phases import STAGES, Phase, WaitingFor, can_cancel
+from xo_warmig.model.phases import STAGES, Phase, WaitingFor, can_cancel, is_end
 from xo_warmig.model.reports import MigrationReport
 from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.model.servers import ServerCredentials, ServerState, ServerStatus
@@ -127,6 +127,10 @@ class FakeEngine:
     async def commit(self, migration: str) -> None:
         await self._steer("commit", migration, lambda phase: phase is Phase.AWAITING_COMMIT)
         self.move(migration, phase=Phase.DONE)
+
+    async def forget_task(self, migration: str) -> None:
+        await self._steer("forget_task", migration, is_end)
+        self.move(migration, phase=self.report(migration).phase, task_forgotten=True)
 
     async def _steer(self, word: str, migration: str, fits: Callable[[Phase], bool], **details: Any) -> None:
         phase = self.report(migration).phase
@@ -288,6 +292,12 @@ class FakeServers:
     async def disconnect(self, server_id: str) -> None:
         self._states[server_id] = msgspec.structs.replace(self._states[server_id], status=ServerStatus.DISCONNECTED)
 
+    def lose(self, server_id: str, code: str) -> None:
+        """A connection, with this error."""
+        self._states[server_id] = msgspec.structs.replace(
+            self._states[server_id], status=ServerStatus.DISCONNECTED, error={"code": code}
+        )
+
     def _connected(self, server_id: str) -> None:
         self._states[server_id] = msgspec.structs.replace(
             self._states[server_id],
@@ -365,9 +375,11 @@ class FakeRecords:
 
     def __init__(self) -> None:
         self.listeners: list[Callable[[str, Sequence[Change]], None]] = []
+        self.asked = 0
 
     async def records(self) -> None:
         """All is told at once."""
+        self.asked += 1
 
     def subscribe(self, listener: Callable[[str, Sequence[Change]], None]) -> Callable[[], None]:
         self.listeners.append(listener)

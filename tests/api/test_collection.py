@@ -132,3 +132,5 @@ def test_a_migration_is_an_object_too(site: Any, client: Any) -> None:
     request = {"vm": "v", "sr": "s", "startDestinationVm": True, "deleteSourceVm": False}
     id = client.call("warmMigration.start", **request)
     assert client.call("xo.getAllObjects", filter="type:task")[id]["status"] == "pending"
+    client.call("server.add", host="north", username="root", password="p")
+    assert client.call("xo.getAllObjects", filter="type:task")[id]["$host"] == "host-1"

@@ -66,6 +66,25 @@ async def test_a_task_comes_and_goes(hub: Hub, fake_engine: Any) -> None:
             await listener.items()
 
 
+async def test_a_forgotten_task_is_gone_at_once(hub: Hub, fake_engine: Any) -> None:
+    """Nobody waits for the end of its time on show, and it does not come back."""
+    hub._linger_seconds = 60
+    listener = Listener()
+    hub.join(listener)
+    id = (await fake_engine.start(REQUEST, user="u")).id
+    fake_engine.finish(id, "target")
+    while (await listener.items())[id]["status"] != "success":
+        pass
+    assert [task.id for task in hub.tasks()] == [id]
+    await fake_engine.forget_task(id)
+    assert await listener.items() == {id: 0}
+    assert hub.tasks() == []
+    fake_engine.move(id, phase=Phase.DONE)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await listener.items()
+
+
 async def test_nobody_signed_in_nothing_told(hub: Hub, fake_engine: Any) -> None:
     """Nor after leaving."""
     stranger, left = Listener(session=Session("a")), Listener()
@@ -134,6 +153,15 @@ def test_members_of_a_task(report: Callable[..., Any]) -> None:
     assert task["_xapiRef"] == task["xapiRef"] == "OpaqueRef:m1"
     assert (task["created"], task["finished"], task["current_operations"]) == (5, 9, {})
     assert json.loads(task["result"]) == {"code": "X"}
+    assert "$host" not in task
+
+
+async def test_a_task_is_on_a_host(fake_engine: Any) -> None:
+    """XO's pages write "on unknown host" without one."""
+    hub = Hub(fake_engine, linger_seconds=1, master_of={"pool-1": "host-1"}.get)
+    await fake_engine.start(REQUEST, user="u")
+    (task,) = hub.tasks()
+    assert json.loads(to_json(task))["$host"] == "host-1"
 
 
 TIME = 1_790_000_000.0

@@ -207,14 +207,31 @@ async def test_a_password_that_is_learnt_connects_a_server_that_was_away(
     assert fake_servers.credentials[id].password == "new"
 
 
+async def test_a_password_that_is_learnt_forgets_no_certificate(book: ServerBook, fake_servers: Any) -> None:
+    """One that was pinned since pins were last kept is still the only one that is believed."""
+    id = await book.add(**ASKED, enabled=True)
+    await fake_servers.disconnect(id)
+    await book.learn(**LEARNT)
+    assert fake_servers.credentials[id].password == "new"
+    assert fake_servers.credentials[id].fingerprint == "AA:BB"
+
+
 async def test_a_password_that_is_learnt_disturbs_no_connection(
     book: ServerBook, database: Database, fake_servers: Any
 ) -> None:
-    """It is stored for the next start."""
+    """It is stored, and used when the pool does not take the old one any more; once."""
     id = await book.add(**ASKED, enabled=True)
     await book.learn(**LEARNT)
     (stored,) = ServerStore(database, Vault(KEY)).all()
     assert stored.password == "new"
+    await book.use_learnt()
     assert fake_servers.credentials[id].password == "hunter2"
+    for code, password in (("POOL_UNREACHABLE", "hunter2"), ("SESSION_AUTHENTICATION_FAILED", "new")):
+        fake_servers.lose(id, code)
+        await book.use_learnt()
+        assert fake_servers.credentials[id].password == password
+    fake_servers.lose(id, "SESSION_AUTHENTICATION_FAILED")
+    await book.use_learnt()
+    assert fake_servers.states()[0].status == "disconnected"
     with pytest.raises(InvalidRequest):
         await book.learn(**(LEARNT | {"host": "ftp://x"}))

@@ -300,7 +300,7 @@ def test_a_task_is_cancelled_as_xo_does(site: Any, client: Any) -> None:
 
 
 def test_a_task_of_a_pool_is_cancelled_and_destroyed(site: Any, client: Any) -> None:
-    """It is passed on; one that nobody has is no object, and a migration's is not forgotten."""
+    """It is passed on; one that nobody has is no object, and a migration's is not forgotten while it goes on."""
     assert client.call("task.cancel", id="t") is True
     assert client.call("task.destroy", task="t") is True
     assert site.tasks.orders == [("cancel", "t"), ("destroy", "t")]
@@ -308,6 +308,9 @@ def test_a_task_of_a_pool_is_cancelled_and_destroyed(site: Any, client: Any) -> 
     assert (missing["code"], missing["data"]["type"]) == (1, "task")
     id = client.call("warmMigration.start", **WARM)
     assert client.error("task.destroy", {"id": id})["code"] == 5
+    site.do(lambda: site.engine.finish(id, "target"))
+    assert client.call("task.destroy", id=id) is True
+    assert site.engine.report(id).task_forgotten
 
 
 def test_errors_of_the_engine(site: Any, client: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from xo_warmig.engine.fold import fold
 from xo_warmig.errors import IncorrectState, InvalidRequest, NoSuchObject, WarmigError
 from xo_warmig.model.passes import PassKind
 from xo_warmig.model.phases import Phase, WaitingFor
@@ -45,6 +46,27 @@ def test_a_roll_back_without_a_way_back_voids_the_copy(play: Play) -> None:
         await scene.ended_well(again)
         world.assert_equal()
         assert scene.engine.report(again).passes[0].kind is PassKind.FULL
+
+    play(body)
+
+
+def test_a_task_is_forgotten_for_good(play: Play) -> None:
+    """Not before the migration has ended, once, and the facts say so to the next process."""
+
+    async def body(scene: Any) -> None:
+        migration = await scene.start(commit="manual")
+        await until(scene, migration, Phase.AWAITING_COMMIT)
+        with pytest.raises(IncorrectState):
+            await scene.engine.forget_task(migration)
+        await scene.engine.commit(migration)
+        for _ in range(2):
+            await scene.engine.forget_task(migration)
+        facts = scene.engine.events(migration)
+        assert sum(type(each.event).__name__ == "TaskForgotten" for each in facts) == 1
+        again = fold(facts)
+        assert again is not None
+        assert again.task_forgotten
+        assert again.phase is Phase.DONE
 
     play(body)
 

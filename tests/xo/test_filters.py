@@ -20,6 +20,7 @@ from xo_warmig.xo.filters.nodes import (
     Text,
     Truthy,
 )
+from xo_warmig.xo.filters.unrolling import unrolled
 
 VM: dict[str, Any] = {
     "type": "VM",
@@ -197,6 +198,41 @@ def test_a_filter_cannot_exhaust_the_stack() -> None:
     """Nesting has an end."""
     with pytest.raises(InvalidRequest):
         parse("!" * 100_000)
+
+
+@pytest.mark.parametrize(
+    ("expression", "size"),
+    [
+        ("abc", 3),
+        ("a{3}b{2,9}c{0,5}", 6),
+        ("(?:ab){3}c", 16),
+        ("((a{10}){10}){10}", 1110),
+        ("(a+){10}", 30),
+        (r"[a{9}\]]{2}[]{5}", 7),
+        (r"\[a{4}", 5),
+        ("a{99999999999999999999}", 999999999999),
+        (")({3}", 0),
+    ],
+)
+def test_what_repetitions_come_to(expression: str, size: int) -> None:
+    """The engine writes them out; a set or an escaped character is one part."""
+    assert unrolled(expression) == size
+
+
+@pytest.mark.parametrize(
+    "text", ["/a{1000000000}/", "/(?:(?:[ab]{1000}){1000}){1000}/", "|(" + "/a{9999}/ " * 20 + ")", "name:/a{200000,}/"]
+)
+def test_a_filter_cannot_take_all_memory(text: str) -> None:
+    """By counts, in one expression or in many; those that people write are read."""
+    with pytest.raises(InvalidRequest, match="fewer repetitions"):
+        parse(text)
+    assert matches(parse("/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/"), "01234567-89ab-cdef-0123-456789abcdef")
+
+
+def test_no_number_is_too_long() -> None:
+    """To be read, to be a position in a list, and to be compared."""
+    assert parse("1" * 5000) == NumberOrText("1" * 5000, float("inf"))
+    assert not predicate({"tags": {"1" * 5000: "x"}})(VM)
 
 
 def test_a_glob_stays_within_a_line() -> None:

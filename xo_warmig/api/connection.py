@@ -20,6 +20,7 @@ from xo_warmig.api.outbox import Outbox
 from xo_warmig.api.session import Session
 from xo_warmig.api.settings import MOST_FRAME_BYTES, ApiSettings
 from xo_warmig.api.state_file import to_json
+from xo_warmig.api.turns import Turns, has_large_answer
 from xo_warmig.api.xo_errors import XoError
 
 POLICY_VIOLATION = 1008
@@ -53,6 +54,7 @@ class Connection:
         settings: ApiSettings,
         now_ms: Callable[[], int],
         address: str,
+        turns: Turns,
         wake: Callable[[], None] | None = None,
     ) -> None:
         self.session = Session(address)
@@ -63,6 +65,7 @@ class Connection:
         self._flight = Flight(settings)
         self._settings = settings
         self._now_ms = now_ms
+        self._turns = turns
         self._wake = wake
 
     @property
@@ -90,6 +93,7 @@ class Connection:
             await asyncio.wait((sender, receiver), return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._hub.leave(self)
+            self.outbox.close()
             sender.cancel()
             receiver.cancel()
             ends = await asyncio.gather(sender, receiver, return_exceptions=True)
@@ -119,22 +123,34 @@ class Connection:
         busy = self._flight.refusal(message, len(frame), signed_in=self.session.user_id is not None)
         if busy is None:
             self._flight.enter(message, len(frame))
-            self._calls.start(self._answer(message, len(frame), line))
+            self._calls.start(self._answer_in_turn(message, len(frame), line))
             return
         for one in message if isinstance(message, list) else [message]:
             if isinstance(one, Request | Refused):
                 self.outbox.put_answer(_busy_answer(one, busy))
 
-    async def _answer(self, message: Message | list[Message], size_bytes: int, line: Line) -> None:
+    async def _answer_in_turn(self, message: Message | list[Message], size_bytes: int, line: Line) -> None:
+        """One that is large waits for its turn, which lasts until it was taken."""
+        user_id = self.session.user_id
+        if user_id is None or not has_large_answer(message):
+            await self._answer(message, size_bytes, line)
+            return
+        async with self._turns.turn(user_id):
+            taken = None if self.outbox.is_closed else await self._answer(message, size_bytes, line)
+            if taken is not None:
+                await taken.wait()
+
+    async def _answer(self, message: Message | list[Message], size_bytes: int, line: Line) -> asyncio.Event | None:
+        """See ``Outbox.put_answer``; None: there is nothing to be taken."""
         try:
             text = await self._dispatcher.answer(message, self.session)
         finally:
             self._flight.leave(message, size_bytes)
             self._set_frame_limit(line)
-        if text is not None:
-            self.outbox.put_answer(text)
+        taken = None if text is None else self.outbox.put_answer(text)
         if self._wake is not None and self.session.user_id is not None:
             self._wake()
+        return taken
 
 
 def frame_of(message: AsgiMessage) -> str | bytes | None:

@@ -12,6 +12,7 @@ from xo_warmig.api.connection import Calls, Connection
 from xo_warmig.api.dispatch import Dispatcher
 from xo_warmig.api.hub import Hub
 from xo_warmig.api.settings import ApiSettings
+from xo_warmig.api.turns import Turns
 
 OWN_AGENT: Final = "xo_warmig/"
 
@@ -35,6 +36,7 @@ class Endpoint:
         self._settings = settings
         self._accounts = accounts
         self._collection = collection
+        self._turns = Turns(settings.most_large_answers, settings.most_large_answers_per_user)
         self.admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,6 +57,7 @@ class Endpoint:
             self._settings,
             self._accounts.now_ms,
             address,
+            self._turns,
             wake=self._collection.wake if follows_pools else None,
         )
 

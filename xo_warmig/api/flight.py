@@ -2,6 +2,7 @@
 
 from xo_warmig.api.framing import Message
 from xo_warmig.api.settings import ApiSettings
+from xo_warmig.api.turns import has_large_answer
 from xo_warmig.api.xo_errors import OTHER, XoError
 
 
@@ -15,6 +16,8 @@ class Flight:
 
     def refusal(self, message: Message | list[Message], size_bytes: int, *, signed_in: bool) -> XoError | None:
         """Why this message is not taken now, if it is not."""
+        if _count(message) > 1 and has_large_answer(message):
+            return _busy("a call for all objects in a batch with others, which would be one answer")
         most_calls = self._settings.most_calls_in_flight
         if self._calls + _count(message) > most_calls:
             return _busy(f"more than {most_calls} calls in flight on this connection")

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from xo_warmig.api import tasks
 from xo_warmig.api.outbox import EXIT
 from xo_warmig.api.ports import MigrationEngine, Notice
 from xo_warmig.api.session import Session
+from xo_warmig.api.tasks import Task, is_over, of_report
 from xo_warmig.model.reports import MigrationReport
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,8 @@ class Listener(Protocol):
 class Hub:
     """``linger_seconds``: how long the task of a migration that ended stays on show. ``now_ms``: the clock, for the end of tokens.
 
-    ``follow`` is called with each migration as it is when the hub begins, and again whenever it has changed.
+    ``follow`` is called with each migration as it is when the hub begins, and again whenever it has changed. ``master_of``: the host that
+    is a pool's master, where that is known.
     """
 
     def __init__(
@@ -57,10 +58,12 @@ class Hub:
         linger_seconds: float,
         now_ms: Callable[[], int] = lambda: round(time.time() * 1000),
         follow: Callable[[MigrationReport], None] = lambda _: None,
+        master_of: Callable[[str], str | None] = lambda _: None,
     ) -> None:
         self._engine = engine
         self._now_ms = now_ms
         self._follow = follow
+        self._master_of = master_of
         self._linger_seconds = linger_seconds
         self._listeners: set[Listener] = set()
         self._ending: dict[str, asyncio.TimerHandle] = {}
@@ -83,13 +86,15 @@ class Hub:
                 listener.session.is_admin = bool(is_admin)
                 listener.session.user_is_gone = is_admin is None
 
-    def tasks(self) -> list[tasks.Task]:
+    def tasks(self) -> list[Task]:
         """Those on show now."""
         reports = self._engine.reports()
         return [
-            tasks.of_report(report)
+            self._task_of(report)
             for report in reports
-            if report.id not in self._gone and (report.id in self._ending or not tasks.is_over(report))
+            if report.id not in self._gone
+            and not report.task_forgotten
+            and (report.id in self._ending or not is_over(report))
         ]
 
     def tell(self, id: str, value: Any) -> None:
@@ -119,15 +124,21 @@ class Hub:
     def _publish(self, notice: Notice) -> None:
         report = notice.report
         self._follow(report)
-        task = None if report.id in self._gone else tasks.of_report(report)
+        if report.task_forgotten and (timer := self._ending.get(report.id)) is not None:
+            timer.cancel()
+            self._remove_task(report.id)
+        task = None if report.task_forgotten or report.id in self._gone else self._task_of(report)
         for listener in self._audience():
             if task is not None:
                 listener.outbox.put_object(task.id, task)
             if listener.session.is_admin:
                 listener.outbox.put_migration(report, notice.event)
-        if task is not None and tasks.is_over(report) and report.id not in self._ending:
+        if task is not None and is_over(report) and report.id not in self._ending:
             loop = asyncio.get_running_loop()
             self._ending[report.id] = loop.call_later(self._linger_seconds, self._remove_task, report.id)
+
+    def _task_of(self, report: MigrationReport) -> Task:
+        return of_report(report, self._master_of(report.source_pool))
 
     def _remove_task(self, id: str) -> None:
         del self._ending[id]

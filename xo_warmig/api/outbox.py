@@ -21,7 +21,9 @@ class Outbox:
     """Filled by calls and by the hub, emptied by the connection's sender."""
 
     def __init__(self) -> None:
-        self._answers: deque[str] = deque()
+        self._answers: deque[tuple[str, asyncio.Event]] = deque()
+        self._on_its_way: asyncio.Event | None = None
+        self._is_closed = False
         self._answer_bytes = 0
         self._objects: dict[str, Any] = {}
         self._reports: dict[str, MigrationReport] = {}
@@ -32,13 +34,35 @@ class Outbox:
         self._quiet = asyncio.Event()
         self._quiet.set()
 
-    def put_answer(self, text: str) -> None:
-        self._answers.append(text)
+    def put_answer(self, text: str) -> asyncio.Event:
+        """The event comes when it was taken: when the next text was asked for after it, or never will be."""
+        taken = asyncio.Event()
+        if self._is_closed:
+            taken.set()
+            return taken
+        self._answers.append((text, taken))
         self._answer_bytes += len(text)
         self._quiet.clear()
         if self._answer_bytes > FULL_BYTES:
             self._has_room.clear()
         self._filled.set()
+        return taken
+
+    def close(self) -> None:
+        """Nobody takes anything any more."""
+        self._is_closed = True
+        for _, taken in self._answers:
+            taken.set()
+        self._answers.clear()
+        self._answer_bytes = 0
+        self._answered()
+        self._has_room.set()
+        self._quiet.set()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether what is put here goes nowhere."""
+        return self._is_closed
 
     def put_object(self, id: str, value: Any) -> None:
         """An XO object as it is now, or ``EXIT``."""
@@ -61,6 +85,7 @@ class Outbox:
 
     async def next(self) -> str:
         """The next text to send: answers first."""
+        self._answered()
         if not self._answers:
             self._quiet.set()
         while True:
@@ -70,9 +95,14 @@ class Outbox:
                 return text
             self._filled.clear()
 
+    def _answered(self) -> None:
+        if self._on_its_way is not None:
+            self._on_its_way.set()
+            self._on_its_way = None
+
     def _next(self) -> str | None:
         if self._answers:
-            text = self._answers.popleft()
+            text, self._on_its_way = self._answers.popleft()
             self._answer_bytes -= len(text)
             if self._answer_bytes <= FULL_BYTES:
                 self._has_room.set()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -24,6 +25,8 @@ from xo_warmig.api.rest.streaming import Streams
 from xo_warmig.api.server_book import ServerBook
 from xo_warmig.api.settings import ApiSettings
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -39,7 +42,7 @@ class Parts:
     async def alive(self) -> AsyncIterator[None]:
         """Follows the engine; at the end, calls in flight are cancelled."""
         services = self.services
-        beside = [asyncio.create_task(services.hub.run()), asyncio.create_task(self._keep_pins())]
+        beside = [asyncio.create_task(services.hub.run()), asyncio.create_task(self._look_after_servers())]
         try:
             yield
         finally:
@@ -51,10 +54,14 @@ class Parts:
             services.chooser.close()
             services.servers.keep_pins()
 
-    async def _keep_pins(self) -> None:
+    async def _look_after_servers(self) -> None:
         while True:
             await asyncio.sleep(self.settings.keep_pins_seconds)
-            self.services.servers.keep_pins()
+            try:
+                self.services.servers.keep_pins()
+                await self.services.servers.use_learnt()
+            except Exception:
+                log.exception("servers were not looked after; trying again in %s s", self.settings.keep_pins_seconds)
 
 
 def assembled(
@@ -75,6 +82,7 @@ def assembled(
         linger_seconds=settings.task_linger_seconds,
         now_ms=accounts.now_ms,
         follow=lambda report: collection.refresh(busy.follow(report)),
+        master_of=servers.master_of,
     )
     collection = Collection(records, hub.tell, busy.view)
     services = Services(

@@ -78,6 +78,10 @@ class MigrationEngine(Protocol):
         """Returns when the source is settled and the migration done. Raises as ``cancel``."""
         ...
 
+    async def forget_task(self, migration: str) -> None:
+        """Take one that has ended off the list of tasks, for good; all else of it stays. Raises as ``cancel``."""
+        ...
+
     async def plan(self, request: WarmMigrationRequest) -> PlanReport:
         """Look and change nothing. Raises NoSuchObject, PoolUnreachable."""
         ...

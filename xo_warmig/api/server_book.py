@@ -22,6 +22,7 @@ class ServerBook:
         self._store = store
         self._servers = servers
         self._unusable: dict[str, WarmigError] = {}
+        self._learnt: set[str] = set()  # servers that stand with an account that is not the stored one
 
     async def restore(self) -> None:
         """Register every stored server, at start. One that is refused is shown with its error, and keeps no other from working."""
@@ -82,11 +83,12 @@ class ServerBook:
     async def learn(self, *, host: str, username: str, password: str, label: str, allow_unauthorized: bool) -> None:
         """What another server was told of a pool: a new one is added, a known one gets the user and the password.
 
-        A connection that stands is not touched: it has no need of a password before the next start.
+        A connection that stands is not touched, and comes back with what it had, as long as its pool takes that: see ``use_learnt``.
 
         Raises:
             InvalidRequest: it is no address.
         """
+        self.keep_pins()
         given = without_credentials(host)
         username, password = given.username or username, given.password or password
         known = next((server for server in self._store.all() if key_of(server.host) == key_of(given.host)), None)
@@ -104,13 +106,28 @@ class ServerBook:
         if changed == known:
             return
         self._store.put(changed)
-        if known.id in self._unusable or self._servers.state(known.id).status is not ServerStatus.DISCONNECTED:
+        if known.id in self._unusable:
             return
-        await self._servers.remove(known.id)
-        await self._servers.add(changed)
+        if self._servers.state(known.id).status is ServerStatus.DISCONNECTED:
+            await self._made_anew(changed)
+        else:
+            self._learnt.add(known.id)
+
+    async def use_learnt(self) -> None:
+        """Connect with what was learnt since, where a pool does not take any more what its connection has."""
+        for server_id in list(self._learnt):
+            error = self._servers.state(server_id).error
+            if error is not None and error.get("code") == "SESSION_AUTHENTICATION_FAILED":
+                await self._made_anew(self._store.get(server_id))
+
+    async def _made_anew(self, server: ServerCredentials) -> None:
+        """``Servers.change`` would leave alone what gave up for the password that it had."""
+        self._learnt.discard(server.id)
+        await self._servers.remove(server.id)
+        await self._servers.add(server)
 
     async def change(self, server_id: str, *, host: str | None = None, **members: object) -> None:
-        """Members of ``ServerCredentials`` by name; those that are None stay. Another host or account forgets the pinned certificate.
+        """Members of ``ServerCredentials`` by name; those that are None stay. Another host forgets the pinned certificate.
 
         Raises:
             NoSuchObject, XoError 16: another server has the address. InvalidRequest: it is none. PoolError: SERVER_CONNECTED.
@@ -130,11 +147,13 @@ class ServerBook:
             del self._unusable[server_id]
         else:
             await self._servers.change(after)
+            self._learnt.discard(server_id)
         self._store.put(after)
 
     async def remove(self, server_id: str) -> None:
         """Raises NoSuchObject."""
         self._store.get(server_id)
+        self._learnt.discard(server_id)
         if self._unusable.pop(server_id, None) is None:
             await self._servers.remove(server_id)
         self._store.remove(server_id)
@@ -165,6 +184,10 @@ class ServerBook:
         if any(key_of(server.host) == key_of(given.host) and server.id != but for server in self._store.all()):
             raise xo_errors.object_already_exists(given.host, "server")
         return given
+
+    def master_of(self, pool: str) -> str | None:
+        """The uuid of a pool's master; None while no server was connected to the pool."""
+        return next((state.master for state in self._servers.states() if state.pool_id == pool), None)
 
     def keep_pins(self) -> None:
         """Store the certificates that connections pinned since, so that a restart does not trust anew."""

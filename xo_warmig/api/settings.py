@@ -19,6 +19,8 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     most_bytes_in_flight: int = 2 * MOST_FRAME_BYTES
     most_bytes_before_sign_in: int = 1024 * 1024
     most_frame_bytes_before_sign_in: int = 2 * 1024 * 1024  # a larger one is not even received
+    most_large_answers: int = 8  # being made, or not yet taken, on all connections together
+    most_large_answers_per_user: int = 2
     slow_reader_seconds: float = 30.0
     filter_seconds: float = 3.0  # for all objects together
     task_linger_seconds: float = 30.0

@@ -3,6 +3,7 @@
 from datetime import UTC
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from xo_warmig.api.state_file import to_json
 from xo_warmig.model.phases import Phase, WaitingFor, can_cancel, is_end
@@ -17,11 +18,15 @@ _XO_NAMES = {
     "indexed_ref": "_xapiRef",
     "pool": "$pool",
     "pool_id": "$poolId",
+    "host": "$host",
 }
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True, rename=_XO_NAMES):
-    """Times are seconds since the epoch; ``progress`` goes from 0 to 1. ``applies_to``: the uuid of the VM that moves."""
+    """Times are seconds since the epoch; ``progress`` goes from 0 to 1. ``applies_to``: the uuid of the VM that moves.
+
+    ``host``: XO's pages say on which host a task is; this one is on none, so it is the source's master, where that is known.
+    """
 
     id: str
     uuid: str
@@ -40,9 +45,10 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, rename=_XO_NAMES):
     indexed_ref: str
     pool: str
     pool_id: str
+    host: str | UnsetType = UNSET
 
 
-def of_report(report: MigrationReport) -> Task:
+def of_report(report: MigrationReport, host: str | None = None) -> Task:
     """The task of a migration as it is now."""
     reference = f"OpaqueRef:{report.id}"
     status = _status(report.phase)
@@ -62,6 +68,7 @@ def of_report(report: MigrationReport) -> Task:
         indexed_ref=reference,
         pool=report.source_pool,
         pool_id=report.source_pool,
+        host=UNSET if host is None else host,
     )
 
 

@@ -38,6 +38,7 @@ from xo_warmig.model.events import (
     RecordedEvent,
     ResumeAsked,
     RollbackAsked,
+    TaskForgotten,
 )
 from xo_warmig.model.findings import PlanReport, SweepReport
 from xo_warmig.model.phases import Phase
@@ -252,6 +253,10 @@ class Engine:
             await journal.changed()
         if not journal.state.ended:
             raise steering.not_committed(journal.state)
+
+    async def forget_task(self, migration: str) -> None:
+        """Take a migration that has ended off the list of tasks, for good; it stays among the migrations. Raises IncorrectState."""
+        await self._ask(self._known(migration), TaskForgotten(), steering.demand_forgettable, interrupts=False)
 
     async def sweep(self, *, remove: bool) -> SweepReport:
         """Objects of ours that no live migration and no kept copy owns, on all pools that answer; ``remove`` them."""

@@ -67,6 +67,7 @@ from xo_warmig.model.events import (
     TargetStarted,
     TargetThawed,
     TargetVmCreated,
+    TaskForgotten,
     TrackingBegun,
     TrackingEnded,
     UndoFact,
@@ -179,6 +180,8 @@ def _steering(event: SteeringFact) -> dict[str, Any]:
             return {"rollback_asked": True}
         case CommitAsked():
             return {"commit_asked": True}
+        case TaskForgotten():
+            return {"task_forgotten": True}
         case _:
             assert_never(event)
 

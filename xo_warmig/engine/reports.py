@@ -55,6 +55,7 @@ def make_report(
         waiting_for=state.waiting_for,
         waiting_reason=state.waiting_reason,
         paused=state.pause_asked,
+        task_forgotten=state.task_forgotten,
         epoch=max(1, state.epoch),
         cutover_time=parse_wish(state.request.cutover).time,
         commit_time=_commit_time(state),

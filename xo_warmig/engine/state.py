@@ -51,6 +51,7 @@ class MigrationState(msgspec.Struct, frozen=True, kw_only=True):
     cutover_asked: int | None = None  # the number of passes at the time
     rollback_asked: bool = False
     commit_asked: bool = False
+    task_forgotten: bool = False
     error: dict[str, object] | None = None
     warnings: list[Warning_] = []
     pool_tasks: dict[str, str] = {}  # those that show the migration, by pool

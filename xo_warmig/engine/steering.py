@@ -12,6 +12,7 @@ from xo_warmig.model.phases import (
     TRANSITIONS,
     Phase,
     can_cancel,
+    is_end,
 )
 
 
@@ -61,6 +62,14 @@ def demand_committable(state: MigrationState) -> None:
         raise AskedAlready
     if state.phase not in CAN_COMMIT or state.rollback_asked:
         raise _refused(state, "be committed", "CANNOT_COMMIT", CAN_COMMIT)
+
+
+def demand_forgettable(state: MigrationState) -> None:
+    """Of the task, not of the migration."""
+    if state.task_forgotten:
+        raise AskedAlready
+    if not state.ended:
+        raise _refused(state, "leave the list of tasks", "MIGRATION_TASK", filter(is_end, TRANSITIONS))
 
 
 def rollback_guard(*, discard_target_changes: bool) -> Callable[[MigrationState], None]:

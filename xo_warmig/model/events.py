@@ -104,6 +104,10 @@ class CommitAsked(_Fact, frozen=True, kw_only=True):
     """Somebody said that the source may be settled."""
 
 
+class TaskForgotten(_Fact, frozen=True, kw_only=True):
+    """Somebody took the migration, which has ended, off the list of tasks. It stays among the migrations."""
+
+
 class EffectIntended(_Fact, frozen=True, kw_only=True):
     """An object is about to be made. ``subject``: the source disk it is for, or the source VM; ``tag`` finds it again."""
 
@@ -379,7 +383,9 @@ CourseFact = (
     Planned | EpochBegun | DoorReleased | PhaseChanged | WaitingChanged | Warned | Failed | Decided | LateHaltWatched
 )
 PoolTaskFact = PoolTaskShown | PoolTaskDropped
-SteeringFact = CancelAsked | PauseAsked | Paused | ResumeAsked | CutoverAsked | RollbackAsked | CommitAsked
+SteeringFact = (
+    CancelAsked | PauseAsked | Paused | ResumeAsked | CutoverAsked | RollbackAsked | CommitAsked | TaskForgotten
+)
 CopyFact = (
     EffectIntended
     | EffectFailed

@@ -77,6 +77,7 @@ class MigrationReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     waiting_for: WaitingFor
     waiting_reason: str = ""
     paused: bool = False
+    task_forgotten: bool = False  # it is no longer among the tasks that XO's clients list
     epoch: int = 1  # how many times a server took it up
     cutover_time: float | None = None  # when it is to cut over, if a time was given
     commit_time: float | None = None  # when it commits by itself, once it waits for that

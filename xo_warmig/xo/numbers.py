@@ -7,6 +7,7 @@ from typing import Final
 _DECIMAL: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _INTEGER: Final = re.compile(r"[+-]?\d+", re.ASCII)
 _BASED: Final = re.compile(r"0(?:x[0-9a-f]+|o[0-7]+|b[01]+)", re.IGNORECASE)
+_MOST_DIGITS: Final = 300  # of what is finite in JavaScript for sure; Python reads no more than 4300
 _INFINITE: Final = {"Infinity": math.inf, "+Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -26,7 +27,7 @@ def number(value: object) -> int | float | None:
 
 def _of_text(text: str) -> int | float | None:
     if _INTEGER.fullmatch(text):
-        return int(text)
+        return int(text) if len(text) <= _MOST_DIGITS else _whole(float(text))
     if _DECIMAL.fullmatch(text):
         return _whole(float(text))
     if _BASED.fullmatch(text):
@@ -36,4 +37,6 @@ def _of_text(text: str) -> int | float | None:
 
 def _whole(value: float) -> int | float:
     """JSON writers of JavaScript know no 1.0."""
+    if math.isinf(value):
+        return value
     return int(value) if value.is_integer() else value

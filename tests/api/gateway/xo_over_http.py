@@ -38,6 +38,7 @@ class XoOverHttp:
             Route("/rest/v0/ping", lambda _: JSONResponse({"result": "pong"})),
             Route("/rest/v0/users/me", self._me),
             Route("/rest/v0/users/{id}", self._user),
+            Route("/rest/v0/tasks", self._clear, methods=["DELETE"]),
             Route("/rest/v0/tasks", self._tasks),
             Route("/rest/v0/vms/{id}/tasks", self._tasks),
             Route("/rest/v0/tasks/{id}", self._task, methods=["GET", "DELETE"]),
@@ -117,6 +118,12 @@ class XoOverHttp:
             text = "".join(f"{json.dumps(item)}\n" for item in listed)
             return Response(text, media_type="application/x-ndjson")
         return JSONResponse(listed, headers={"ETag": 'W/"1"'})
+
+    async def _clear(self, request: Request) -> Response:
+        if self._who(request) is None:
+            return _unauthorized()
+        self.tasks = []
+        return Response(status_code=204)
 
     async def _stream(self) -> AsyncIterator[bytes]:
         while (change := await self.changes.get()) is not None:

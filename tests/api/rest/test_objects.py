@@ -82,6 +82,12 @@ def test_what_makes_no_sense_is_refused(http_client: Any, query: str, status: in
     assert isinstance(refused.body["error"], str)
 
 
+def test_no_limit_is_too_high(http_client: Any) -> None:
+    """One that no list reaches is no limit."""
+    assert http_client(f"/networks?limit={'9' * 5000}").status == 200
+    assert http_client(f"/networks?limit={'9' * 30}").status == 200
+
+
 def test_a_cell_stays_one() -> None:
     """Whatever is in it."""
     assert table([{"a": "x|y\n\\"}, "/href"]).splitlines()[2:] == [r"| x\|y \\ |  |", "|  | /href |"]

@@ -145,9 +145,31 @@ def test_an_abort_goes_on_without_its_client(site: Any, client: Any, http_client
     eventually(lambda: site.engine.report(id).phase is Phase.CANCELLED)
 
 
-def test_a_migration_is_not_forgotten(client: Any, http_client: Any) -> None:
-    """It is on the record; tasks of actions go."""
+def test_a_migration_that_goes_on_is_not_forgotten(client: Any, http_client: Any) -> None:
+    """Its task neither."""
     id = client.call("warmMigration.start", **REQUEST)
     assert http_client(f"/tasks/{id}", "DELETE").status == 403
     assert http_client("/tasks", "DELETE").status == 204
     assert http_client(f"/tasks/{id}").status == 200
+
+
+def test_the_task_of_a_migration_that_ended_is_forgotten(site: Any, client: Any, http_client: Any) -> None:
+    """As any task of XO; what is on the record of the migration stays."""
+    id, other = (client.call("warmMigration.start", **REQUEST) for _ in range(2))
+    watched = http_client.stream("/tasks?ndjson=true&watch=true&fields=id,status")
+    plain = http_client.stream("/tasks?ndjson=true&watch=true")
+    for each in (id, other):
+        site.do(lambda each=each: site.engine.finish(each, "t"))
+        assert line(watched)[1]["status"] == "success"
+        assert line(plain) == ["update", f"/rest/v0/tasks/{each}"]
+    assert http_client(f"/tasks/{id}", "DELETE").status == 204
+    assert line(watched) == ["remove", {"id": id, "href": f"/rest/v0/tasks/{id}"}]
+    assert line(plain) == ["remove", f"/rest/v0/tasks/{id}"]
+    for path, method in ((f"/tasks/{id}", "GET"), (f"/tasks/{id}", "DELETE"), (f"/tasks/{id}/actions/abort", "POST")):
+        gone = http_client(path, method)
+        assert (gone.status, gone.body["data"]["type"], gone.body["error"]) == (404, "task", f"no such task {id}")
+    assert f"/rest/v0/tasks/{id}" not in http_client("/tasks").body
+    assert id not in client.call("xo.getAllObjects")
+    assert http_client("/tasks", "DELETE").status == 204
+    assert f"/rest/v0/tasks/{other}" not in http_client("/tasks").body
+    assert {id, other} <= {each["id"] for each in client.call("warmMigration.list")}

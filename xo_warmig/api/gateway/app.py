@@ -20,6 +20,7 @@ from xo_warmig.api.gateway.messages.endpoint import PATHS, GatewayEndpoint
 from xo_warmig.api.gateway.passing import Passing
 from xo_warmig.api.gateway.peers import Peers
 from xo_warmig.api.gateway.rest.callers import Callers
+from xo_warmig.api.gateway.rest.clearing import Clearing
 from xo_warmig.api.gateway.rest.events import Events
 from xo_warmig.api.gateway.rest.gate import Gate
 from xo_warmig.api.gateway.rest.lists import Lists
@@ -87,7 +88,7 @@ def _gate(parts: Parts, connections: Connections, peers: Peers, passing: Passing
     own, callers = Starlette(), Callers(connections)
     lists = Lists(own, connections, peers, callers, parts.streams)
     visitors = Visitors(callers, services.accounts, OwnCallers(services.accounts, services.audit))
-    gate = Gate(own, lists, Events(own, passing, callers), passing, callers, visitors, is_ours)
+    gate = Gate(own, lists, Events(own, passing, callers), Clearing(own, passing), passing, callers, visitors, is_ours)
     over_http = rest.mount(
         services,
         parts.calls,

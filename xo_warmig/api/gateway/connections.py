@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import AsyncIterator
 from typing import Final
 
-from xo_warmig.api.gateway.exchange import Exchange, UpstreamGone
-from xo_warmig.api.gateway.upstream import Upstream
+from xo_warmig.api.gateway.exchange import Exchange
+from xo_warmig.api.gateway.upstream import Upstream, UpstreamGone
 
 CONNECT_SECONDS: Final = 10.0
 IDLE_SECONDS: Final = 4.0  # Node closes after 5: a request must not meet that

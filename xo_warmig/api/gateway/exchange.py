@@ -7,13 +7,10 @@ from typing import Final
 import h11
 
 from xo_warmig.api.gateway.headers import Header
+from xo_warmig.api.gateway.upstream import UpstreamGone
 
 _MOST_HEADER_BYTES: Final = 256 * 1024
 _PIECE_BYTES: Final = 256 * 1024
-
-
-class UpstreamGone(Exception):
-    """Upstream cannot be reached, went away before its answer was complete, or speaks no HTTP. ``str()``: why, for the log."""
 
 
 class Exchange:

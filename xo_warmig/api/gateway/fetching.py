@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from xo_warmig.api.gateway.connections import Connections
-from xo_warmig.api.gateway.exchange import UpstreamGone
 from xo_warmig.api.gateway.headers import Header
+from xo_warmig.api.gateway.upstream import UpstreamGone
 
 MOST_SECONDS: Final = 30.0
 MOST_BYTES: Final = 1024 * 1024

@@ -9,11 +9,11 @@ from starlette.types import Receive, Scope, Send
 
 from xo_warmig.api.gateway.connections import Connections
 from xo_warmig.api.gateway.endless import is_endless, until_closed
-from xo_warmig.api.gateway.exchange import Exchange, UpstreamGone
+from xo_warmig.api.gateway.exchange import Exchange
 from xo_warmig.api.gateway.headers import Header, has_body, to_client, to_upstream, values
 from xo_warmig.api.gateway.peers import Peers
 from xo_warmig.api.gateway.requests import shown
-from xo_warmig.api.gateway.upstream import target
+from xo_warmig.api.gateway.upstream import UpstreamGone, target
 from xo_warmig.api.rest.streaming import Streams
 
 BAD_GATEWAY: Final = (

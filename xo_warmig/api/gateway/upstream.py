@@ -15,6 +15,10 @@ KEPT_CERTIFICATE: Final = "upstream-certificate"  # in the state directory, wher
 _PORTS: Final = {"http": 80, "https": 443}
 
 
+class UpstreamGone(Exception):
+    """It cannot be reached, went away before its answer was complete, or speaks no HTTP. ``str()``: why, for the log."""
+
+
 class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     """``scheme`` is http or https; ``host`` a name or an address, IPv6 without brackets."""
 

@@ -4,6 +4,7 @@ import msgspec
 
 from xo_warmig.api.method import Call, Method, Permission
 from xo_warmig.errors import ForbiddenOperation, NoSuchObject
+from xo_warmig.model.phases import is_end
 from xo_warmig.model.requests import NonEmpty
 
 
@@ -21,14 +22,17 @@ async def cancel(call: Call, params: TaskId) -> None:
 
 
 async def destroy(call: Call, params: TaskId) -> None:
-    if _is_migration(call, params.id):
+    if not _is_migration(call, params.id):
+        await call.services.orders.tasks.destroy(params.id)
+        return
+    if not is_end(call.services.engine.report(params.id).phase):
         raise ForbiddenOperation(
-            "a migration is not forgotten",
+            "a migration that goes on is not forgotten",
             code="MIGRATION_TASK",
-            evidence={"operation": "destroy", "reason": "it is the task of a migration", "objectId": params.id},
-            remedy="cancel it; its task goes when it has ended",
+            evidence={"operation": "destroy", "reason": "the migration goes on", "objectId": params.id},
+            remedy="cancel it; its task may go when it has ended",
         )
-    await call.services.orders.tasks.destroy(params.id)
+    await call.services.engine.forget_task(params.id)
 
 
 def _is_migration(call: Call, id: str) -> bool:
@@ -47,5 +51,11 @@ METHODS = (
         "cancel a task: its migration stops, its pool is asked to end it",
         TaskId,
     ),
-    Method("task.destroy", destroy, Permission.ADMIN, "forget a pool's task; its work does not end", TaskId),
+    Method(
+        "task.destroy",
+        destroy,
+        Permission.ADMIN,
+        "forget the task of a pool, whose work goes on, or of an ended migration",
+        TaskId,
+    ),
 )

@@ -63,7 +63,7 @@ class Feed:
     def put_migration(self, report: MigrationReport, event: object | None) -> None:
         """See ``Inbox``."""
         if TASKS in self._known:
-            self.put_task(report.id, task_of(report))
+            self.put_task(report.id, None if report.task_forgotten else task_of(report))
 
     def put_task(self, id: str, task: XoObject | None) -> None:
         """None: it is forgotten."""

@@ -1,11 +1,14 @@
 """How lists are asked for and answered: ``fields``, ``filter``, ``limit``, ``ndjson`` and ``markdown``. Pure."""
 
+import sys
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from xo_warmig.api.rest.answers import Malformed
 from xo_warmig.api.state_file import to_json
 from xo_warmig.xo.objects import XoObject
+
+_MOST_DIGITS: Final = 100
 
 
 class Wanted(NamedTuple):
@@ -27,7 +30,7 @@ def wanted(query: Mapping[str, str]) -> Wanted:
     return Wanted(
         fields=None if not fields else frozenset() if fields == "*" else frozenset(fields.split(",")),
         filter=query.get("filter") or None,
-        limit=_count(query["limit"]) if "limit" in query else None,
+        limit=count(query["limit"]) if "limit" in query else None,
         ndjson=ndjson,
         markdown=markdown,
     )
@@ -55,10 +58,11 @@ def _cell(value: Any) -> str:
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """A limit as it is written; one that no list reaches is as good as any other. Raises Malformed."""
     if not text.isdecimal():
-        raise Malformed(f"limit: {text!r} is no number", 422)
-    return int(text)
+        raise Malformed(f"limit: {text[:100]!r} is no number", 422)
+    return min(int(text), sys.maxsize) if len(text) < _MOST_DIGITS else sys.maxsize
 
 
 def flag(query: Mapping[str, str], name: str) -> bool:

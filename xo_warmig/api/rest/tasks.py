@@ -21,7 +21,7 @@ from xo_warmig.api.rest.task import task_of
 from xo_warmig.api.session import Session
 from xo_warmig.api.state_file import to_json
 from xo_warmig.api.xo_errors import XoError
-from xo_warmig.errors import ForbiddenOperation
+from xo_warmig.errors import ForbiddenOperation, NoSuchObject
 from xo_warmig.xo.objects import XoObject
 
 TASKS_NAME: Final = "tasks"
@@ -31,7 +31,8 @@ log = logging.getLogger(__name__)
 
 def all_tasks(desk: Desk) -> list[XoObject]:
     """Of migrations, then of actions."""
-    return [*(task_of(report) for report in desk.services.engine.reports()), *desk.actions.all()]
+    migrations = (task_of(each) for each in desk.services.engine.reports() if not each.task_forgotten)
+    return [*migrations, *desk.actions.all()]
 
 
 def is_about(task: XoObject, id: str) -> bool:
@@ -84,8 +85,17 @@ class Tasks:
                     raise xo_errors.unauthorized("admin")
 
     def _task(self, id: str) -> XoObject:
-        """Raises NoSuchObject."""
-        return self._desk.actions.get(id) or task_of(self._desk.services.engine.report(id))
+        """Raises XoError 1."""
+        action = self._desk.actions.get(id)
+        if action is not None:
+            return action
+        try:
+            report = self._desk.services.engine.report(id)
+        except NoSuchObject:
+            raise xo_errors.no_such_object(id, "task") from None
+        if report.task_forgotten:
+            raise xo_errors.no_such_object(id, "task")
+        return task_of(report)
 
     async def _abort(self, request: Request) -> Response:
         """Cancels the migration; ``sync=true``: answered when it is cancelled. An action is one call of a pool, which goes on."""
@@ -93,7 +103,7 @@ class Tasks:
         waits = flag(request.query_params, "sync")
         if self._desk.actions.get(id) is not None:
             raise XoError(0, "not implemented")
-        self._desk.services.engine.report(id)
+        self._task(id)
         cancelling = asyncio.ensure_future(self._desk.call(request, "task.cancel", {"id": id}))
         self._calls.start(_quietly(cancelling))
         if not waits:
@@ -103,23 +113,27 @@ class Tasks:
 
     async def _forget(self, request: Request) -> Response:
         id = request.path_params["id"]
-        task = self._task(id)
-        if self._desk.actions.get(id) is None or task["status"] == "pending":
-            why = "it goes on" if task["status"] == "pending" else "migrations are not forgotten"
+        if self._task(id)["status"] == "pending":
             raise ForbiddenOperation(
-                f"the task {id} stays: {why}",
+                f"the task {id} stays: it goes on",
                 code="TASK_KEPT",
-                evidence={"operation": "delete", "reason": why, "objectId": id},
+                evidence={"operation": "delete", "reason": "it goes on", "objectId": id},
             )
-        self._desk.actions.forget(id)
+        await self._forget_ended(request, id)
         return Response(status_code=204)
 
     async def _forget_all(self, request: Request) -> Response:
-        """Those of actions that have ended."""
-        for task in self._desk.actions.all():
+        """Those that have ended."""
+        for task in all_tasks(self._desk):
             if task["status"] != "pending":
-                self._desk.actions.forget(task["id"])
+                await self._forget_ended(request, task["id"])
         return Response(status_code=204)
+
+    async def _forget_ended(self, request: Request, id: str) -> None:
+        if self._desk.actions.get(id) is not None:
+            self._desk.actions.forget(id)
+        else:
+            await self._desk.call(request, "task.destroy", {"id": id})
 
 
 @contextlib.contextmanager
@@ -136,7 +150,9 @@ def following(desk: Desk, feed: Feed) -> Iterator[None]:
 
 
 async def watched(desk: Desk, feed: Feed, asked: Wanted) -> AsyncGenerator[str, None]:
-    """A line for each change: ``["update", <task>]`` or ``["remove", {"id", "href"}]``, until the caller may not see them any more."""
+    """A line for each change, until the caller may not see them any more: ``["update", <task>]`` or ``["remove", {"id"}]``, of both what a
+    list has of them (@xen-orchestra/rest-api, tasks, which writes references alone without ``fields``).
+    """
     now_ms = desk.services.accounts.now_ms
     with following(desk, feed), desk.admission.counted(feed.session.address):
         while True:
@@ -149,9 +165,10 @@ async def watched(desk: Desk, feed: Feed, asked: Wanted) -> AsyncGenerator[str, 
 
 async def _lines(desk: Desk, changes: list[Change], asked: Wanted) -> list[str]:
     chosen = await desk.services.chooser.chosen([each.now for each in changes if each.now is not None], asked.filter)
-    updates: list[Any] = [["update", item(task, f"{BASE}/{TASKS_NAME}", asked.fields)] for task in chosen]
-    gone = [each.before["id"] for each in changes if each.now is None and each.before is not None]
-    removals = [["remove", {"id": id, "href": f"{BASE}/{TASKS_NAME}/{id}"}] for id in gone]
+    gone = [{"id": each.before["id"]} for each in changes if each.now is None and each.before is not None]
+    base = f"{BASE}/{TASKS_NAME}"
+    updates = [["update", item(task, base, asked.fields)] for task in chosen]
+    removals = [["remove", item(task, base, asked.fields)] for task in gone]
     return [to_json(each) + "\n" for each in updates + removals]
 
 

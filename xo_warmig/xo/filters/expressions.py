@@ -23,7 +23,8 @@ def expression_of(pattern: str, *, ignore_case: bool) -> regex.Pattern[str]:
         parts += [pattern[at : found.start()], _within_a_set(found[0]) if inside else _translated(found[0])]
         inside = found[0] != "]" if inside else found[0] in ("[", "[^")
         at = found.end()
-    return regex.compile("".join([*parts, pattern[at:]]), regex.V0 | (regex.IGNORECASE if ignore_case else 0))
+    flags = regex.V0 | (regex.IGNORECASE if ignore_case else 0)
+    return regex.compile("".join([*parts, pattern[at:]]), flags, cache_pattern=False)  # its cache knows no bytes
 
 
 def _translated(found: str) -> str:

@@ -1,8 +1,10 @@
 """What is within a value."""
 
-from typing import Any
+from typing import Any, Final
 
 from msgspec import UNSET
+
+_MOST_DIGITS: Final = 15
 
 
 def member(value: object, name: str) -> Any:
@@ -13,6 +15,6 @@ def member(value: object, name: str) -> Any:
         case list() | str():
             if name == "length":
                 return len(value)
-            if name.isdecimal() and int(name) < len(value):
+            if name.isdecimal() and len(name) <= _MOST_DIGITS and int(name) < len(value):
                 return value[int(name)]
     return UNSET

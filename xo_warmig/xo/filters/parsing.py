@@ -37,10 +37,12 @@ from xo_warmig.xo.filters.nodes import (
     Text,
     Truthy,
 )
+from xo_warmig.xo.filters.unrolling import unrolled
 from xo_warmig.xo.numbers import number
 
 _DEEPEST: Final = 100
 _LONGEST: Final = 100_000  # characters: some thousands of ids
+_LARGEST: Final = 100_000  # parts of all regular expressions together, as the engine has them: 30 MiB
 _SPACE: Final = re.compile(r"\s*")
 _BEFORE_COLON: Final = re.compile(r"\s*:")
 _OPERATOR: Final = re.compile(r"[<>]=?")
@@ -77,6 +79,7 @@ class _Reader:
         self._text = text
         self._at = 0
         self._depth = 0
+        self._size = 0
 
     def at_end(self) -> bool:
         return self._at >= len(self._text)
@@ -145,6 +148,9 @@ class _Reader:
         found = self.skip(_EXPRESSION)
         if found is None:
             raise self._refusal("an expression between two /")
+        self._size += unrolled(found[1])
+        if self._size > _LARGEST:
+            raise self._refusal("smaller regular expressions, with fewer repetitions,")
         try:
             return Expression(expression_of(found[1], ignore_case=bool(found[2])))
         except (regex.error, OverflowError, RecursionError) as error:

@@ -51,11 +51,14 @@ def test_everything_else_is_answered_by_upstream(client: Any) -> None:
     assert client.error("system.methodSignature", {"method": "vm.start"})["data"] == "system.methodSignature"
 
 
-def test_our_tasks_are_cancelled_here(site: Any, client: Any) -> None:
+def test_our_tasks_are_cancelled_and_forgotten_here(site: Any, client: Any) -> None:
     """The button that XO's pages show beside them."""
     id = client.call("warmMigration.start", **WARM)
     assert client.call("task.cancel", id=id) is True
     assert site.engine.report(id).phase is Phase.CANCELLED
+    assert client.call("task.destroy", id=id) is True
+    assert site.engine.report(id).task_forgotten
+    assert client.error("task.destroy", {"id": "of a pool"})["data"] == "task.destroy"
 
 
 @pytest.mark.parametrize("method", ["vm.warmMigration", "warmMigration.start"])

@@ -50,6 +50,12 @@ def test_what_is_no_map_of_objects_stays(task: dict[str, Any], result: str) -> N
     assert merging.with_tasks(answer(result), [task], None) is None
 
 
+def test_no_limit_is_too_high(task: dict[str, Any]) -> None:
+    """JavaScript has numbers that are no length of anything."""
+    most = merging.limit({"limit": 1e300})
+    assert json.loads(merging.with_tasks(answer('{"a":{}}'), [task], most) or "")["result"].keys() == {"a", task["id"]}
+
+
 @pytest.mark.parametrize(("most", "count"), [(5, 3), (3, 3), (2, 2), (0, 2)])
 def test_a_limit_counts_upstreams_objects_first(task: dict[str, Any], most: int, count: int) -> None:
     """Ours come only where there is room."""

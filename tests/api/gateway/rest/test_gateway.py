@@ -177,6 +177,23 @@ async def test_one_of_ours_is_shown_waited_for_and_aborted(gated: Gated) -> None
     assert not [path for path in gated.xo.paths() if id in path or other in path]
 
 
+async def test_ours_that_ended_are_forgotten(gated: Gated) -> None:
+    """One by its id, below XO 5's mount too, or all of them with upstream's; one that goes on stays."""
+    ended, other, pending = [await gated.migrate() for _ in range(3)]
+    for each in (ended, other):
+        gated.engine.finish(each, "target")
+    assert (await gated.get(f"/rest/v0/tasks/{ended}", VIEWER, method="DELETE")).status_code == 404
+    assert (await gated.get(f"/v5/rest/v0/tasks/{ended}", method="DELETE")).status_code == 204
+    assert (await gated.get(f"/rest/v0/tasks/{ended}")).status_code == 404
+    listed = (await gated.get("/rest/v0/tasks")).json()
+    assert listed == [f"/rest/v0/tasks/{id}" for id in (other, pending, TASK["id"])]
+    assert (await gated.get("/rest/v0/tasks", {}, method="DELETE")).status_code == 401
+    assert len((await gated.get("/rest/v0/tasks")).json()) == 3
+    assert (await gated.get("/rest/v0/tasks", method="DELETE")).status_code == 204
+    assert (await gated.get("/rest/v0/tasks")).json() == [f"/rest/v0/tasks/{pending}"]
+    assert gated.engine.report(other).task_forgotten
+
+
 async def test_a_migration_is_started_over_rest(gated: Gated) -> None:
     """By upstream's administrator, whose name the audit has; its task is where the answer says."""
     body = {"sr": "s", "startDestinationVm": True, "deleteSourceVm": False}

@@ -10,11 +10,11 @@ from xo_warmig.api.admission import PATH, Refusal, refuse
 from xo_warmig.api.endpoint import Endpoint, is_own_client
 from xo_warmig.api.gateway.headers import Header, forwarded
 from xo_warmig.api.gateway.messages.conversation import Conversation, Surroundings
-from xo_warmig.api.gateway.messages.leg import Leg, UpstreamGone, opened
+from xo_warmig.api.gateway.messages.leg import Leg, opened
 from xo_warmig.api.gateway.messages.relay import Relay, SignsInHere
 from xo_warmig.api.gateway.passing import BAD_GATEWAY
 from xo_warmig.api.gateway.peers import Peers
-from xo_warmig.api.gateway.upstream import Upstream
+from xo_warmig.api.gateway.upstream import Upstream, UpstreamGone
 from xo_warmig.api.line import Line
 
 log = logging.getLogger(__name__)

@@ -12,9 +12,8 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from xo_warmig.api.gateway.headers import Header
 from xo_warmig.api.gateway.messages.questions import LegGone
-from xo_warmig.api.gateway.upstream import Upstream
+from xo_warmig.api.gateway.upstream import Upstream, UpstreamGone
 from xo_warmig.api.settings import MOST_FRAME_BYTES
-from xo_warmig.errors import WarmigError
 
 PATH: Final = "/api/"  # whatever the client's mount: xo-server answers at no other
 OPEN_SECONDS: Final = 15.0
@@ -25,13 +24,6 @@ _MOST_FRAMES: Final = 2  # read ahead; more wait in the kernel, and in upstream
 
 _frames_log = logging.getLogger(f"{__name__}.frames")
 _frames_log.setLevel(logging.INFO)  # below this the library writes frames out, and passwords are in them
-
-
-class UpstreamGone(WarmigError):
-    """Upstream cannot be reached. ``evidence``: ``url``."""
-
-    default_code = "UPSTREAM_UNREACHABLE"
-    retryable = True
 
 
 class End(NamedTuple):
@@ -106,10 +98,6 @@ async def opened(upstream: Upstream, context: ssl.SSLContext | None, headers: li
             logger=_frames_log,
         )
     except (OSError, TimeoutError, InvalidURI, InvalidHandshake, EOFError) as error:
-        raise UpstreamGone(
-            f"upstream {upstream.url} does not answer: {error}",
-            evidence={"url": upstream.url},
-            remedy="Start it again, or correct `upstream` in the configuration.",
-        ) from error
+        raise UpstreamGone(f"upstream {upstream.url} does not answer: {error}") from error
     async with websocket:
         yield Leg(websocket)

@@ -1,5 +1,6 @@
 """Ours put into what upstream answers. What upstream wrote stays as it wrote it, its order too: values are neither read nor made anew."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -29,7 +30,7 @@ async def chosen(tasks: Sequence[Task], params: Mapping[str, Any], chooser: Choo
 def limit(params: Mapping[str, Any]) -> int | None:
     """How many objects are asked for at most; None: all."""
     given = _given(params, "limit")
-    return max(0, int(given)) if isinstance(given, int | float) else None
+    return min(max(0, int(given)), sys.maxsize) if isinstance(given, int | float) else None
 
 
 def wants_lines(params: Mapping[str, Any]) -> bool:

@@ -21,7 +21,7 @@ LISTED: Final[Mapping[str, Method]] = MappingProxyType(
         if name == "vm.warmMigration" or name.startswith("warmMigration.")
     }
 )
-_ON_OURS_ONLY: Final = ("task.cancel", "system.methodSignature")
+_ON_OURS_ONLY: Final = ("task.cancel", "task.destroy", "system.methodSignature")
 
 
 def is_ours(request: Request, is_migration: Callable[[str], bool]) -> bool:
@@ -31,7 +31,7 @@ def is_ours(request: Request, is_migration: Callable[[str], bool]) -> bool:
     given = request.params.values() if isinstance(request.params, dict) else ()
     texts = [value for value in given if isinstance(value, str)]
     match request.method:
-        case "task.cancel":
+        case "task.cancel" | "task.destroy":
             return any(map(is_migration, texts))
         case "system.methodSignature":
             return any(text in LISTED for text in texts)

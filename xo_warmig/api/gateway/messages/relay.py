@@ -54,7 +54,7 @@ class Relay:
             if down.done():
                 await self._end_client(down.result(), sender)
                 return None
-            return await self._leave(up.result())
+            return await self._leave(up.result(), sender)
         finally:
             self._conversation.upstream.close()
             ends = await _ended(sender, up, down)
@@ -63,10 +63,9 @@ class Relay:
                 if isinstance(end, Exception) and not isinstance(end, LineDead | LegGone):
                     raise end
 
-    async def _leave(self, why: Gone | SignsInHere) -> SignsInHere | None:
+    async def _leave(self, why: Gone | SignsInHere, sender: asyncio.Task[None]) -> SignsInHere | None:
         if isinstance(why, SignsInHere):
-            await self._conversation.outbox.sent()
-            return why
+            return why if await self._all_sent(sender) else None
         # A call that was sent just before is made all the same, as in XO: only upstream's word is missing.
         await self._conversation.upstream.settled(_LAST_QUESTIONS_SECONDS)
         await self._leg.close(why.code)
@@ -74,14 +73,19 @@ class Relay:
 
     async def _end_client(self, end: End, sender: asyncio.Task[None]) -> None:
         """The client sees the end that it would have seen, after all that upstream sent before it."""
-        last = asyncio.create_task(self._conversation.outbox.sent())
-        await asyncio.wait((last, sender), return_when=asyncio.FIRST_COMPLETED)
-        last.cancel()
+        await self._all_sent(sender)
         if end.code is None:
             self._line.drop()
             return
         with contextlib.suppress(LineDead):
             await self._line.close(1000 if end.code == _NO_CODE else end.code, end.reason)
+
+    async def _all_sent(self, sender: asyncio.Task[None]) -> bool:
+        """Whether the client took everything, or ``sender`` gave it up."""
+        last = asyncio.create_task(self._conversation.outbox.sent())
+        await asyncio.wait((last, sender), return_when=asyncio.FIRST_COMPLETED)
+        last.cancel()
+        return not sender.done()
 
     async def _send_all(self) -> None:
         while True:

@@ -13,9 +13,9 @@ from typing import Final
 import msgspec
 
 from xo_warmig.api.gateway.connections import Connections
-from xo_warmig.api.gateway.exchange import UpstreamGone
 from xo_warmig.api.gateway.fetching import fetched
 from xo_warmig.api.gateway.headers import Header, values
+from xo_warmig.api.gateway.upstream import UpstreamGone
 from xo_warmig.api.users import User
 
 GOOD_SECONDS: Final = 5.0

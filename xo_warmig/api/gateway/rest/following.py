@@ -8,11 +8,11 @@ from typing import Final
 
 from starlette.types import ASGIApp, Scope
 
-from xo_warmig.api.gateway.exchange import UpstreamGone
 from xo_warmig.api.gateway.rest.callers import Callers
 from xo_warmig.api.gateway.rest.lines import batches
 from xo_warmig.api.gateway.rest.own import answered
 from xo_warmig.api.gateway.rest.server_sent import END, parsed
+from xo_warmig.api.gateway.upstream import UpstreamGone
 
 _PATH: Final = "/rest/v0/events"
 _TOLD: Final = ("add", "update", "remove")

@@ -6,13 +6,14 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from xo_warmig.api.gateway.exchange import UpstreamGone
 from xo_warmig.api.gateway.passing import refuse_gone
 from xo_warmig.api.gateway.rest.callers import Callers
 from xo_warmig.api.gateway.rest.events import PATH as EVENTS
 from xo_warmig.api.gateway.rest.mounts import plain, unmounted
 from xo_warmig.api.gateway.rest.visitors import Visitors
+from xo_warmig.api.gateway.upstream import UpstreamGone
 
+_ALL: Final = "/rest/v0/tasks"
 _LIST: Final = re.compile(r"/rest/v0/(?:tasks|[a-z-]+/[^/]+/tasks)")
 _TASK: Final = re.compile(r"/rest/v0/tasks/([^/]+)(?:/actions/[a-z_]+)?")
 _ACTION: Final = re.compile(r"/rest/v0/vms/[^/]+/actions/warm_migration")
@@ -21,7 +22,8 @@ _ACTION: Final = re.compile(r"/rest/v0/vms/[^/]+/actions/warm_migration")
 class Gate:
     """An ASGI application for HTTP below ``/rest/v0``.
 
-    ``own`` answers all of it as a server that stands alone does, ``lists`` and ``events`` merge both, ``passing`` is upstream's.
+    ``own`` answers all of it as a server that stands alone does, ``lists`` and ``events`` merge both, ``clearing`` has
+    both forget their tasks, ``passing`` is upstream's.
     ``is_ours``: whether a task is one of our migrations.
     """
 
@@ -30,6 +32,7 @@ class Gate:
         own: ASGIApp,
         lists: ASGIApp,
         events: ASGIApp,
+        clearing: ASGIApp,
         passing: ASGIApp,
         callers: Callers,
         visitors: Visitors,
@@ -38,6 +41,7 @@ class Gate:
         self._own = own
         self._lists = lists
         self._events = events
+        self._clearing = clearing
         self._passing = passing
         self._callers = callers
         self._visitors = visitors
@@ -65,6 +69,8 @@ class Gate:
             return self._own
         if method == "GET" and _LIST.fullmatch(path) and await self._callers.is_admin(scope["headers"]):
             return self._lists
+        if method == "DELETE" and path == _ALL and await self._callers.is_admin(scope["headers"]):
+            return self._clearing
         if EVENTS.fullmatch(path) and await self._callers.is_admin(scope["headers"]):
             return self._events
         return self._passing

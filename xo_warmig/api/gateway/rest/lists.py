@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from xo_warmig.api.gateway.connections import Connections
 from xo_warmig.api.gateway.departure import unless_gone
 from xo_warmig.api.gateway.endless import until_closed
-from xo_warmig.api.gateway.exchange import Exchange, UpstreamGone
+from xo_warmig.api.gateway.exchange import Exchange
 from xo_warmig.api.gateway.headers import Header, to_client, to_upstream, values
 from xo_warmig.api.gateway.passing import refuse_gone
 from xo_warmig.api.gateway.peers import Peers
@@ -23,7 +23,8 @@ from xo_warmig.api.gateway.rest.lines import in_turn, side_by_side
 from xo_warmig.api.gateway.rest.merging import joined
 from xo_warmig.api.gateway.rest.mounts import unmounted
 from xo_warmig.api.gateway.rest.own import OwnAnswer, answered
-from xo_warmig.api.gateway.upstream import target
+from xo_warmig.api.gateway.upstream import UpstreamGone, target
+from xo_warmig.api.rest.listing import count
 from xo_warmig.api.rest.streaming import Streams
 
 # An answer that is ours in part is neither packed as upstream's was, nor the same as one that the client has.
@@ -122,7 +123,7 @@ class _Merged:
 
     def _most(self) -> int | None:
         limit = self._query.get("limit", "")
-        return int(limit) if limit.isdecimal() else None
+        return count(limit) if limit.isdecimal() else None
 
     async def _pass(self, answer: h11.Response, exchange: Exchange) -> None:
         await self._start(answer.status_code, to_client(answer.headers))
