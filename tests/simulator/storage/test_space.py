@@ -84,8 +84,7 @@ def test_a_volume_group_takes_no_more_than_it_has_room_for(new_pool: Callable[..
     with pool.space.counted_at_the_end():
         make(pool, sr, 12)
     with pytest.raises(XapiFailure, match="SR_BACKEND_FAILURE_44"), pool.space.counted_at_the_end():
-        for _ in range(3):
-            make(pool, sr, 12)
+        _ = [make(pool, sr, 12) for _ in range(3)]
 
 
 def test_a_full_repository_refuses_blocks(pool: SimPool, sr: str) -> None:
