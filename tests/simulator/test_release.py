@@ -107,6 +107,8 @@ def test_records_are_sent_without_later_fields() -> None:
         "valid_ref_counts": {"vm": 1},
         "token": "t",
     }
+    told_by_next = datamodel.load().classes["event"].messages["next"].result
+    assert visible(told_by_next, [unknown, event, gone], "6.5") == [event | {"snapshot": {"uuid": "u"}}, gone]
 
 
 def test_later_members_of_a_constructor_are_ignored() -> None:
