@@ -42,6 +42,7 @@ def test_the_newest_release_has_the_whole_datamodel() -> None:
         ("VM.set_bios_strings", "7.6"),
         ("VM.set_domain_type", "7.6"),
         ("VM.set_NVRAM", "8.0"),
+        ("task.set_other_config", "6.5"),
         ("task.set_status", "7.6"),
         ("task.set_progress", "8.2"),
         ("task.set_result", "8.3"),

@@ -22,7 +22,6 @@ ABSENT_SOMEWHERE = {
     "VM.set_bios_strings": "creation: the strings stay behind, which the plan says",
     "VTPM.create": "preflight refuses a vTPM there; before anything is copied, in any case",
     "task.set_error_info": "migration_tasks: left out",
-    "task.set_other_config": "migration_tasks: left out",
     "task.set_progress": "migration_tasks: left out",
     "task.set_status": "migration_tasks: no task is shown; tasks.drop: it is marked for its end only",
 }
