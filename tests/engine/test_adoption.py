@@ -298,6 +298,24 @@ def test_a_success_elsewhere_removes_the_kept_copy(play: Any) -> None:
     play(body)
 
 
+def test_a_kept_copy_saves_room_only_where_its_disk_is_to_go(play: Any) -> None:
+    """A disk that is now mapped to another SR needs room there; on its own it needs none."""
+
+    async def body(scene: Any) -> None:
+        srs = scene.world.target.srs
+        srs["sr-other"] = msgspec.structs.replace(srs["sr-target"], uuid="sr-other", free_bytes=0)
+        await fail_in_final_pass(scene)
+        srs["sr-target"] = msgspec.structs.replace(
+            srs["sr-target"], free_bytes=srs["sr-target"].physical_size_bytes // 100
+        )
+        assert (await scene.engine.plan(scene.request)).possible
+        mapped = msgspec.structs.replace(scene.request, map_vdis_srs={"disk-1": "sr-other"})
+        (lack,) = [each for each in (await scene.engine.plan(mapped)).findings if each.code == "NO_SPACE"]
+        assert lack.evidence["sr"] == "sr-other"
+
+    play(body)
+
+
 def test_a_halted_source_is_gone_on_with_by_one_final_delta(play: Any) -> None:
     """Its owner shut it down between the attempts."""
 
