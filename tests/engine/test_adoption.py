@@ -135,6 +135,65 @@ def test_a_base_that_somebody_deleted_is_none(play: Any) -> None:
     play(body)
 
 
+def _write_elsewhere(world: Any) -> None:
+    """To a target disk, by somebody else."""
+    world.target.vdis[next(iter(world.target.vdis))].blocks[0] = (666, next(world.moment))
+
+
+def test_r17_a_copy_that_was_seen_in_use_is_no_base_for_the_next_attempt(play: Any) -> None:
+    """Whoever had its disk may have let go of it again when that looks."""
+
+    async def body(scene: Any) -> None:
+        world = scene.world
+
+        def attach() -> None:
+            world.target.foreign.append(
+                Attachment(
+                    vdi=next(iter(world.target.vdis)), vm="vm-9", is_control_domain=False, mode="RW", plugged=True
+                )
+            )
+
+        world.fail("source.snapshot_disk", 3, hook=attach)
+        migration = await scene.start()
+        with pytest.raises(WarmigError) as caught:
+            await scene.engine.outcome(migration)
+        assert caught.value.code == "TARGET_TOUCHED"
+        await scene.ended(migration)
+        _write_elsewhere(world)
+        world.target.foreign.clear()
+        report = await succeed(scene)
+        assert report.passes[0].kind is PassKind.FULL
+
+    play(body)
+
+
+def test_r17_a_copy_that_was_free_to_start_is_no_base_for_the_next_attempt(play: Any) -> None:
+    """The way back blocks it again, so nothing would tell of it later; another failure may come before it is seen."""
+
+    async def body(scene: Any) -> None:
+        world = scene.world
+
+        def use() -> None:
+            world.the_target().blocked.clear()
+            _write_elsewhere(world)
+
+        world.fail("target.apply_volatile_state", error=world.refusal(), hook=use)
+        migration = await scene.start()
+        with pytest.raises(WarmigError):
+            await scene.engine.outcome(migration)
+        await scene.ended(migration)
+        assert world.the_target().blocked
+        report = await succeed(scene)
+        assert report.passes[0].kind is PassKind.FULL
+
+    play(body)
+
+
+def _run_it(world: Any) -> None:
+    """And halt it again, blocked as it was."""
+    world.the_target().started = True
+
+
 def _start_it(world: Any) -> None:
     world.the_target().power = PowerState.RUNNING
 
@@ -143,7 +202,7 @@ def _unblock_it(world: Any) -> None:
     world.the_target().blocked.clear()
 
 
-@pytest.mark.parametrize("use", [_unblock_it, _start_it], ids=["unblocked", "started"])
+@pytest.mark.parametrize("use", [_unblock_it, _start_it, _run_it], ids=["unblocked", "started", "started and stopped"])
 def test_a_kept_target_that_somebody_took_into_use_is_left_alone(play: Any, use: Any) -> None:
     """It is theirs now; the disks are copied anew (R17)."""
 
@@ -294,6 +353,24 @@ def test_a_success_elsewhere_removes_the_kept_copy(play: Any) -> None:
         assert report.passes[0].kind is PassKind.FULL
         assert {vdi.sr for vdi in world.target.vdis.values()} == {"sr-other"}
         assert len(world.target.vms) == 1
+
+    play(body)
+
+
+def test_a_kept_copy_saves_room_only_where_its_disk_is_to_go(play: Any) -> None:
+    """A disk that is now mapped to another SR needs room there; on its own it needs none."""
+
+    async def body(scene: Any) -> None:
+        srs = scene.world.target.srs
+        srs["sr-other"] = msgspec.structs.replace(srs["sr-target"], uuid="sr-other", free_bytes=0)
+        await fail_in_final_pass(scene)
+        srs["sr-target"] = msgspec.structs.replace(
+            srs["sr-target"], free_bytes=srs["sr-target"].physical_size_bytes // 100
+        )
+        assert (await scene.engine.plan(scene.request)).possible
+        mapped = msgspec.structs.replace(scene.request, map_vdis_srs={"disk-1": "sr-other"})
+        (lack,) = [each for each in (await scene.engine.plan(mapped)).findings if each.code == "NO_SPACE"]
+        assert lack.evidence["sr"] == "sr-other"
 
     play(body)
 

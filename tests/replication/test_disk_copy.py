@@ -269,9 +269,10 @@ async def test_what_does_not_pass_fails_at_once(error: WarmigError) -> None:
     assert pools.clock.slept == []
 
 
-async def test_a_disk_that_was_not_let_go_of_is_not_opened_again() -> None:
-    """R10, R16: what to do then is for others to decide."""
-    pools = MemoryPools([Break("target", 5 * MIB)])
+@pytest.mark.parametrize("final", [False, True])
+async def test_a_disk_that_was_not_let_go_of_is_not_opened_again(final: bool) -> None:
+    """R10, R16: what to do then is for others to decide; so too where an import stood open for the final pass, and died."""
+    pools = MemoryPools([Break("target", MIB)])
     opened = pools.open_import
 
     async def sticky(vdi: str) -> Any:
@@ -286,10 +287,11 @@ async def test_a_disk_that_was_not_let_go_of_is_not_opened_again() -> None:
         return end
 
     pools.open_import = sticky  # type: ignore[method-assign]
-    report = await pools.copy()
+    held = await pools.open_import("copy-0") if final else None
+    report = await pools.copy(final=final, held=held)
     assert report.error is not None
     assert report.error["code"] == "DISK_STILL_ATTACHED"
-    assert pools.opened == ["source", "target"]
+    assert sorted(pools.opened) == ["source", "target"]
 
 
 async def test_a_book_that_refuses_stops_the_copy() -> None:

@@ -42,6 +42,7 @@ def test_the_newest_release_has_the_whole_datamodel() -> None:
         ("VM.set_bios_strings", "7.6"),
         ("VM.set_domain_type", "7.6"),
         ("VM.set_NVRAM", "8.0"),
+        ("task.set_other_config", "6.5"),
         ("task.set_status", "7.6"),
         ("task.set_progress", "8.2"),
         ("task.set_result", "8.3"),
@@ -107,6 +108,8 @@ def test_records_are_sent_without_later_fields() -> None:
         "valid_ref_counts": {"vm": 1},
         "token": "t",
     }
+    told_by_next = datamodel.load().classes["event"].messages["next"].result
+    assert visible(told_by_next, [unknown, event, gone], "6.5") == [event | {"snapshot": {"uuid": "u"}}, gone]
 
 
 def test_later_members_of_a_constructor_are_ignored() -> None:

@@ -4,7 +4,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from xo_warmig.xapi.attachments import Owners, read_attachments, wait_until_let_go
+import pytest
+
+from xo_warmig.errors import SafetyError, TransferError
+from xo_warmig.xapi.attachments import Owners, read_attachments, see_nobody_writes, wait_until_let_go
 
 
 async def test_every_user_of_a_disk_is_listed_but_snapshots(
@@ -93,3 +96,32 @@ async def test_a_control_domain_that_comes_later_is_seen_as_one(
     await read_attachments(pool, [vdi], owners)
     make_vbd(make_vm(is_control_domain=True), disk)
     assert [each.is_control_domain for each in await read_attachments(pool, [vdi], owners)] == [False, True]
+
+
+@pytest.mark.parametrize("mode", ["RO", "RW"])
+@pytest.mark.parametrize("control", [False, True], ids=["guest", "dom0"])
+@pytest.mark.parametrize("how", ["attached", "attaching", "not attached"])
+async def test_nothing_is_written_where_others_have_the_disk(
+    pool: Any,
+    make_vm: Callable[..., str],
+    make_vdi: Callable[..., str],
+    make_vbd: Callable[..., str],
+    mode: str,
+    control: bool,
+    how: str,
+) -> None:
+    """R16, R17: a VM that has it in whatever way, or another writer; who only reads is for the pool to judge."""
+    disk = make_vdi()
+    fields: dict[str, dict[str, Any]] = {
+        "attached": {"currently_attached": True},
+        "attaching": {"current_operations": {"OpaqueRef:t": "plug"}},
+        "not attached": {},
+    }
+    make_vbd(make_vm(is_control_domain=control), disk, mode=mode, **fields[how])
+    make_vbd(make_vm(), make_vdi(), currently_attached=True)
+    looking = see_nobody_writes(pool, pool.get("VDI", disk)["uuid"], disk, {})
+    if how == "not attached" or (control and mode == "RO"):
+        await looking
+        return
+    with pytest.raises(TransferError if control else SafetyError):
+        await looking

@@ -11,6 +11,7 @@ import pytest
 
 from xo_warmig.errors import NoSuchObject, PoolError, TransferError
 from xo_warmig.model.vm import Disk
+from xo_warmig.replication.retries import may_pass
 from xo_warmig.simulator.launch import Site
 from xo_warmig.xapi.clearing import IMPORT_LABEL, description_of
 from xo_warmig.xapi.directory import Directory
@@ -216,6 +217,18 @@ async def test_a_disk_is_not_taken_from_a_writer(site: Site, target: Pool, vdi: 
     assert caught.value.code == "DEVICE_DETACH_REJECTED"
     await feed(imported, [])
     assert held(ask(site.pools[1], "state")) == []
+
+
+async def test_a_disk_has_one_writer(site: Site, target: Pool, vdi: str, ask: Any, eventually: Any) -> None:
+    """R16: the pool would let a second import write to it, so we do not ask for one."""
+    imported = await target.open_import(vdi)
+    await eventually(lambda: held(ask(site.pools[1], "state")))
+    with pytest.raises(TransferError) as caught:
+        await target.open_import(vdi)
+    assert (caught.value.code, may_pass(caught.value)) == ("VDI_IN_USE", True)
+    assert len(tasks_of(ask(site.pools[1], "state"))) == 1
+    await feed(imported, [])
+    await feed(await target.open_import(vdi), [])
 
 
 @pytest.mark.parametrize("back", ["before it is closed", "after"])

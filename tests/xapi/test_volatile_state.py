@@ -57,6 +57,27 @@ async def test_what_is_equal_is_not_written(pool: Any, make_vm: Callable[..., st
     assert pool.calls("VM.set_NVRAM", "VM.set_platform") == []
 
 
+@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+async def test_a_release_without_nvram_takes_vms_that_boot_without(
+    pool: Any, make_vm: Callable[..., str], firmware: str
+) -> None:
+    """One that was changed from UEFI to BIOS has some still, and must not fail of it in the downtime."""
+    target = make_vm(HVM_boot_params={"firmware": firmware})
+    del pool.get("VM", target)["NVRAM"]
+
+    def unknown(*_: Any) -> None:
+        raise pool.failure("MESSAGE_METHOD_UNKNOWN", "VM.set_NVRAM")
+
+    pool.handlers["VM.set_NVRAM"] = unknown
+    state = VolatileState(nvram={"EFI-variables": "AAAA"})
+    applying = apply_volatile_state(pool, pool.get("VM", target)["uuid"], state)
+    if firmware == "bios":
+        await applying
+        return
+    with pytest.raises(PoolError, match="MESSAGE_METHOD_UNKNOWN"):
+        await applying
+
+
 async def test_contents_without_a_vtpm_are_refused(pool: Any, make_vm: Callable[..., str]) -> None:
     """A guest that seals its disk with them would not boot."""
     pool.handlers["VTPM.get_contents"] = lambda _: "Y29udGVudHM="

@@ -129,12 +129,13 @@ async def look_at_kept(journal: Journal, target: TargetPool) -> Found:
             return Found.UNTOUCHED
         power = await target.power_state(state.target_vm)
         blocked = await target.blocked_operations(state.target_vm)
+        ran = not state.start_asked and await target.was_started(state.target_vm)
     except NoSuchObject:
         # Somebody removed it; whether it ran before that nobody can say.
         return Found.GONE
     ours = target_blocks(state.id)
     still_ours = all(blocked.get(operation) == text for operation, text in ours.items())
-    return Found.UNTOUCHED if power is PowerState.HALTED and still_ours else Found.IN_USE
+    return Found.UNTOUCHED if power is PowerState.HALTED and still_ours and not ran else Found.IN_USE
 
 
 async def only_ours(journal: Journal, target: TargetPool) -> bool:

@@ -3,11 +3,12 @@
 import logging
 
 from xo_warmig.engine.detaching import see_detached
+from xo_warmig.engine.voiding import void_unblocked
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import NoSuchObject, PoolError, PoolUnreachable, SafetyError
 from xo_warmig.model.events import LateHaltWatched, SourceRestored, SourceStarted, SourceStarting
 from xo_warmig.model.phases import WaitingFor
-from xo_warmig.model.vm import PowerState
+from xo_warmig.model.vm import Look, PowerState
 
 log = logging.getLogger("xo_warmig.engine")
 
@@ -102,17 +103,16 @@ async def warn_of_absence(work: Work, away: PoolUnreachable) -> None:
 
 
 async def see_target_off(work: Work) -> None:
-    """Look, block, look again."""
+    """Look, block, look again. What was free to be started is no base any more (R17)."""
     try:
-        await _demand_off(work)
+        await void_unblocked(work, (await _demand_off(work)).blocked_operations)
         await work.target.block_operations(work.target_vm, work.state.target_blocked)
         await _demand_off(work)
     except NoSuchObject:
         return  # what does not exist cannot run
 
 
-async def _demand_off(work: Work) -> None:
-    idle = False
+async def _demand_off(work: Work) -> Look:
     vdis = [disk.vdi for disk in work.state.target_disks.values()]
     for _ in range(work.settings.tries):
         vm = await work.target.look(work.target_vm, vdis)
@@ -123,9 +123,8 @@ async def _demand_off(work: Work) -> None:
                 evidence={"rule": "R5", "vm": vm.uuid, "actual": str(vm.power_state)},
                 remedy="decide which of the two is to live; the source stays off until then",
             )
-        idle = not vm.current_operations
-        if idle:
-            return
+        if not vm.current_operations:
+            return vm
         await work.clock.sleep(work.settings.retry_seconds)
     raise SafetyError(
         "the target VM has an operation in progress, so the source is not started",

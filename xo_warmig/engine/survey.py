@@ -106,4 +106,11 @@ async def _source_srs(source: Pool, vm: Vm) -> dict[str, StorageRepository]:
 
 
 def _there_already(request: WarmMigrationRequest, earlier: list[MigrationState]) -> frozenset[str]:
-    return frozenset(each.disk for state in earlier if state.request.sr == request.sr for each in state.kept)
+    """A copy on another SR than the disk is to go to now is removed, and does not save the room of a new one."""
+    return frozenset(
+        each.disk
+        for state in earlier
+        if state.request.sr == request.sr
+        for each in state.kept
+        if each.target.sr == request.map_vdis_srs.get(each.disk, request.sr)
+    )

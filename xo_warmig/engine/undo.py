@@ -22,6 +22,7 @@ from xo_warmig.engine.prepare import make_disk, make_vm
 from xo_warmig.engine.restoring import restore_source
 from xo_warmig.engine.showing import end_showing
 from xo_warmig.engine.tracking import leave_tracking, untrack_disks
+from xo_warmig.engine.voiding import voided_by
 from xo_warmig.engine.way_back import drop_frozen, revert_target, take
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import Cancelled, NoSuchObject, PoolUnreachable, SafetyError, WarmigError
@@ -44,7 +45,8 @@ async def go_back(work: Work, error: WarmigError) -> None:
         await work.journal.enter(Phase.CANCELLED if cancelled else Phase.FAILED, Failed(error=to_fact(error)))
         return
     end_showing(work)
-    await work.journal.enter(Phase.CANCELLING if cancelled else Phase.ROLLING_BACK, Failed(error=to_fact(error)))
+    back = Phase.CANCELLING if cancelled else Phase.ROLLING_BACK
+    await work.journal.enter(back, Failed(error=to_fact(error)), *voided_by(work.state, error))
 
 
 async def finish_undo(work: Work) -> None:

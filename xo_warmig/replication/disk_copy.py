@@ -108,6 +108,7 @@ class DiskCopy:
                 elif not (held is not None and self._died_unseen(error)):
                     raise
                 else:
+                    self._see_closed(attempt)
                     log.info("%s: the held import is opened again: %s", self._name, error)
                     self._meter.reset()
             finally:

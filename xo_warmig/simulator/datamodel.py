@@ -25,6 +25,10 @@ _PARAMS_CAME: Mapping[str, Mapping[str, str]] = {
     "host.disable": {"auto_enable": "25.31.0"},
 }
 
+# Calls of their own since 25.8, with rights of their own; before that the accessors of a field that anybody with a role for tasks could
+# write (ocaml/idl/datamodel.ml of the releases before: since miami), of which the published datamodel tells no more.
+_OLDER_ACCESSORS = frozenset({"task.set_other_config", "task.add_to_other_config", "task.remove_from_other_config"})
+
 _OLDER_CLASSES = frozenset(
     {"VTPM"}
 )  # there from the first release, of which the datamodel tells only how it came to life
@@ -163,7 +167,11 @@ def _datamodel(classes: Mapping[str, Class], enums: Mapping[str, tuple[str, ...]
 def _as_of(release: str, cls: Class) -> Class:
     """Fields that were removed are sent all the same, as xapi does."""
     fields = {name: field for name, field in cls.fields.items() if has(release, field.came)}
-    messages = {name: _message_as_of(release, each) for name, each in cls.messages.items() if has(release, each.came)}
+    messages = {
+        name: _message_as_of(release, each)
+        for name, each in cls.messages.items()
+        if has(release, each.came) or each.method in _OLDER_ACCESSORS
+    }
     return Class(cls.name, cls.came, fields, messages)
 
 

@@ -1,6 +1,6 @@
 """What clients of an older release see of a value: records without the fields that came later. Inside, every pool has all fields."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -31,6 +31,8 @@ def _visible(kind: DataType, value: Any, release: str) -> Any:
         case Record(cls):
             known = datamodel.of_release(release).classes[cls].fields
             return {name: inner for name, inner in value.items() if name in known}
+        case SetOf(Record("event")):
+            return _events(value, release)
         case SetOf(item):
             return [_visible(item, inner, release) for inner in value]
         case MapOf(_, item):
@@ -49,10 +51,16 @@ def _event(value: Mapping[str, Any], release: str) -> dict[str, Any]:
     return {**value, "snapshot": _visible(Record(cls), value["snapshot"], release)}
 
 
-def _batch(value: Mapping[str, Any], release: str) -> dict[str, Any]:
-    """Of the classes that there are, too."""
+def _events(events: Iterable[Mapping[str, Any]], release: str) -> list[dict[str, Any]]:
+    """Of the classes that there are."""
     known = _by_lower_case(release)
-    events = [_event(event, release) for event in value["events"] if event["class"] in known]
+    return [_event(event, release) for event in events if event["class"] in known]
+
+
+def _batch(value: Mapping[str, Any], release: str) -> dict[str, Any]:
+    """Its counts are of the classes that there are, too."""
+    known = _by_lower_case(release)
+    events = _events(value["events"], release)
     counts = {cls: count for cls, count in value["valid_ref_counts"].items() if cls in known}
     return {**value, "events": events, "valid_ref_counts": counts}
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
-from xo_warmig.errors import PoolError
+from xo_warmig.errors import PoolError, SafetyError, TransferError
 from xo_warmig.model.vm import Attachment
 from xo_warmig.xapi import objects, tasks
 from xo_warmig.xapi.connection import Calls
@@ -54,6 +54,34 @@ async def attachments_from(
         for ref, owner in (await _owners_of(calls, on_disks, owners)).items()
         if not owner.is_a_snapshot
     ]
+
+
+async def see_nobody_writes(calls: Calls, vdi: str, vdi_ref: str, owners: Owners) -> None:
+    """Before a disk is written to: no VM has it, and no other import (R16, R17).
+
+    XAPI does not see to that: the rules of who may share a disk count no control domain (ocaml/xapi/xapi_vbd_helpers.ml), and on the host
+    that has the disk already storage takes a second writer.
+
+    Raises:
+        SafetyError: a VM that runs has it. TransferError: VDI_IN_USE, a control domain has it for writing, which may pass.
+    """
+    vbds = await records_with(calls, "VBD", VDI=[vdi_ref])
+    used = [each for each in await attachments_from(calls, {vdi_ref: {"uuid": vdi}}, vbds, owners) if each.plugged]
+    for each in used:
+        if not each.is_control_domain:
+            raise SafetyError(
+                f"the VM {each.vm} has the disk {vdi}, which was to be written to",
+                code="TARGET_TOUCHED",
+                evidence={"rule": "R17", "disk": vdi, "vm": each.vm},
+                remedy="start the migration again: it makes new disks",
+            )
+    if any(each.mode != "RO" for each in used):
+        raise TransferError(
+            f"a control domain still has the disk {vdi} for writing",
+            code="VDI_IN_USE",
+            evidence={"rule": "R16", "disk": vdi, "side": "target"},
+            remedy="unplug and destroy the disk's VBD of the control domain on its pool",
+        )
 
 
 async def wait_until_let_go(

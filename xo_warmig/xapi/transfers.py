@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from xo_warmig.errors import PoolError, PoolUnreachable, TransferError, TransferStalled, WarmigError
 from xo_warmig.xapi import failures, objects, tasks
 from xo_warmig.xapi.address import Address
-from xo_warmig.xapi.attachments import Owners, release_vbds, wait_until_let_go
+from xo_warmig.xapi.attachments import Owners, release_vbds, see_nobody_writes, wait_until_let_go
 from xo_warmig.xapi.clearing import EXPORT_LABEL, IMPORT_LABEL, description_of
 from xo_warmig.xapi.connection import Connection
 from xo_warmig.xapi.opening import Opened, Opening
@@ -233,8 +233,13 @@ class Transfers:
         return Transfer(self._connection, job, stream)
 
     async def open_import(self, vdi: str) -> Transfer[SocketSink]:
-        """A sparse import into a disk; its handler has answered when this returns. Raises NoSuchObject, TransferError."""
+        """A sparse import into a disk; its handler has answered when this returns.
+
+        Raises NoSuchObject, TransferError, and SafetyError as ``see_nobody_writes`` does.
+        """
         ref = await objects.ref_of(self._connection, "VDI", vdi)
+        await self._settle_earlier([ref])
+        await see_nobody_writes(self._connection, vdi, ref, self._owners)
         job = await self._job(vdi, "target", [ref])
         query = {"vdi": ref, "format": "raw", "chunked": "1"}
         opened = await self._open("PUT", "/import_raw_vdi", query, job)
@@ -242,9 +247,12 @@ class Transfers:
         stream = SocketSink(opened.sock, stall_seconds=self._stall_seconds, explain=explain)
         return Transfer(self._connection, job, stream)
 
-    async def _job(self, vdi: str, side: str, refs: list[str]) -> Job:
+    async def _settle_earlier(self, refs: list[str]) -> None:
         for earlier in [job for job in self._unsettled if not set(refs).isdisjoint(job.refs)]:
             await earlier.settle(self._connection)
+
+    async def _job(self, vdi: str, side: str, refs: list[str]) -> Job:
+        await self._settle_earlier(refs)
         label = EXPORT_LABEL if side == "source" else IMPORT_LABEL
         description = description_of(vdi, self._connection.origin)
         task = await self._connection.call("task.create", label, description)

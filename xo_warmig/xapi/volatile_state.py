@@ -34,10 +34,12 @@ async def apply_volatile_state(calls: Calls, vm: str, state: VolatileState) -> N
     """What differs is written.
 
     Raises:
-        PoolError: NO_VTPM when there are contents and nowhere to put them; that of the pool when it is too old for NVRAM.
+        PoolError: NO_VTPM when there are contents and nowhere to put them; that of the pool when it is too old for NVRAM, which a VM
+            that boots by BIOS may have from earlier, and does not read: there it stays behind.
     """
     ref, record = await objects.record_of(calls, "VM", vm)
-    if state.nvram and state.nvram != record.get("NVRAM"):
+    boots_by_it = record.get("HVM_boot_params", {}).get("firmware", "").lower() == "uefi"
+    if state.nvram and state.nvram != record.get("NVRAM") and ("NVRAM" in record or boots_by_it):
         await calls.call("VM.set_NVRAM", ref, state.nvram)
     platform = dict(record["platform"])
     if state.time_offset is not None and platform.get(TIME_OFFSET) != state.time_offset:

@@ -77,6 +77,16 @@ def test_many_disks_are_counted_once_at_their_end(pool: SimPool, sr: str, monkey
     assert looked.count(another) > 0, "counted at once again"
 
 
+def test_a_volume_group_takes_no_more_than_it_has_room_for(new_pool: Callable[..., SimPool]) -> None:
+    """Disks that are counted at their end are refused there, where each of them alone would have had room."""
+    pool = new_pool(sr_size_bytes=64 << 20, sr_type="lvm")
+    sr = str(pool.db.row("pool", pool.pool_ref)["default_SR"])
+    with pool.space.counted_at_the_end():
+        make(pool, sr, 12)
+    with pytest.raises(XapiFailure, match="SR_BACKEND_FAILURE_44"), pool.space.counted_at_the_end():
+        _ = [make(pool, sr, 12) for _ in range(3)]
+
+
 def test_a_full_repository_refuses_blocks(pool: SimPool, sr: str) -> None:
     """With ENOSPC, and what else takes room counts too."""
     uuid = make(pool, sr, 16)

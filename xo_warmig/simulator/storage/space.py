@@ -87,7 +87,10 @@ class Space:
 
     @contextmanager
     def counted_at_the_end(self) -> Iterator[None]:
-        """For a pool that is being built: each disk would be counted again with every other one that is made."""
+        """For a pool that is being built: each disk would be counted again with every other one that is made.
+
+        Raises SR_BACKEND_FAILURE_44 at the end, where a volume group has no room for what was made.
+        """
         self._counts_later = True
         try:
             yield
@@ -95,6 +98,8 @@ class Space:
             self._counts_later = False
         for sr_ref in self._db.refs("SR"):
             self.rescan(sr_ref)
+            if self.is_thick(sr_ref):
+                self.require(sr_ref, 0)
 
     def refresh(self, sr_ref: str) -> None:
         """Count anew and put the result in the SR's record."""
