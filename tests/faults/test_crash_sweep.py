@@ -23,7 +23,7 @@ LEAST = 60
 LEAST_POINTS = {
     "started": 525,
     "left-halted": 415,
-    "by-blocks": 520,
+    "by-blocks": 505,
     "by-blocks-refused": 425,
     "verified": 535,
     "deleted": 445,

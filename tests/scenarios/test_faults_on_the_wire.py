@@ -140,9 +140,9 @@ class Eyes:
         found = []
         for side in ("target", "source"):
             with xmlrpc.client.ServerProxy(self._pools[side].url) as proxy:
-                asked = f'field "name__label" = "{name}"'
-                answer: Any = proxy.VM.get_all_records_where(self._sessions[side], asked)
-            found += [r["uuid"] for r in answer["Value"].values() if r["power_state"] != "Halted"]
+                vms: Any = proxy.VM.get_by_name_label(self._sessions[side], name)
+                domains: list[Any] = [proxy.VM.get_domid(self._sessions[side], vm) for vm in vms["Value"]]
+            found += [f"{side} domain {domain['Value']}" for domain in domains if domain.get("Value", "-1") != "-1"]
         return found
 
 
@@ -301,16 +301,35 @@ async def asked(world: Any, pool: Any) -> set[str]:
 
 
 async def test_a_target_pool_without_memory_costs_no_downtime(worlds: Worlds) -> None:
-    """Its hosts are asked while the source runs; the source is neither blocked nor stopped, as one that there is memory for is."""
+    """Its hosts are asked before the start; the source is neither blocked nor stopped, as one that there is memory for is."""
     stops = {"VM.clean_shutdown", "VM.add_to_blocked_operations"}
     vms = [tiny_vm("large", memory_bytes=8 * GIB), tiny_vm("small")]
     async with worlds(vms=vms, target={"host_memory_bytes": 4 * GIB}) as world:
         answer = await attempt(world, world.vm, startDestinationVm=True)
         assert isinstance(answer, CallFailed)
-        assert answer.code == "NO_HOSTS_AVAILABLE"
-        assert "HOST_NOT_ENOUGH_FREE_MEMORY" in answer.message
+        assert answer.code == "NO_HOST_CAN_START"
         assert not (stops | {"VM.set_blocked_operations"}) & await asked(world, world.source)
         await see_given_back(world, world.vm, "large")
         small = next(vm.uuid for vm in world.source.vms if vm.name_label == "small")
         assert isinstance(await attempt(world, small, startDestinationVm=True), str)
         assert stops <= await asked(world, world.source)
+
+
+async def test_memory_that_went_meanwhile_costs_no_downtime(worlds: Worlds) -> None:
+    """There was enough when the migration was planned; its hosts are asked again before the source is stopped."""
+    vms = [tiny_vm("first", memory_bytes=3 * GIB), tiny_vm("second", memory_bytes=3 * GIB)]
+    async with worlds(vms=vms, target={"host_memory_bytes": 8 * GIB}) as world:
+        parameters = {"sr": world.sr, "startDestinationVm": True, "deleteSourceVm": False}
+        second = next(vm.uuid for vm in world.source.vms if vm.name_label == "second")
+        held = await world.client.call("warmMigration.start", vm=second, cutover="hold", **parameters)
+        async with asyncio.timeout(60):
+            while (await world.client.call("warmMigration.get", id=held))["phase"] != "holding":
+                await asyncio.sleep(0.05)
+        assert isinstance(await attempt(world, world.vm, startDestinationVm=True), str)
+        await world.client.call("warmMigration.cutover", id=held)
+        async with asyncio.timeout(60):
+            while (report := await world.client.call("warmMigration.get", id=held))["finished"] is None:
+                await asyncio.sleep(0.05)
+        assert (report["phase"], report["error"]["code"]) == ("failed", "NO_HOSTS_AVAILABLE")
+        assert "HOST_NOT_ENOUGH_FREE_MEMORY" in report["error"]["message"]
+        await see_given_back(world, second, "second")
