@@ -339,6 +339,19 @@ async def test_a_kept_connection_that_died_is_not_noticed(gateway: Any) -> None:
         assert connections == 3
 
 
+async def test_what_follows_an_answer_is_not_the_next_one(gateway: Any) -> None:
+    """It may be meant for nobody, or for somebody else: such a connection is not used again."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while (await reader.readuntil(b"\r\n\r\n")).startswith(b"HEAD"):
+            writer.write(OK.removesuffix(b"ok") + b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+        writer.write(OK)
+
+    async with gateway(talk) as line:
+        assert b" 200 " in await line.ask(b"HEAD /a HTTP/1.1")
+        assert b" 200 " in await line.ask(b"GET /b HTTP/1.1")
+
+
 async def test_an_upstream_that_is_gone_is_a_502(gateway: Any, speak: Any) -> None:
     """With a text for people; and when it is back, all is well without anybody doing anything."""
     async with speak(always(OK)) as url:

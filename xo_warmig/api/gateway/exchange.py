@@ -23,9 +23,9 @@ class Exchange:
 
     @property
     def is_reusable(self) -> bool:
-        """Whether all was said on both sides, and the connection stands."""
+        """Whether all was said on both sides and nothing beyond it, which would be the next answer, and the connection stands."""
         done = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
-        return done and not self._reader.at_eof() and not self._writer.is_closing()
+        return done and not self._http.trailing_data[0] and not self._reader.at_eof() and not self._writer.is_closing()
 
     @property
     def is_open(self) -> bool:

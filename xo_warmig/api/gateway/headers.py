@@ -64,6 +64,11 @@ def to_upstream(headers: Iterable[Header], peer: Peer) -> list[Header]:
     return passed + ([(b"transfer-encoding", b"chunked")] if chunked else []) + forwarded(headers, peer)
 
 
+def with_host(headers: list[Header], authority: str) -> list[Header]:
+    """Of a request to upstream: HTTP/1.0 needs no Host, what is spoken there does."""
+    return headers if values(headers, b"host") else [*headers, (b"host", authority.encode())]
+
+
 def to_upgrade(headers: Iterable[Header], peer: Peer) -> list[Header]:
     """Of a websocket's upgrade, beside those of the websocket itself and Host."""
     headers = list(headers)

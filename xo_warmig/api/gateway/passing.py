@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 from xo_warmig.api.gateway.connections import Connections
 from xo_warmig.api.gateway.endless import is_endless, until_closed
 from xo_warmig.api.gateway.exchange import Exchange
-from xo_warmig.api.gateway.headers import Header, has_body, to_client, to_upstream, values
+from xo_warmig.api.gateway.headers import Header, has_body, to_client, to_upstream, with_host
 from xo_warmig.api.gateway.peers import Peers
 from xo_warmig.api.gateway.requests import shown
 from xo_warmig.api.gateway.upstream import UpstreamGone, target
@@ -46,10 +46,7 @@ class Passing:
             # Else it returns with the answer cut short, so that the server cuts the connection: the client must not take it for whole.
 
     def _headers(self, scope: Scope) -> list[Header]:
-        headers = to_upstream(scope["headers"], self._peers.of(scope))
-        if not values(headers, b"host"):  # HTTP/1.0
-            headers.append((b"host", self._connections.upstream.authority.encode()))
-        return headers
+        return with_host(to_upstream(scope["headers"], self._peers.of(scope)), self._connections.upstream.authority)
 
     async def _pass(self, passage: "_Passage") -> None:
         if passage.repeatable:

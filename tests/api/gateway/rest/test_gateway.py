@@ -143,6 +143,18 @@ async def test_a_list_has_no_more_than_was_asked_for(gated: Gated) -> None:
     assert (await gated.get("/rest/v0/tasks?filter=((")).json() == {"error": "bad filter"}
 
 
+async def test_a_list_is_there_for_http_1_0(gated: Gated) -> None:
+    """Which names no host."""
+    id = await gated.migrate()
+    reader, writer = await asyncio.open_connection(gated.web.base_url.host, gated.web.base_url.port)
+    writer.write(f"GET /rest/v0/tasks HTTP/1.0\r\nCookie: {ROOT['Cookie']}\r\n\r\n".encode())
+    answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    assert answer.split()[1] == b"200"
+    assert id.encode() in answer
+    assert TASK["id"].encode() in answer
+
+
 async def test_only_upstream_s_administrators_see_them(gated: Gated) -> None:
     """Others get what upstream says, byte for byte, and nothing of ours by its id either."""
     id = await gated.migrate()

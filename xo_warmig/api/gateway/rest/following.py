@@ -32,14 +32,17 @@ class Following:
 
     async def start(self, scope: Scope, subscription: bytes, tell: Tell) -> None:
         """``subscription``: the body by which the client of ``scope`` subscribed upstream. One that went on before ends."""
-        await self.stop()
-        self._task = asyncio.create_task(self._run(scope, subscription, tell))
+        await self._follow(asyncio.create_task(self._run(scope, subscription, tell)))
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        await self._follow(None)
+
+    async def _follow(self, task: asyncio.Task[None] | None) -> None:
+        """In place of what went on before; whoever comes meanwhile finds this one."""
+        before, self._task = self._task, task
+        if before is not None:
+            before.cancel()
+            await asyncio.gather(before, return_exceptions=True)
 
     async def _run(self, scope: Scope, subscription: bytes, tell: Tell) -> None:
         try:

@@ -14,7 +14,7 @@ from xo_warmig.api.gateway.connections import Connections
 from xo_warmig.api.gateway.departure import unless_gone
 from xo_warmig.api.gateway.endless import until_closed
 from xo_warmig.api.gateway.exchange import Exchange
-from xo_warmig.api.gateway.headers import Header, to_client, to_upstream, values
+from xo_warmig.api.gateway.headers import Header, to_client, to_upstream, values, with_host
 from xo_warmig.api.gateway.passing import refuse_gone
 from xo_warmig.api.gateway.peers import Peers
 from xo_warmig.api.gateway.requests import shown
@@ -59,7 +59,7 @@ class Lists:
         headers = [header for header in scope["headers"] if header[0] not in _NOT_ASKED]
         own = answered(self._own, unmounted({**scope, "headers": headers}))
         async with self._connections.exchange(fresh=True) as exchange, own as ours:
-            asked = to_upstream(headers, self._peers.of(scope))
+            asked = with_host(to_upstream(headers, self._peers.of(scope)), self._connections.upstream.authority)
             await exchange.ask(b"GET", target(scope["raw_path"], scope["query_string"]), asked)
             await exchange.end()
             await merged.run(exchange, ours)
