@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from xo_warmig.errors import ForbiddenOperation, NoSuchObject, PoolError, PoolUnreachable, TransferError
+from xo_warmig.errors import ForbiddenOperation, NoSuchObject, PoolError, PoolUnreachable, SafetyError, TransferError
 from xo_warmig.formats.cbt import from_extents
 from xo_warmig.model.extents import Extent
 from xo_warmig.model.findings import OurObject
@@ -316,6 +316,8 @@ class FakePool:
             if vdi in self.world.vm.vdis and self.world.vm.power is not PowerState.HALTED:
                 self.world.violations.append("R3: the disk of a VM that is not halted is read")
             self._settle(vdi)
+            if any(each.vdi == vdi and each.plugged and not each.is_control_domain for each in self.foreign):
+                raise SafetyError(f"a VM has {vdi}", code="TARGET_TOUCHED", evidence={"rule": "R17"})
             end = FakeEnd(self, self.vdis[vdi], "source", None if base is None else self.vdis[base])
         return end.taken_over()
 
@@ -372,6 +374,8 @@ class FakePool:
             if vdi in self.world.vm.vdis and self.world.vm.power is not PowerState.HALTED:
                 self.world.violations.append("R3: the disk of a VM that is not halted is read")
             self._settle(vdi)
+            if any(each.vdi == vdi and each.plugged and not each.is_control_domain for each in self.foreign):
+                raise SafetyError(f"a VM has {vdi}", code="TARGET_TOUCHED", evidence={"rule": "R17"})
             end = FakeEnd(self, self.vdis[vdi], "source")
         return end.taken_over()
 
@@ -550,6 +554,8 @@ class FakePool:
             if any(vm.power is not PowerState.HALTED for vm in self.vms.values()):
                 self.world.violations.append("R17: an import into a target that is not halted")
             self._settle(vdi)
+            if any(each.vdi == vdi and each.plugged and not each.is_control_domain for each in self.foreign):
+                raise SafetyError(f"a VM has {vdi}", code="TARGET_TOUCHED", evidence={"rule": "R17"})
             end = FakeEnd(self, self.vdis[vdi], "target")
         return end.taken_over()
 
