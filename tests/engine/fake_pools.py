@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from xo_warmig.errors import ForbiddenOperation, NoSuchObject, PoolError, PoolUnreachable, TransferError
+from xo_warmig.errors import ForbiddenOperation, NoSuchObject, PoolError, PoolUnreachable, SafetyError, TransferError
 from xo_warmig.formats.cbt import from_extents
 from xo_warmig.model.extents import Extent
 from xo_warmig.model.findings import OurObject
@@ -550,6 +550,8 @@ class FakePool:
             if any(vm.power is not PowerState.HALTED for vm in self.vms.values()):
                 self.world.violations.append("R17: an import into a target that is not halted")
             self._settle(vdi)
+            if any(each.vdi == vdi and each.plugged and not each.is_control_domain for each in self.foreign):
+                raise SafetyError(f"a VM has {vdi}", code="TARGET_TOUCHED", evidence={"rule": "R17"})
             end = FakeEnd(self, self.vdis[vdi], "target")
         return end.taken_over()
 

@@ -1,5 +1,6 @@
 """What a failed attempt leaves, and what the next one makes of it."""
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -163,6 +164,33 @@ def test_r17_a_copy_that_was_seen_in_use_is_no_base_for_the_next_attempt(play: A
         world.target.foreign.clear()
         report = await succeed(scene)
         assert report.passes[0].kind is PassKind.FULL
+
+    play(body)
+
+
+def test_r17_a_vm_that_took_a_disk_during_a_pause_is_not_written_under(play: Any) -> None:
+    """The pass goes on where it was, so no other look at the target comes before its next import."""
+
+    async def body(scene: Any) -> None:
+        world = scene.world
+        world.call_seconds = 0.1
+        migration = await scene.start()
+        while "target.open_import" not in world.trace:
+            await asyncio.sleep(0.05)
+        await scene.engine.pause(migration)
+        while not scene.engine.report(migration).paused:
+            await asyncio.sleep(0.05)
+        assert scene.engine.report(migration).phase is Phase.COPYING
+        for vdi in world.target.vdis:
+            theirs = Attachment(vdi=vdi, vm="vm-9", is_control_domain=False, mode="RW", plugged=True)
+            world.target.foreign.append(theirs)
+        before = [vdi.content() for vdi in world.target.vdis.values()]
+        await scene.engine.resume(migration)
+        with pytest.raises(WarmigError) as caught:
+            await scene.engine.outcome(migration)
+        assert caught.value.code == "TARGET_TOUCHED"
+        assert [vdi.content() for vdi in world.target.vdis.values()] == before
+        world.assert_as_found()
 
     play(body)
 

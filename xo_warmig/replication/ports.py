@@ -315,7 +315,10 @@ class TargetPool(Pool, Protocol):
         ...
 
     async def open_import(self, vdi: str) -> Import:
-        """Open a sparse import into ``vdi``. Not repeatable: each call is a new connection."""
+        """Open a sparse import into ``vdi``. Not repeatable: each call is a new connection.
+
+        Raises TransferError: VDI_IN_USE, another writer has it still (R16). SafetyError: a VM has it (R17).
+        """
         ...
 
     async def is_booted(self, vm: str, *, expect_tools: bool) -> bool:
