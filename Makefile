@@ -1,7 +1,7 @@
 # Every target installs what it needs: a virtual environment in .venv, and for tests the tools of scripts/setup-system.
 PYTHON ?= python3
 BIN := .venv/bin
-PROCESSES ?= 3
+PROCESSES ?= 4
 
 .PHONY: demo test points sweep matrix check schemas docs bench clean
 BENCHES := copy latency delta downtime memory answering recovery inventory

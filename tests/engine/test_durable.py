@@ -124,9 +124,11 @@ async def test_the_turns_of_ended_migrations_are_forgotten(tmp_path: Path) -> No
 async def test_what_a_process_left_goes_on_at_once(tmp_path: Path) -> None:
     """A VM may be down meanwhile: well within the second that the library waits between two looks by itself.
 
-    Were it that second, it would be so each time; a busy machine is slow once.
+    Were it that second, it would be so each time; a busy machine is slow now and then.
     """
-    seconds = [await seconds_until_gone_on(made(tmp_path / str(number))) for number in range(3)]
+    seconds: list[float] = []
+    while len(seconds) < 8 and min(seconds, default=LOOKS_SECONDS) >= LOOKS_SECONDS * 0.8:
+        seconds.append(await seconds_until_gone_on(made(tmp_path / str(len(seconds)))))
     assert min(seconds) < LOOKS_SECONDS * 0.8
 
 
