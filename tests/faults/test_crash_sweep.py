@@ -18,7 +18,7 @@ from tests.faults.sweep import VARIANTS, summary, sweep
 # One process does the sweeps, where xdist keeps groups: no two of them press the machine at a time then.
 pytestmark = pytest.mark.xdist_group("sweeps")
 
-LEAST = 48
+LEAST = 40
 # Fewer points than a good migration is known to have: then something is done that no point sees.
 LEAST_POINTS = {
     "started": 525,
