@@ -76,7 +76,7 @@ async def migrated(all_of_it: Serving, number: int) -> Seen:
         plan_duration=estimate["durationSeconds"]["value"],
         plan_downtime=estimate["downtimeSeconds"]["value"],
         last_downtime=await _last_prediction(all_of_it, migration),
-        duration=report["downtime"]["ended"] - report["created"],
+        duration=report["finished"] - report["created"],
         downtime=report["downtime"]["seconds"],
     )
 
@@ -84,7 +84,7 @@ async def migrated(all_of_it: Serving, number: int) -> Seen:
 async def _last_prediction(all_of_it: Serving, migration: str) -> float:
     """Of the decision to cut over."""
     told = await all_of_it.client.call("warmMigration.events", id=migration)
-    decisions = [each["event"] for each in told["events"] if each["event"]["type"] == "decided"]
+    decisions = [each["event"] for each in told if each["event"]["type"] == "decided"]
     return float(decisions[-1]["predictedDowntimeSeconds"])
 
 
