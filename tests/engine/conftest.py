@@ -100,8 +100,8 @@ def calls_of_a_migration() -> Iterator[tuple[str, int]]:
 
 
 def some(points: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Of each call the first, and every tenth of the others: neighbours mostly find the same. All with XO_WARMIG_SWEEP=all."""
-    kept = [point for place, point in enumerate(points) if point[1] == 1 or place % 10 == 0]
+    """Of each call the first, and every third of the others: neighbours mostly find the same. All with XO_WARMIG_SWEEP=all."""
+    kept = [point for place, point in enumerate(points) if point[1] == 1 or place % 3 == 0]
     return list(points) if SWEEP == "all" else kept
 
 

@@ -2,7 +2,6 @@
 
 import itertools
 import random
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
@@ -13,7 +12,6 @@ from tests.faults.points import numbered
 SEED = 20
 SIDES = ("source", "target")
 _COMMIT = " commit "
-_TOLD = re.compile(r"^task\.\w+$")
 _OPENINGS = ("open_export", "open_import")
 # Less than the shortest transfer has here: that of a final pass with one changed cluster for each disk.
 _MOST_CUT_BYTES = 64 << 10
@@ -51,8 +49,8 @@ def points_of(variant: str, passed: Sequence[str]) -> list[Point]:
 
 
 def effects_of(point: Point) -> tuple[str, ...]:
-    """What it is before or after of, on whichever pool. A task on show is one effect: nothing waits for it or fails of it."""
-    return tuple(_TOLD.sub("task", name.rpartition(" ")[2]) for name in point.stratum if name)
+    """What it is before or after of."""
+    return tuple(name.partition(" ")[2] for name in point.stratum if name)
 
 
 def chosen(

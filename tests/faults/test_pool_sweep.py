@@ -15,7 +15,7 @@ from tests.faults.sweep import summary, sweep
 # One process does the sweeps, where xdist keeps groups: no two of them press the machine at a time then.
 pytestmark = pytest.mark.xdist_group("sweeps")
 
-KILLS, CUTS = 4, 3
+KILLS, CUTS = 5, 4
 MOST_NOT_REACHED = 3
 
 
