@@ -7,13 +7,11 @@ from typing import Any, NamedTuple
 from tests.matrix.combinations import RAW_LVM, Combination
 from tests.matrix.records import Difference, unexplained
 from tests.pools import XapiSession, control
-from xo_warmig.app import running
-from xo_warmig.client import Client, connect
-from xo_warmig.config import Config
+from tests.scenarios.conftest import world_of
 from xo_warmig.model.units import MIB
 from xo_warmig.simulator import datamodel
-from xo_warmig.simulator.launch import Pool, Site, start_site
-from xo_warmig.simulator.site import DiskConfig, GuestConfig, PoolConfig, SiteConfig, VmConfig
+from xo_warmig.simulator.launch import Pool, Site
+from xo_warmig.simulator.site import DiskConfig, GuestConfig, PoolConfig, VmConfig
 
 DISK_BYTES = 8 * MIB
 UNKNOWN = frozenset(
@@ -41,14 +39,11 @@ class Outcome(NamedTuple):
 
 async def carry_out(combination: Combination, directory: Path) -> Outcome:
     """Migrate one VM so. Raises CallFailed where the server refuses."""
-    with start_site(SiteConfig(pools=pools_of(combination), directory=directory / "pools")) as site:
-        async with (
-            running(Config(port=0, state_dir=directory / "state")) as server,
-            connect(server.url, token=server.token) as client,
-        ):
-            await _add(client, site)
-            report = await _migrate(client, site)
-            return await asyncio.to_thread(_look, site, report)
+    source, target = pools_of(combination)
+    async with world_of(directory, source, target, apart=False, upstream=None) as world:
+        second = {disk["vdi"]: world.target.srs[1].uuid for disk in _disks(world.source)[1:2]}
+        await world.migrate(startDestinationVm=False, mapVdisSrs=second)
+        return await asyncio.to_thread(_look, world.site, await world.last_report())
 
 
 def pools_of(combination: Combination) -> list[PoolConfig]:
@@ -82,31 +77,6 @@ def _storage(srs: str) -> dict[str, Any]:
     """Fields of a pool."""
     first, second = srs.split(" and ")
     return {"sr_type": "lvm" if first == RAW_LVM else first, "second_sr_type": second, "lvm_vhd": first != RAW_LVM}
-
-
-async def _add(client: Client, site: Site) -> None:
-    for pool in site.pools:
-        await client.call(
-            "server.add", host=pool.url, username=pool.username, password=pool.password, allowUnauthorized=True
-        )
-    async with asyncio.timeout(20):
-        while any(server["status"] != "connected" for server in await client.call("server.getAll")):
-            await asyncio.sleep(0.02)
-
-
-async def _migrate(client: Client, site: Site) -> dict[str, Any]:
-    source, target = site.pools
-    disks = _disks(source)
-    await client.call(
-        "vm.warmMigration",
-        vm=source.vms[0].uuid,
-        sr=target.srs[0].uuid,
-        startDestinationVm=False,
-        deleteSourceVm=False,
-        mapVdisSrs={disk["vdi"]: target.srs[1].uuid for disk in disks[1:2]},
-    )
-    (report,) = await client.call("warmMigration.list")
-    return dict(report)
 
 
 def _disks(pool: Pool) -> list[dict[str, Any]]:

@@ -1,12 +1,12 @@
 """Pools of several hosts whose disks lie on their own storage, and whose master changes in the middle."""
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from tests.pools import XapiSession
-from tests.scenarios.conftest import Worlds, small_vm
+from tests.scenarios.conftest import World, Worlds, small_vm
+from tests.scenarios.test_migration import hashes
 from xo_warmig.model.units import MIB
 from xo_warmig.simulator.launch import Pool
 from xo_warmig.simulator.site import DiskConfig, GuestConfig
@@ -15,12 +15,10 @@ MEMBERS = {"hosts": 3, "bandwidth": 16 * MIB}
 ON_THE_SECOND_HOST = 2  # after the master's two
 
 
-def another_master(pool: Pool) -> str:
-    """The uuid of the last host, which is master soon."""
+def change_master(pool: Pool) -> None:
+    """The last host is master soon."""
     session = XapiSession(pool)
-    host = session.call("host.get_by_uuid", pool.hosts[-1].uuid)
-    session.call("pool.designate_new_master", host)
-    return pool.hosts[-1].uuid
+    session.call("pool.designate_new_master", session.call("host.get_by_uuid", pool.hosts[-1].uuid))
 
 
 @pytest.mark.parametrize("side", ["source", "target"])
@@ -33,7 +31,7 @@ async def test_a_master_that_is_replaced_in_the_full_copy(worlds: Worlds, side: 
         sr = world.target.srs[ON_THE_SECOND_HOST].uuid
         migrating = asyncio.ensure_future(world.migrate(sr=sr, startDestinationVm=False))
         await copied(world, 16 * MIB)
-        await asyncio.to_thread(another_master, pool)
+        await asyncio.to_thread(change_master, pool)
         target_vm = await migrating
         report = await world.last_report()
         assert report["phase"] == "done"
@@ -41,7 +39,7 @@ async def test_a_master_that_is_replaced_in_the_full_copy(worlds: Worlds, side: 
         assert await hashes(world, world.source, world.vm) == await hashes(world, world.target, target_vm)
 
 
-async def copied(world: Any, count_bytes: int) -> None:
+async def copied(world: World, count_bytes: int) -> None:
     """Wait until so much of the full pass was sent."""
     async with asyncio.timeout(60):
         while True:
@@ -50,11 +48,3 @@ async def copied(world: Any, count_bytes: int) -> None:
             if current and sum(disk["doneBytes"] for disk in current["disks"]) >= count_bytes:
                 return
             await asyncio.sleep(0.1)
-
-
-async def hashes(world: Any, pool: Pool, vm: str) -> list[str]:
-    """Of the VM's disks, in order."""
-    state = await world.state(pool, hash="1")
-    (found,) = [each for each in state["vms"] if each["uuid"] == vm]
-    by_uuid = {vdi["uuid"]: vdi["hash"] for vdi in state["vdis"] if "hash" in vdi}
-    return [by_uuid[vbd["vdi"]] for vbd in found["vbds"] if vbd["type"] == "Disk"]
