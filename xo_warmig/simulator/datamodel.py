@@ -136,6 +136,12 @@ def of_release(release: str) -> Datamodel:
     return _datamodel(classes, everything.enums)
 
 
+@cache
+def event_classes(release: str = NEWEST) -> Mapping[str, str]:
+    """Classes as events call them, in lower case, to their names."""
+    return {name.lower(): name for name in of_release(release).classes}
+
+
 def default_of(field: Field, enums: Mapping[str, tuple[str, ...]]) -> Any:
     """The value that a field has when nobody gave one: the datamodel's default, else the zero of its type."""
     if field.default_text is None:

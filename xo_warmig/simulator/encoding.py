@@ -121,14 +121,8 @@ def struct(members: Any) -> str:
     return f"<value><struct>{inside}</struct></value>"
 
 
-@cache
-def _record_classes() -> Mapping[str, str]:
-    """Event class names, which are lower-case, to those of the datamodel."""
-    return {name.lower(): name for name in datamodel.load().classes}
-
-
 def _event(value: Mapping[str, Any]) -> str:
-    cls = _record_classes()[value["class"]]
+    cls = datamodel.event_classes()[value["class"]]
     members = []
     for name, inner in value.items():
         write = writer(Record(cls)) if name == "snapshot" else _int if name == "id" else _text

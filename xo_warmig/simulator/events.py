@@ -55,7 +55,7 @@ class Subscription:
         cls, slash, ref = text.partition("/")
         if not cls or "/" in ref or (slash and not ref):
             raise XapiFailure("EVENT_SUBSCRIPTION_PARSE_FAILURE", text)
-        name = _by_lower_case().get(cls.lower())
+        name = datamodel.event_classes().get(cls.lower())
         if name is None or name in SILENT:
             return
         refs = self.wanted.get(name, set())
@@ -65,7 +65,7 @@ class Subscription:
         """Stops listening to a class, or to everything."""
         if text == "*":
             self.wanted = {}
-        self.wanted.pop(_by_lower_case().get(text.lower(), ""), None)
+        self.wanted.pop(datamodel.event_classes().get(text.lower(), ""), None)
 
     @property
     def only_tasks(self) -> bool:
@@ -116,7 +116,7 @@ class Events:
 
     def inject(self, cls: str, ref: str) -> str:
         """An event for an object that did not change. The token is from just before it, so that ``from`` reports it."""
-        name = _by_lower_case().get(cls.lower(), cls)
+        name = datamodel.event_classes().get(cls.lower(), cls)
         with self.db.lock:
             if name not in datamodel.load().classes:
                 raise XapiFailure("HANDLE_INVALID", cls, ref)
@@ -224,7 +224,3 @@ def _event(cls: str, ref: str, operation: str, generation: int) -> dict[str, Any
         "operation": operation,
         "ref": ref,
     }
-
-
-def _by_lower_case() -> dict[str, str]:
-    return {name.lower(): name for name in datamodel.load().classes}

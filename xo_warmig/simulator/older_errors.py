@@ -1,6 +1,6 @@
 """Errors in the form that older releases gave them (reference: xapi.md 4.2 and 4.3)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from xo_warmig.simulator.release import NEWEST, at_least
 
@@ -19,11 +19,12 @@ def as_of(release: str, method: str, details: Sequence[str]) -> list[str]:
 
 def _busy(cls: str, ref: str, operation: str, _task: str) -> list[str]:
     """Before 25.27: no task, and each class in its own way."""
-    forms: dict[str, Callable[[], list[str]]] = {
-        "VM": lambda: [f"VM.{operation}", ref],
-        "VDI": lambda: ["VDI", ref],
-    }
-    return forms.get(cls, lambda: [cls, ref, operation])()
+    match cls:
+        case "VM":
+            return [f"VM.{operation}", ref]
+        case "VDI":
+            return ["VDI", ref]
+    return [cls, ref, operation]
 
 
 def _without_tools(method: str) -> str:

@@ -45,7 +45,7 @@ def _visible(kind: DataType, value: Any, release: str) -> Any:
 
 
 def _event(value: Mapping[str, Any], release: str) -> dict[str, Any]:
-    cls = _by_lower_case(release)[value["class"]]
+    cls = datamodel.event_classes(release)[value["class"]]
     if "snapshot" not in value:
         return dict(value)
     return {**value, "snapshot": _visible(Record(cls), value["snapshot"], release)}
@@ -53,18 +53,13 @@ def _event(value: Mapping[str, Any], release: str) -> dict[str, Any]:
 
 def _events(events: Iterable[Mapping[str, Any]], release: str) -> list[dict[str, Any]]:
     """Of the classes that there are."""
-    known = _by_lower_case(release)
+    known = datamodel.event_classes(release)
     return [_event(event, release) for event in events if event["class"] in known]
 
 
 def _batch(value: Mapping[str, Any], release: str) -> dict[str, Any]:
     """Its counts are of the classes that there are, too."""
-    known = _by_lower_case(release)
+    known = datamodel.event_classes(release)
     events = _events(value["events"], release)
     counts = {cls: count for cls, count in value["valid_ref_counts"].items() if cls in known}
     return {**value, "events": events, "valid_ref_counts": counts}
-
-
-@cache
-def _by_lower_case(release: str) -> Mapping[str, str]:
-    return {name.lower(): name for name in datamodel.of_release(release).classes}
