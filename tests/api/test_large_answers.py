@@ -14,8 +14,8 @@ from tests.api.test_limits import RawPeer
 from xo_warmig.api.accounts import FIRST_ADMINISTRATOR
 from xo_warmig.api.flight import Flight
 from xo_warmig.api.framing import parse
+from xo_warmig.api.large_answers import Turns
 from xo_warmig.api.settings import ApiSettings
-from xo_warmig.api.turns import Turns
 
 MANY = 20
 

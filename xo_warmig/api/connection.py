@@ -15,12 +15,12 @@ from xo_warmig.api.dispatch import Dispatcher, refusal
 from xo_warmig.api.flight import Flight
 from xo_warmig.api.framing import Message, Refused, Request, parse
 from xo_warmig.api.hub import Hub
+from xo_warmig.api.large_answers import Turns, has_large_answer
 from xo_warmig.api.line import Line, LineDead
 from xo_warmig.api.outbox import Outbox
 from xo_warmig.api.session import Session
 from xo_warmig.api.settings import MOST_FRAME_BYTES, ApiSettings
 from xo_warmig.api.state_file import to_json
-from xo_warmig.api.turns import Turns, has_large_answer
 from xo_warmig.api.xo_errors import XoError
 
 POLICY_VIOLATION = 1008

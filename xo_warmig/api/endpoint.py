@@ -11,8 +11,8 @@ from xo_warmig.api.collection import Collection
 from xo_warmig.api.connection import Calls, Connection
 from xo_warmig.api.dispatch import Dispatcher
 from xo_warmig.api.hub import Hub
+from xo_warmig.api.large_answers import Turns
 from xo_warmig.api.settings import ApiSettings
-from xo_warmig.api.turns import Turns
 
 OWN_AGENT: Final = "xo_warmig/"
 

@@ -1,8 +1,8 @@
 """How much one connection may have in flight: calls not yet answered, and the bytes of their requests."""
 
 from xo_warmig.api.framing import Message
+from xo_warmig.api.large_answers import has_large_answer
 from xo_warmig.api.settings import ApiSettings
-from xo_warmig.api.turns import has_large_answer
 from xo_warmig.api.xo_errors import OTHER, XoError
 
 

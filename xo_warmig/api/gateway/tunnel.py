@@ -6,13 +6,14 @@ import logging
 from typing import Final
 
 from starlette.types import Receive, Scope, Send
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from xo_warmig.api.gateway.headers import Header, to_client, to_upgrade, values
 from xo_warmig.api.gateway.peers import Peers
 from xo_warmig.api.gateway.requests import shown
 from xo_warmig.api.gateway.upstream import Upstream
+from xo_warmig.api.gateway.websocket import Connect
 from xo_warmig.api.settings import MOST_FRAME_BYTES
 
 UPGRADE_SECONDS: Final = 10.0  # xo-server never answers an upgrade on a path that it does not know
@@ -58,7 +59,7 @@ class Tunnel:
         headers = to_upgrade(scope["headers"], self._peers.of(scope))
         host = (values(scope["headers"], b"host") or [upstream.authority.encode()])[0].decode("latin-1")
         path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
-        return await _Connect(
+        return await Connect(
             # Host is of the URL, and stays what the client wrote; the connection goes where upstream is.
             f"{'wss' if upstream.is_secure else 'ws'}://{host}{path}{'?' if query else ''}{query}",
             host=upstream.host,
@@ -117,13 +118,6 @@ class _Relay:
         if code == _LOST:
             return  # uvicorn then cuts the client's connection too
         await self._send({"type": "websocket.close", "code": 1000 if code in _NOT_SENT else code, "reason": reason})
-
-
-class _Connect(connect):
-    """Redirects are the client's to follow."""
-
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        return exc
 
 
 async def _refuse(status: int, headers: list[Header], body: bytes, receive: Receive, send: Send) -> None:

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from xo_warmig.api.gateway.headers import Header
 from xo_warmig.api.gateway.messages.questions import LegGone
 from xo_warmig.api.gateway.upstream import Upstream, UpstreamGone
+from xo_warmig.api.gateway.websocket import Connect
 from xo_warmig.api.settings import MOST_FRAME_BYTES
 
 PATH: Final = "/api/"  # whatever the client's mount: xo-server answers at no other
@@ -67,13 +68,6 @@ class Leg:
             pass
 
 
-class _Connect(connect):
-    """A redirect is no upstream: passwords go where the configuration says, or nowhere."""
-
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        return exc
-
-
 @asynccontextmanager
 async def opened(upstream: Upstream, context: ssl.SSLContext | None, headers: list[Header]) -> AsyncIterator[Leg]:
     """A connection, closed at the end.
@@ -82,7 +76,7 @@ async def opened(upstream: Upstream, context: ssl.SSLContext | None, headers: li
         UpstreamGone: it cannot be opened.
     """
     try:
-        websocket = await _Connect(
+        websocket = await Connect(
             upstream.websocket_url(PATH),
             ssl=context,
             additional_headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers],
