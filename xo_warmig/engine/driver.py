@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable
 from typing import Protocol
 
 from xo_warmig.engine.turns import Turn
+from xo_warmig.replication.tasks import together
 
 log = logging.getLogger("xo_warmig.engine")
 
@@ -65,15 +65,4 @@ class PlainDriver:
 async def to_the_end(turns: Turns, migration: str) -> None:
     """Turn after turn, the disks of each side by side."""
     while not (turn := await turns.turn(migration)).ended:
-        await side_by_side([turns.copy(migration, turn.number, disk) for disk in turn.disks])
-
-
-async def side_by_side(copies: list[Awaitable[None]]) -> None:
-    tasks = [asyncio.ensure_future(copy) for copy in copies]
-    try:
-        await asyncio.gather(*tasks)
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise
+        await together(*(turns.copy(migration, turn.number, disk) for disk in turn.disks))
