@@ -4,7 +4,7 @@ BIN := .venv/bin
 PROCESSES ?= 4
 
 .PHONY: demo test points sweep matrix check schemas docs bench clean
-BENCHES := copy latency delta downtime memory answering recovery inventory
+BENCHES := copy latency delta downtime memory answering recovery inventory prediction
 
 demo: .venv/.run
 	@$(BIN)/xo-warmig demo

@@ -42,7 +42,7 @@ def vms() -> list[VmConfig]:
 
 def _vm(number: int, chance: random.Random) -> VmConfig:
     disks = chance.randint(1, 3)
-    allocated = [chance.randint(32, 256) * MIB for _ in range(disks)]
+    allocated = [chance.randint(16, 96) * MIB for _ in range(disks)]
     guest = GuestConfig(
         kind="blocks", rate=chance.randint(0, 8) * MIB, span=32 * MIB, disks=list(range(disks)), seed=number
     )

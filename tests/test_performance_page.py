@@ -30,7 +30,7 @@ def test_a_goal_that_is_not_reached_says_so(value: float, told: str) -> None:
 
 def test_the_page_has_a_place_for_each_and_keeps_the_rest() -> None:
     page = PAGE.read_text()
-    for name in ("copy", "latency", "delta", "downtime", "memory", "answering", "inventory", "recovery"):
+    for name in ("copy", "latency", "delta", "downtime", "memory", "answering", "inventory", "recovery", "prediction"):
         changed = with_table(page, name, "figures")
         assert f"<!-- {name} -->\nfigures\n<!-- end of {name} -->" in changed
         assert changed.partition(f"<!-- {name} -->")[0] == page.partition(f"<!-- {name} -->")[0]
