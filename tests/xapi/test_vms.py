@@ -130,6 +130,17 @@ async def test_a_guest_that_takes_too_long_loses_its_power(vms: Vms, source: Poo
     await vms.delete(clone)
 
 
+async def test_a_stop_that_is_refused_does_not_cut_the_power(vms: Vms, source: Pool, clone: str) -> None:
+    """Only a guest that takes too long loses it: somebody blocked the clean way for a reason."""
+    await vms.start(clone)
+    await vms.change(clone, VmChanges(blocked_operations={"clean_shutdown": "not now"}))
+    with pytest.raises(PoolError, match="OPERATION_BLOCKED"):
+        await vms.stop(clone, force_after_seconds=30)
+    assert await source.power_state(clone) is PowerState.RUNNING
+    await vms.stop(clone, force=True)
+    await vms.delete(clone)
+
+
 async def test_a_snapshot_is_taken(vms: Vms, source: Pool, clone: str) -> None:
     """With its names, and no template; without a name it has the VM's and the time."""
     ref = await objects.ref_of(source.calls, "VM", clone)

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from msgspec import UNSET
 
-from xo_warmig.errors import PoolError
 from xo_warmig.model.vm import PowerState, VmChanges
 from xo_warmig.xapi import blocking, objects, removal, tasks
 from xo_warmig.xapi.connection import Calls
@@ -127,11 +126,11 @@ class Vms:
 
 
 async def _stop_within(calls: Calls, ref: str, seconds: float) -> None:
-    """The guest is asked, and not waited for any longer."""
+    """The guest is asked, and not waited for any longer. What refuses that, as a block does, is no reason to cut its power."""
     task = await calls.call("Async.VM.clean_shutdown", ref)
     try:
         await asyncio.wait_for(tasks.result_of(calls, task, what="VM.clean_shutdown"), seconds)
-    except (TimeoutError, PoolError):
+    except TimeoutError:
         await tasks.cancel(calls, task)
         if await calls.call("VM.get_power_state", ref) != PowerState.HALTED:
             await tasks.run(calls, "VM.hard_shutdown", ref)
