@@ -16,14 +16,12 @@ from xo_warmig.engine.work import Surroundings
 from xo_warmig.errors import IncorrectState, PoolError, PoolUnreachable, WarmigError
 from xo_warmig.model.events import PoolTaskDropped, PoolTaskShown
 from xo_warmig.model.phases import Phase
-from xo_warmig.model.pool_tasks import PoolTask, TaskEnd, TaskSeen, description_of, label_of
+from xo_warmig.model.pool_tasks import REFUSED_FOR_GOOD, PoolTask, TaskEnd, TaskSeen, description_of, label_of
 from xo_warmig.replication.ports import AnyPool
 from xo_warmig.replication.retries import is_temporary
 
 log = logging.getLogger("xo_warmig.engine")
 
-# What a pool that once said so will go on saying.
-_FOR_GOOD: Final = frozenset({"MESSAGE_METHOD_UNKNOWN", "RBAC_PERMISSION_DENIED"})
 _ENDS: Final = {Phase.DONE: TaskEnd.SUCCESS, Phase.CANCELLED: TaskEnd.CANCELLED, Phase.FAILED: TaskEnd.FAILURE}
 _CUTOVER: Final = frozenset({Phase.STOPPING, Phase.FINALISING, Phase.VERIFYING, Phase.STARTING})
 _UNDO: Final = frozenset({Phase.ROLLING_BACK, Phase.CANCELLING})
@@ -96,7 +94,7 @@ class _OnShow:
         except PoolUnreachable as away:
             log.debug("migration %s is not on show for now: %s", self._journal.id, away)
         except WarmigError as error:
-            if error.code in _FOR_GOOD:
+            if error.code in REFUSED_FOR_GOOD:
                 self._refusing.add(uuid)
                 self._unsettled.discard(uuid)
             self._complain(uuid, error)

@@ -2,9 +2,12 @@
 
 import re
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
+# What a pool that once said so of a call will go on saying.
+REFUSED_FOR_GOOD: Final = frozenset({"MESSAGE_METHOD_UNKNOWN", "RBAC_PERMISSION_DENIED"})
 _DESCRIPTION = re.compile(r"xo_warmig migration (?P<migration>\S+): ")
 
 

@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from xo_warmig.errors import PoolError, WarmigError
-from xo_warmig.model.pool_tasks import PoolTask, TaskEnd, TaskSeen
+from xo_warmig.model.pool_tasks import REFUSED_FOR_GOOD, PoolTask, TaskEnd, TaskSeen
 from xo_warmig.xapi import objects, tasks
 from xo_warmig.xapi.connection import Calls
 from xo_warmig.xapi.filters import records_with
 
 ROLE: Final = "progress"
 _ENDED_BY_CLIENTS_SINCE: Final = (2, 7)  # the API's version, that of 7.2
-_FOR_GOOD: Final = frozenset({"MESSAGE_METHOD_UNKNOWN", "RBAC_PERMISSION_DENIED"})
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +93,7 @@ class MigrationTasks:
         try:
             await self._calls.call(method, *arguments)
         except PoolError as error:
-            if error.code not in _FOR_GOOD:
+            if error.code not in REFUSED_FOR_GOOD:
                 raise
             self._useless.add(method)
             log.info("tasks of migrations go without: %s", error)
