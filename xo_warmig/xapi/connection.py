@@ -23,6 +23,7 @@ from xo_warmig.xapi.trust import Trust
 
 MOST_CALLS_AT_ONCE = 16
 _MOST_REDIRECTIONS = 3
+_MOST_TRIES = 3  # of a read: a master that goes breaks a connection first, and is a slave after that
 _LOG_OUT_SECONDS = 2.0
 _SESSION_IS_GONE = (failures.SESSION_INVALID, "HOST_IS_SLAVE")
 
@@ -131,17 +132,19 @@ class Connection:
             )
         if self._lending.is_shut:
             raise self._unreachable("it was disconnected")
-        session = self._session
+        for _ in range(_MOST_TRIES - 1 if reads else 0):
+            session = self._session
+            try:
+                return self._once(self.address, session, method, arguments)
+            except PoolError as error:
+                if not self._recovered(error, session):
+                    raise
         try:
-            return self._once(self.address, session, method, arguments)
+            return self._once(self.address, self._session, method, arguments)
         except PoolError as error:
-            if not reads:
-                if error.code in _SESSION_IS_GONE:
-                    self._lost()  # whoever tries again finds a new session
-                raise
-            if not self._recovered(error, session):
-                raise
-        return self._once(self.address, self._session, method, arguments)
+            if error.code in _SESSION_IS_GONE:
+                self._lost()  # whoever tries again finds a new session
+            raise
 
     async def wait(self, method: str, *arguments: Any) -> Any:
         """A read that the pool answers when it has news (``event.from``): on a thread and a connection of its own, one at a time.
@@ -293,8 +296,11 @@ class Connection:
             with contextlib.suppress(PoolError):
                 self._with_rpc(address, "session.logout", lambda rpc: rpc.log_out(session))
             raise
+        moved, self.address = address != self.address, address
         before, self._session = self._session, session
-        self.address = address
+        if moved:
+            self._master = ""  # until the pool has said anew who is who
+            self._lost()
         if before:
             self._waiting.interrupt()  # at a host that may be gone without a word
             try:
