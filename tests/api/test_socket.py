@@ -392,6 +392,8 @@ def test_servers(site: Any, client: Any) -> None:
         "host-1",
     )
     assert (shown["enabled"], shown["readOnly"], shown["allowUnauthorized"]) == (True, False, True)
+    assert (shown["fingerprint"], shown["encryption"]["protocol"]) == ("AA:BB", "TLSv1")
+    assert [each["code"] for each in shown["weaknesses"]] == ["OLD_TLS", "NO_FORWARD_SECRECY"]
     again = client.error("server.add", asked | {"host": "NORTH/"})
     assert (again["code"], again["data"]) == (16, {"objectId": "NORTH/", "objectType": "server"})
     busy = client.error("server.enable", {"id": id})

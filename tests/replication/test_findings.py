@@ -10,6 +10,7 @@ import pytest
 
 from tests.replication.test_preflight import NETWORKS, VIF, disks, look
 from xo_warmig.formats.vhd import MOST_SIZE_BYTES
+from xo_warmig.model.encryption import NOT_ENCRYPTED, Encryption
 from xo_warmig.model.finding_codes import CODES
 from xo_warmig.model.findings import Severity
 from xo_warmig.model.pools import Host, PoolFacts, Twin
@@ -61,6 +62,19 @@ def twin(**changes: Any) -> dict[str, Any]:
     """With a VM on the target's pool that has the same address."""
     fields: dict[str, Any] = {"vm": "vm-9", "name_label": "other", "running": True, "mac": VIF.mac}
     return {"around_more": {"twins": [Twin(**(fields | changes))]}}
+
+
+def spoken(**changes: Any) -> dict[str, Any]:
+    """With the target's pool spoken to as with a host of today, changed so."""
+    fields: dict[str, Any] = {
+        "protocol": "TLSv1.2",
+        "cipher": "ECDHE-RSA-AES256-GCM-SHA384",
+        "forward_secrecy": True,
+        "key_type": "RSA",
+        "key_bits": 2048,
+        "signature_hash": "sha256",
+    }
+    return target(encryption=Encryption(**(fields | changes)))
 
 
 def facts(source: dict[str, Any], of_target: dict[str, Any]) -> dict[str, Any]:
@@ -152,6 +166,11 @@ CASES: dict[str, dict[str, Any]] = {
     "HA_NEEDS_SHARED_SR": {"vm": {"ha_restart_priority": "restart"}, **target(ha_enabled=True)},
     "POOL_UPGRADING": facts({"upgrading": True}, {}),
     "CLOCK_SKEW": target(clock_ahead_seconds=-90.0),
+    "POOL_IN_CLEAR": target(encryption=NOT_ENCRYPTED),
+    "OLD_TLS": spoken(protocol="TLSv1.1"),
+    "NO_FORWARD_SECRECY": spoken(cipher="AES128-SHA256", forward_secrecy=False),
+    "WEAK_HOST_KEY": spoken(key_bits=1024),
+    "WEAK_CERTIFICATE_SIGNATURE": spoken(signature_hash="sha1"),
     "DISK_POSITION": {"vm": disks(device="16"), **target(api_version=(2, 3))},
     "VIF_POSITION": {"vm": {"vifs": [msgspec.structs.replace(VIF, device="7")]}, **target(api_version=(2, 15))},
     "PCI_STAYS": ties(pci=["0000:04:00.0"]),
@@ -195,11 +214,13 @@ def test_nothing_is_found_where_nothing_is_told() -> None:
     """A pool that tells nothing of itself, as old releases do of much, stands in no way."""
     assert found(look()) == {}
     assert found(look(**host())) == {}
+    assert found(look(**spoken())) == {}
 
 
 def test_the_list_of_codes_is_whole() -> None:
     """Every code in the modules that find something is in it, and has a case here; no other is."""
     modules = [*(PACKAGE / "replication" / "preflight").glob("*.py"), PACKAGE / "engine" / "plan_findings.py"]
+    modules += [PACKAGE / "model" / "encryption.py"]
     modules += [PACKAGE / "replication" / f"{name}.py" for name in ("large_disks", "nbd_only", "networks", "holding")]
     texts = {
         node.value
@@ -268,6 +289,19 @@ def test_force_accepts_what_costs_data() -> None:
     assert [warning.needs_force for warning in refused.warnings] == [True]
     assert look(**shared, force=True).plan is not None
     assert look({"is_a_template": True}, force=True).plan is None
+
+
+def test_what_is_weak_about_a_connection_names_its_pool() -> None:
+    """Of each side, the source's first; of one pool once."""
+    clear = {"encryption": NOT_ENCRYPTED}
+    told = look(**facts(clear, clear)).warnings
+    assert [(each.evidence["id"], each.evidence["side"]) for each in told] == [
+        ("pool-source", "source"),
+        ("pool-target", "target"),
+    ]
+    assert told[0].message.startswith("the source's pool source is spoken to over plain HTTP")
+    assert all(each.remedy for each in told)
+    assert len(look({"pool": "pool-target"}, **facts(clear, clear)).warnings) == 1
 
 
 def test_only_what_costs_data_needs_force() -> None:

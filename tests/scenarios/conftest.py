@@ -81,6 +81,11 @@ def _shows_a_migration(task: dict[str, Any], status: str) -> bool:
     return bool(task["name_label"].startswith(label_of("")) and task["status"] == status)
 
 
+def warned(report: dict[str, Any]) -> list[str]:
+    """Codes of its warnings, but for the one that all simulated pools bring about which are spoken to over plain HTTP."""
+    return [warning["code"] for warning in report["warnings"] if warning["code"] != "POOL_IN_CLEAR"]
+
+
 def small_vm(**changes: Any) -> VmConfig:
     """Two small disks, and a guest that writes a little."""
     fields: dict[str, Any] = {

@@ -204,6 +204,36 @@ _POOLS: Final = {
     "CLOCK_SKEW": Meaning(_W, "A pool's clock is a minute or more off this server's", "Have its hosts keep time"),
 }
 
+_ENCRYPTION: Final = {
+    "POOL_IN_CLEAR": Meaning(
+        _W,
+        "A pool is spoken to over plain HTTP: whoever is on the way can read and change its password and its disks",
+        "Add it with `https://`",
+    ),
+    "OLD_TLS": Meaning(
+        _W,
+        "A pool speaks TLS 1.1 or older, which have known attacks: whoever is on the way may come to read its password and its disks",
+        "Keep the way to it on a network of its own, change its password when all is moved",
+    ),
+    "NO_FORWARD_SECRECY": Meaning(
+        _W,
+        "A pool's hosts agree on keys by RSA alone: whoever records the connection and gets a host's private key later can read it then",
+        "Keep the way to it on a network of its own, destroy the keys with the hosts",
+    ),
+    "WEAK_HOST_KEY": Meaning(
+        _W,
+        "The key in a host's certificate is so short that it can be computed: whoever has done that can pose as the pool, and read what "
+        "has no forward secrecy",
+        "Install a certificate with a key of 2048 bits or more",
+    ),
+    "WEAK_CERTIFICATE_SIGNATURE": Meaning(
+        _W,
+        "A host's certificate was signed with SHA-1 or MD5, which can be forged; this server goes by the pinned fingerprint (SHA-256), "
+        "other clients may not",
+        "Install a certificate that is signed with SHA-256",
+    ),
+}
+
 _DEVICES: Final = {
     "DISK_POSITION": Meaning(_E, "A disk or drive has a position that the target's release does not have", "Move it"),
     "VIF_POSITION": Meaning(_E, "An interface has a position that the target's release does not have", "Remove it"),
@@ -225,6 +255,7 @@ SUBJECTS: Final = {
     "Storage": _STORAGE,
     "Networks": _NETWORKS,
     "Pools and hosts": _POOLS,
+    "The connections to pools": _ENCRYPTION,
     "Devices": _DEVICES,
 }
 CODES: Final = {code: meaning for subject in SUBJECTS.values() for code, meaning in subject.items()}

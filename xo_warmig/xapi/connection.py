@@ -13,13 +13,14 @@ import XenAPI
 
 from xo_warmig import __version__
 from xo_warmig.errors import ForbiddenOperation, PoolError, PoolUnreachable, WarmigError
+from xo_warmig.model.encryption import NOT_ENCRYPTED, Encryption
 from xo_warmig.model.servers import ServerCredentials
 from xo_warmig.xapi import failures
 from xo_warmig.xapi.address import Address, parse_host
 from xo_warmig.xapi.lending import Lending
 from xo_warmig.xapi.rpc import RpcSession
 from xo_warmig.xapi.sessions import NoSessionBook, SessionBook
-from xo_warmig.xapi.trust import Trust
+from xo_warmig.xapi.trust import Trust, place_of
 
 MOST_CALLS_AT_ONCE = 16
 _MOST_REDIRECTIONS = 3
@@ -56,7 +57,7 @@ class Connection:
         self.process = process or secrets.token_hex(8)
         parsed = parse_host(credentials.host)
         self.address = parsed.address
-        self.trust = Trust(allow_unauthorized=credentials.allow_unauthorized)
+        self.trust = Trust(allow_unauthorized=credentials.allow_unauthorized, pins=credentials.pins)
         if credentials.fingerprint:
             self.trust.pin(self.address.host, self.address.port, credentials.fingerprint)
         self.pool_uuid: str | None = None
@@ -98,6 +99,17 @@ class Connection:
     def fingerprint(self) -> str | None:
         """That of the pinned certificate of the address that was configured."""
         return self.trust.pinned(self._configured.host, self._configured.port)
+
+    @property
+    def pins(self) -> dict[str, str]:
+        """Those of the pool's other hosts, by ``host:port``."""
+        configured = place_of(self._configured.host, self._configured.port)
+        return {place: pin for place, pin in self.trust.pins.items() if place != configured}
+
+    @property
+    def encryption(self) -> Encryption | None:
+        """Of the way to the master; None until it was negotiated."""
+        return self.trust.encryption(self.address.host, self.address.port) if self.address.secure else NOT_ENCRYPTED
 
     def identify(self, *, pool_uuid: str, pool_name: str, master: str, members: list[str]) -> None:
         """What the pool said of itself: for the texts of errors, and where else to ask when the master is gone.

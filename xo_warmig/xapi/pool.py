@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from xo_warmig.model.findings import OurObject
 from xo_warmig.model.pool_tasks import PoolTask, TaskEnd, TaskSeen
 from xo_warmig.model.pools import PoolFacts, Twin
@@ -190,7 +192,8 @@ class Pool:
         return await storage.read_sr(self._calls, sr)
 
     async def facts(self) -> PoolFacts:
-        return await pool_facts.read_facts(self._calls)
+        found = await pool_facts.read_facts(self._calls)
+        return msgspec.structs.replace(found, encryption=self._connection.encryption)
 
     async def twins(self, vm: Vm) -> list[Twin]:
         return await twins.read_twins(self._calls, vm)

@@ -7,6 +7,7 @@ from msgspec import UNSET, UnsetType
 
 from xo_warmig.api.method import Call, Method, Permission
 from xo_warmig.errors import InvalidRequest
+from xo_warmig.model.encryption import Encryption, Weakness, weaknesses
 from xo_warmig.model.requests import NonEmpty
 from xo_warmig.model.servers import ServerState, ServerStatus
 
@@ -44,7 +45,11 @@ class ServerId(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """A server as XO shows it. ``label`` falls back to the pool's name; members that are not known are absent."""
+    """A server as XO shows it. ``label`` falls back to the pool's name; members that are not known are absent.
+
+    XO has no ``fingerprint`` (SHA-256 of the pinned certificate), ``encryption`` (what was negotiated with the pool) and ``weaknesses``
+    (what is weak about that).
+    """
 
     id: str
     host: str
@@ -60,6 +65,9 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_def
     pool_name_description: str | UnsetType = UNSET
     pool_members_addresses: list[str] | UnsetType = UNSET
     error: dict[str, Any] | UnsetType = UNSET
+    fingerprint: str | UnsetType = UNSET
+    encryption: Encryption | UnsetType = UNSET
+    weaknesses: list[Weakness] | UnsetType = UNSET
 
 
 async def get_all(call: Call, params: None) -> list[Server]:
@@ -129,6 +137,9 @@ def _shown(state: ServerState) -> Server:
         pool_name_description=state.pool_name_description or UNSET,
         pool_members_addresses=state.members or UNSET,
         error=state.error or UNSET,
+        fingerprint=state.fingerprint or UNSET,
+        encryption=state.encryption or UNSET,
+        weaknesses=UNSET if state.encryption is None else weaknesses(state.encryption),
     )
 
 

@@ -12,6 +12,7 @@ from xo_warmig.replication.nbd_only import nbd_only_errors
 from xo_warmig.replication.networks import choose_networks
 from xo_warmig.replication.preflight.devices import of_devices
 from xo_warmig.replication.preflight.disks import of_disks
+from xo_warmig.replication.preflight.encryption import of_encryption
 from xo_warmig.replication.preflight.hosts import of_hosts
 from xo_warmig.replication.preflight.identity import of_identity
 from xo_warmig.replication.preflight.interfaces import of_interfaces
@@ -81,6 +82,7 @@ def _told(
     yield from of_interfaces(vm, networks, around)
     yield from of_identity(vm, around.twins)
     yield from of_pools(vm, srs, around)
+    yield from of_encryption(vm, around)
 
 
 def _force_errors(request: WarmMigrationRequest, warnings: list[Warning_]) -> Iterator[InvalidRequest]:
