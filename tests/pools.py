@@ -36,8 +36,10 @@ def control(pool: Pool, page: str, /, **order: Any) -> Any:
 class XapiSession:
     """A session of the test's own, over JSON-RPC. What it asks no migration asks, so no fault strikes it."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._url = f"{pool.url}/jsonrpc"
+    def __init__(self, pool: Pool, address: str = "") -> None:
+        """At the pool's first host, or the one with the address."""
+        url = f"{pool.config.scheme}://{address}:{pool.config.port}" if address else pool.url
+        self._url = f"{url}/jsonrpc"
         self.reference = self._send("session.login_with_password", pool.username, pool.password, "1.0", "eyes")
 
     def call(self, method: str, *arguments: Any) -> Any:
