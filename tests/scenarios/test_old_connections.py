@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.scenarios.conftest import World, Worlds, small_vm
+from tests.pools import tiny_vm
+from tests.scenarios.conftest import World, Worlds
 from tests.scenarios.test_migration import ended, hashes
 from xo_warmig.simulator.launch import Pool
 
@@ -24,7 +25,9 @@ async def server_of(world: World, pool: Pool) -> dict[str, Any]:
 )
 async def test_a_vm_leaves_a_pool_of_6_5(worlds: Worlds, https: bool, expected: list[str]) -> None:
     """Every byte arrives on a pool of today; plan, servers and report tell what is weak about the way, and of whom."""
-    async with worlds(vms=[small_vm()], source={"release": "6.5", "https": https}, target={"https": True}) as world:
+    async with worlds(
+        vms=[tiny_vm("web-1")], source={"release": "6.5", "https": https}, target={"https": True}
+    ) as world:
         old, new = await server_of(world, world.source), await server_of(world, world.target)
         assert [each["code"] for each in old["weaknesses"]] == expected
         assert new["weaknesses"] == []

@@ -14,10 +14,12 @@ def test_what_the_master_tells_is_not_kept() -> None:
 
 
 def test_the_master_changes_no_pin() -> None:
-    """Neither one that was kept nor what it told before; an empty word is none."""
+    """What it tells replaces what it told before, and no more; an empty word is none."""
     trust = Trust(allow_unauthorized=False, pins={"one:443": A})
-    pin_members(trust, 443, [("ONE", B), ("two", A), ("two", B), ("three", ""), ("", B)])
+    pin_members(trust, 443, [("ONE", B), ("two", A), ("three", ""), ("", B)])
     assert [trust.pinned(host, 443) for host in ("one", "two", "three")] == [A, A, None]
+    pin_members(trust, 443, [("two", B)])
+    assert trust.pinned("two", 443) == B
 
 
 def test_old_tls_is_spoken_once_there_is_a_pin_to_go_by() -> None:

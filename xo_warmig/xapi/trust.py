@@ -60,10 +60,9 @@ class Trust:
             self._pins[place_of(host, port)] = normal_fingerprint(fingerprint)
 
     def be_told(self, host: str, port: int, fingerprint: str) -> None:
-        """The same, for a host that is not pinned yet, by the word of a master that is believed."""
+        """The same, by the word of a master that is believed, until it says otherwise. A pin of the host's own stays."""
         with self._lock:
-            if place_of(host, port) not in self._pins:
-                self._told.setdefault(place_of(host, port), normal_fingerprint(fingerprint))
+            self._told[place_of(host, port)] = normal_fingerprint(fingerprint)
 
     def pinned(self, host: str, port: int) -> str | None:
         with self._lock:
@@ -156,7 +155,7 @@ def normal_fingerprint(text: str) -> str:
 
 
 def pin_members(trust: Trust, port: int, members: Iterable[tuple[str, str]]) -> None:
-    """Pin what an authenticated master says of its members' certificates: addresses with fingerprints. Earlier pins stay."""
+    """Believe what an authenticated master says of its members' certificates: addresses with fingerprints. Their own pins stay."""
     for host, fingerprint in members:
         if host and fingerprint:
             trust.be_told(host, port, fingerprint)
