@@ -66,6 +66,11 @@ def twin(**changes: Any) -> dict[str, Any]:
 
 def spoken(**changes: Any) -> dict[str, Any]:
     """With the target's pool spoken to as with a host of today, changed so."""
+    return spoken_of(changes)
+
+
+def spoken_of(changes: dict[str, Any], **of_target: Any) -> dict[str, Any]:
+    """With more facts of it."""
     fields: dict[str, Any] = {
         "protocol": "TLSv1.2",
         "cipher": "ECDHE-RSA-AES256-GCM-SHA384",
@@ -74,7 +79,7 @@ def spoken(**changes: Any) -> dict[str, Any]:
         "key_bits": 2048,
         "signature_hash": "sha256",
     }
-    return target(encryption=Encryption(**(fields | changes)))
+    return target(encryption=Encryption(**(fields | changes)), **of_target)
 
 
 def facts(source: dict[str, Any], of_target: dict[str, Any]) -> dict[str, Any]:
@@ -167,6 +172,7 @@ CASES: dict[str, dict[str, Any]] = {
     "POOL_UPGRADING": facts({"upgrading": True}, {}),
     "CLOCK_SKEW": target(clock_ahead_seconds=-90.0),
     "POOL_IN_CLEAR": target(encryption=NOT_ENCRYPTED),
+    "NBD_IN_CLEAR": spoken_of({}, nbd_in_clear=True),
     "OLD_TLS": spoken(protocol="TLSv1.1"),
     "NO_FORWARD_SECRECY": spoken(cipher="AES128-SHA256", forward_secrecy=False),
     "WEAK_HOST_KEY": spoken(key_bits=1024),
@@ -302,6 +308,16 @@ def test_what_is_weak_about_a_connection_names_its_pool() -> None:
     assert told[0].message.startswith("the source's pool source is spoken to over plain HTTP")
     assert all(each.remedy for each in told)
     assert len(look({"pool": "pool-target"}, **facts(clear, clear)).warnings) == 1
+
+
+def test_blocks_in_clear_are_told_where_they_are_read() -> None:
+    """And where anything else is protected."""
+    blocks = spoken_of({}, nbd_in_clear=True)
+    assert found(look(**blocks, verify=Verify.NONE)) == {}
+    of_source: dict[str, Any] = {"around_more": {"source_facts": blocks["around_more"]["target_facts"]}}
+    assert found(look(**of_source)) == {"NBD_IN_CLEAR": Severity.WARNING}
+    assert found(look(**of_source, transport=Transport.VHD)) == {}
+    assert found(look(**target(encryption=NOT_ENCRYPTED, nbd_in_clear=True))) == {"POOL_IN_CLEAR": Severity.WARNING}
 
 
 def test_only_what_costs_data_needs_force() -> None:

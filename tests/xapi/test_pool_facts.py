@@ -61,6 +61,17 @@ async def test_a_pool_tells_of_itself(equipped: Any) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("purposes", "expected"),
+    [([], False), (["insecure_nbd"], True), (["nbd"], False), (["insecure_nbd", "nbd"], False)],
+)
+async def test_blocks_that_are_served_in_clear_are_seen(equipped: Any, purposes: list[str], expected: bool) -> None:
+    """By the purposes of all networks: one that wants TLS is enough."""
+    for purpose in purposes:
+        equipped.add("network", purpose=[purpose])
+    assert (await read_facts(equipped)).nbd_in_clear is expected
+
+
 async def test_a_rolling_upgrade_is_seen(equipped: Any) -> None:
     """By the pool's own note."""
     (record,) = equipped.records["pool"].values()

@@ -210,6 +210,11 @@ _ENCRYPTION: Final = {
         "A pool is spoken to over plain HTTP: whoever is on the way can read and change its password and its disks",
         "Add it with `https://`",
     ),
+    "NBD_IN_CLEAR": Meaning(
+        _W,
+        "A pool serves disks over NBD without encryption: whoever is on the way can read them, and change what is copied",
+        "Give its network the purpose `nbd` instead of `insecure_nbd`, or choose `transport: vhd` and `verify: none`",
+    ),
     "OLD_TLS": Meaning(
         _W,
         "A pool speaks TLS 1.1 or older, which have known attacks: whoever is on the way may come to read its password and its disks",

@@ -35,7 +35,8 @@ class PoolFacts(msgspec.Struct, frozen=True, kw_only=True):
     ``api_version`` of XAPI, and ``xapi_version`` of the toolstack, as major and minor. ``restrictions`` of the licence.
     ``upgrading``: a rolling upgrade is under way. ``certificates``: whether it has some for secure boot. ``clock_ahead_seconds`` of its
     master, before this server's. ``srs``: uuids of those storage repositories for disks that a host
-    has attached. ``encryption``: of our connection to its master.
+    has attached. ``encryption``: of our connection to its master;
+    ``nbd_in_clear``: disks are served over NBD, and not over TLS.
     """
 
     api_version: tuple[int, int] | None = None
@@ -49,6 +50,7 @@ class PoolFacts(msgspec.Struct, frozen=True, kw_only=True):
     hosts: list[Host] = []
     srs: list[str] = []
     encryption: Encryption | None = None
+    nbd_in_clear: bool = False
 
 
 class Twin(msgspec.Struct, frozen=True, kw_only=True):

@@ -82,7 +82,7 @@ def _told(
     yield from of_interfaces(vm, networks, around)
     yield from of_identity(vm, around.twins)
     yield from of_pools(vm, srs, around)
-    yield from of_encryption(vm, around)
+    yield from of_encryption(request, vm, around)
 
 
 def _force_errors(request: WarmMigrationRequest, warnings: list[Warning_]) -> Iterator[InvalidRequest]:
