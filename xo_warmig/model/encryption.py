@@ -58,7 +58,7 @@ def weaknesses(encryption: Encryption) -> list[Weakness]:
 def _of_clear_text() -> Weakness:
     return Weakness(
         code="POOL_IN_CLEAR",
-        message="is spoken to over plain HTTP: whoever is on the way can read and change its password, its disks and what it is told",
+        message="is spoken to over plain HTTP: whoever is on the way can read its password and its disks, and change what is sent",
         remedy="add the server with https://, which every release speaks, or keep the way to it on a network of its own",
     )
 

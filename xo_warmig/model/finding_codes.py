@@ -207,7 +207,7 @@ _POOLS: Final = {
 _ENCRYPTION: Final = {
     "POOL_IN_CLEAR": Meaning(
         _W,
-        "A pool is spoken to over plain HTTP: whoever is on the way can read and change its password and its disks",
+        "A pool is spoken to over plain HTTP: whoever is on the way can read its password and its disks, and change what is sent",
         "Add it with `https://`",
     ),
     "NBD_IN_CLEAR": Meaning(
