@@ -404,6 +404,16 @@ def test_servers(site: Any, client: Any) -> None:
     assert client.error("server.remove", {"id": id})["code"] == 1
 
 
+def test_a_fingerprint_is_given_for_a_server(site: Any, client: Any) -> None:
+    """Pinned from the first; what is no SHA-256 is refused."""
+    asked = {"host": "east", "username": "root", "password": "p", "autoConnect": False}
+    wrong = client.error("server.add", asked | {"fingerprint": "AA:BB"})
+    assert (wrong["code"], wrong["data"]["errors"][0]["instancePath"]) == (10, "/fingerprint")
+    id = client.call("server.add", **asked, fingerprint=":".join(["0f"] * 32))
+    assert site.servers.credentials[id].fingerprint == ":".join(["0f"] * 32)
+    client.call("server.remove", id=id)
+
+
 def test_a_server_is_changed(site: Any, client: Any) -> None:
     """Its names at any time, the rest while it is not connected; an address that another has, a proxy, and nonsense are refused."""
     id = client.call("server.add", host="west", username="root", password="p", label="lab")

@@ -62,6 +62,14 @@ def test_list_shows_states_and_errors(canned: Any, run: Any) -> None:
     assert "no route" in text
 
 
+def test_a_fingerprint_can_be_given(canned: Any, run: Any) -> None:
+    """And is left out where it is not."""
+    canned.answers |= {"server.add": "s-1", "server.getAll": [CONNECTED]}
+    result = run("server", "add", "pool", "root", "--fingerprint", "AA:BB", env={"XO_WARMIG_POOL_PASSWORD": "secret"})
+    assert result.exit_code == 0, result.output
+    assert canned.calls[0][1]["fingerprint"] == "AA:BB"
+
+
 OF_6_5 = CONNECTED | {
     "fingerprint": "AA:BB",
     "encryption": {"protocol": "TLSv1", "cipher": "AES128-SHA", "keyType": "RSA", "keyBits": 1024},

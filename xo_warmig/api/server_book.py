@@ -55,8 +55,9 @@ class ServerBook:
         allow_unauthorized: bool,
         enabled: bool,
         read_only: bool = False,
+        fingerprint: str | None = None,
     ) -> str:
-        """The new server's id. Credentials in ``host`` win over the others, as in XO.
+        """The new server's id. Credentials in ``host`` win over the others, as in XO. ``fingerprint``: to be pinned from the first.
 
         Raises:
             XoError: 16, the address is registered already. InvalidRequest: it is no address.
@@ -71,6 +72,7 @@ class ServerBook:
             allow_unauthorized=allow_unauthorized,
             read_only=read_only,
             enabled=enabled,
+            fingerprint=fingerprint,
         )
         await self._servers.add(server)  # refuses what is no address: such a server must not be stored
         try:

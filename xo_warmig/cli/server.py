@@ -33,7 +33,8 @@ def server() -> None:
 @click.argument("username")
 @password_option
 @click.option("--label", help="A name of your own for it.")
-@click.option("--allow-unauthorized", is_flag=True, help="Pin the certificate of the first connection.")
+@click.option("--allow-unauthorized", is_flag=True, help="Pin the certificates of the first connections.")
+@click.option("--fingerprint", metavar="SHA256", help="Of the certificate that HOST must show from the first.")
 @click.option(
     "--wait",
     type=click.FloatRange(min=0),
@@ -55,8 +56,7 @@ def add(server: Access, as_json: bool, wait: float, **asked: Any) -> None:
         "password": _password(asked["password_file"]),
         "allowUnauthorized": asked["allow_unauthorized"],
     }
-    if asked["label"]:
-        parameters["label"] = asked["label"]
+    parameters |= {name: asked[name] for name in ("label", "fingerprint") if asked[name]}
 
     async def run(client: Client) -> None:
         found = await add_and_wait(client, parameters, timeout_seconds=wait)

@@ -172,7 +172,8 @@ def _verified(plain: socket.socket, host: str) -> ssl.SSLSocket:
             f"the certificate of {host} is not valid: {error.verify_message}",
             code="CERTIFICATE_UNKNOWN",
             evidence={"host": host, "why": error.verify_message},
-            remedy="install a valid certificate on the pool, or allow unauthorized certificates for this server to pin this one",
+            remedy="install a valid certificate on the host, add the server with the fingerprint of the one that it has, or allow "
+            "unauthorized certificates for this server to pin what its hosts show first",
         ) from error
     except ssl.SSLError as error:
         if error.reason not in _NOTHING_IN_COMMON:
@@ -181,7 +182,8 @@ def _verified(plain: socket.socket, host: str) -> ssl.SSLSocket:
             f"{host} does not speak TLS 1.2, and what is older is spoken only with hosts whose certificate is pinned ({error.reason})",
             code="TLS_TOO_OLD",
             evidence={"host": host, "why": error.reason},
-            remedy="allow unauthorized certificates for this server, so that the host's own is pinned on the first connection",
+            remedy="add the server with the fingerprint of the host's certificate, or allow unauthorized certificates for it, so that what "
+            "the host shows first is pinned",
         ) from error
 
 

@@ -1,9 +1,9 @@
 """``server.*``: the pools that are connected."""
 
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from xo_warmig.api.method import Call, Method, Permission
 from xo_warmig.errors import InvalidRequest
@@ -11,9 +11,14 @@ from xo_warmig.model.encryption import Encryption, Weakness, weaknesses
 from xo_warmig.model.requests import NonEmpty
 from xo_warmig.model.servers import ServerState, ServerStatus
 
+Fingerprint: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}$")]
+
 
 class AddServer(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """``server.add``. ``allow_unauthorized``: pin the certificate of the first connection instead of asking for a valid one."""
+    """``server.add``. ``allow_unauthorized``: pin the certificate of the first connection instead of asking for a valid one.
+
+    ``fingerprint``, which XO does not have: SHA-256 of the certificate that ``host`` must show from the first connection on.
+    """
 
     host: NonEmpty
     username: NonEmpty
@@ -23,6 +28,7 @@ class AddServer(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbi
     allow_unauthorized: bool = False
     read_only: bool = False
     http_proxy: NonEmpty | UnsetType = UNSET
+    fingerprint: Fingerprint | UnsetType = UNSET
 
 
 class SetServer(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -84,6 +90,7 @@ async def add(call: Call, params: AddServer) -> str:
         allow_unauthorized=params.allow_unauthorized,
         enabled=params.auto_connect,
         read_only=params.read_only,
+        fingerprint=None if params.fingerprint is UNSET else params.fingerprint,
     )
 
 
