@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.pools import control
+from tests.pools import control, start_site
 from xo_warmig.app import running
 from xo_warmig.client import Client, connect
 from xo_warmig.config import Config
 from xo_warmig.model.pool_tasks import label_of
 from xo_warmig.model.units import MIB
-from xo_warmig.simulator.launch import Pool, Site, start_site
+from xo_warmig.simulator.launch import Pool, Site
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, PoolConfig, SiteConfig, VmConfig
 
 

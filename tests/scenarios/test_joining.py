@@ -13,12 +13,13 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
+from tests.pools import start_site
 from tests.scenarios.conftest import Worlds
 from tests.scenarios.test_migration import ended
 from xo_warmig.cli.access import FILE_NAME, Access
 from xo_warmig.client import Client, ConnectionLost, connect, persistently
 from xo_warmig.model.units import MIB
-from xo_warmig.simulator.launch import Site, start_site
+from xo_warmig.simulator.launch import Site
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, PoolConfig, SiteConfig, VmConfig
 
 _SECONDS = 90.0
