@@ -6,6 +6,7 @@ may ask. ``warm`` says what it imports.
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Any
 
+from xo_warmig import cli
 from xo_warmig.simulator import process
 
 WARM = "tests.warm"
@@ -56,6 +58,22 @@ class Forked:
             raise subprocess.TimeoutExpired("a forked process", timeout or 0)
         return code
 
+    def first_line(self) -> bytes:
+        """Of its standard output; empty if it ended before."""
+        assert self.stdout is not None
+        return self.stdout.readline()
+
+    def close(self) -> None:
+        """The pipes, of one that has ended."""
+        for pipe in (self.stdin, self.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Nothing where it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
     def terminate(self) -> None:
         self._process.terminate()
 
@@ -66,6 +84,15 @@ class Forked:
 def pool(directory: Path, log: IO[bytes]) -> Forked:
     """A pool's process. A ``xo_warmig.simulator.launch.Starter``."""
     return Forked(process.main, directory, errors=log)
+
+
+def server(*arguments: str, log: IO[bytes]) -> Forked:
+    """``xo-warmig serve --json`` with these; its first line is on its standard output once it is ready."""
+    return Forked(_serve, arguments, errors=log)
+
+
+def _serve(arguments: tuple[str, ...]) -> None:
+    cli.main(["serve", "--json", *arguments])
 
 
 def _live(ends: list[Connection], function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
