@@ -1,14 +1,17 @@
-"""What tests ask of simulated pools from outside: their ``/_sim/`` pages, XAPI sessions of the tests' own, and VMs of little."""
+"""Simulated pools as tests start them, what they ask of them from outside (``/_sim/``, XAPI sessions of their own), and VMs of little."""
 
 import json
 import ssl
 import urllib.request
 import warnings
+from contextlib import AbstractContextManager
 from typing import Any
 
+from tests import forked
 from xo_warmig.model.units import MIB
-from xo_warmig.simulator.launch import Pool
-from xo_warmig.simulator.site import DiskConfig, GuestConfig, VmConfig
+from xo_warmig.simulator import launch
+from xo_warmig.simulator.launch import Pool, Site
+from xo_warmig.simulator.site import DiskConfig, GuestConfig, SiteConfig, VmConfig
 
 
 def _unverified() -> ssl.SSLContext:
@@ -23,6 +26,11 @@ def _unverified() -> ssl.SSLContext:
 
 
 UNVERIFIED = _unverified()
+
+
+def start_site(config: SiteConfig) -> AbstractContextManager[Site]:
+    """``launch.start_site``, with pools that are forked."""
+    return launch.start_site(config, forked.pool)
 
 
 def control(pool: Pool, page: str, /, **order: Any) -> Any:

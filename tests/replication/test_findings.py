@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from tests.replication.test_preflight import NETWORKS, VIF, disks, look
+from tests.sources import tree
 from xo_warmig.formats.vhd import MOST_SIZE_BYTES
 from xo_warmig.model.encryption import NOT_ENCRYPTED, Encryption
 from xo_warmig.model.finding_codes import CODES
@@ -231,7 +232,7 @@ def test_the_list_of_codes_is_whole() -> None:
     texts = {
         node.value
         for path in modules
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     codes = {text for text in texts if re.fullmatch(r"[A-Z]+(_[A-Z]+)+", text)}

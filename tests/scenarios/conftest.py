@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -11,13 +10,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.pools import control
+from tests import forked
+from tests.pools import control, start_site
 from xo_warmig.app import running
 from xo_warmig.client import Client, connect
 from xo_warmig.config import Config
 from xo_warmig.model.pool_tasks import label_of
 from xo_warmig.model.units import MIB
-from xo_warmig.simulator.launch import Pool, Site, start_site
+from xo_warmig.simulator.launch import Pool, Site
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, PoolConfig, SiteConfig, VmConfig
 
 
@@ -117,16 +117,16 @@ async def served_here(state_dir: Path, upstream: str | None = None) -> AsyncIter
 @asynccontextmanager
 async def served_apart(state_dir: Path) -> AsyncIterator[Served]:
     """As ``xo-warmig serve``, in a process of its own."""
-    command = [sys.executable, "-m", "xo_warmig", "serve", "--port", "0", "--state-dir", str(state_dir), "--json"]
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    with state_dir.with_suffix(".log").open("ab") as log:
+        process = await asyncio.to_thread(forked.server, "--port", "0", "--state-dir", str(state_dir), log=log)
     try:
-        assert process.stdout is not None
-        ready = json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
+        ready = json.loads(await asyncio.wait_for(asyncio.to_thread(process.first_line), 30))
         async with connect(ready["url"], email=ready["email"], password=ready["password"]) as client:
             yield Served(process.pid, ready["url"], client)
     finally:
         process.terminate()
-        await process.wait()
+        process.wait()  # not in a thread: a server that ran in this loop has taken the loop's threads with it
+        process.close()
 
 
 @asynccontextmanager

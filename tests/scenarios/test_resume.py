@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.pools import control
+from tests.pools import control, start_site
 from xo_warmig.disks.meter import Meter
 from xo_warmig.model.passes import DiskPassPlan, DiskPassReport, Mark, Verdict
 from xo_warmig.model.servers import ServerCredentials
@@ -18,7 +18,7 @@ from xo_warmig.replication.clock import SystemClock
 from xo_warmig.replication.disk_copy import copy_disk
 from xo_warmig.replication.limits import CopyLimits
 from xo_warmig.replication.ways import Ways
-from xo_warmig.simulator.launch import Pool, Site, start_site
+from xo_warmig.simulator.launch import Pool, Site
 from xo_warmig.simulator.site import DiskConfig, PoolConfig, SiteConfig, VmConfig
 from xo_warmig.xapi.directory import Directory
 

@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.pools import start_site
 from xo_warmig.errors import ForbiddenOperation, InvalidRequest, NoSuchObject, PoolError, PoolUnreachable
 from xo_warmig.model.servers import ServerCredentials, ServerStatus
-from xo_warmig.simulator.launch import Site, start_site
+from xo_warmig.simulator.launch import Site
 from xo_warmig.simulator.site import PoolConfig, SiteConfig
 from xo_warmig.xapi import server
 from xo_warmig.xapi.directory import Directory

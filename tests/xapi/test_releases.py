@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pytest
 
 import xo_warmig
+from tests.sources import tree
 from xo_warmig.simulator import datamodel, release
 from xo_warmig.xapi import changes, reading
 
@@ -45,7 +46,7 @@ def calls() -> Iterator[Called]:
     """Those whose method is written out."""
     for folder in ("xapi", "engine", "replication"):
         for file in sorted((PACKAGE / folder).rglob("*.py")):
-            for node in ast.walk(ast.parse(file.read_text())):
+            for node in ast.walk(tree(file)):
                 if isinstance(node, ast.Call):
                     yield from _called(node)
 
