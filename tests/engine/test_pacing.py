@@ -43,8 +43,13 @@ def way(migration: str = "m-1", source: Any = INTEL, target: Any = AMD, **asked:
     return Way(migration, msgspec.structs.replace(REQUEST, **asked), source, target)
 
 
-def limits(throttle: Throttle) -> tuple[list[Any], list[Any]]:
+def shares(throttle: Throttle) -> tuple[list[Any], list[Any]]:
     return list(throttle._reading), list(throttle._writing)
+
+
+def limits(throttle: Throttle) -> tuple[list[Any], list[Any]]:
+    reading, writing = shares(throttle)
+    return [share.limit for share in reading], [share.limit for share in writing]
 
 
 def rates(throttle: Throttle) -> tuple[list[float | None], list[float | None]]:
@@ -85,7 +90,8 @@ def test_disks_and_migrations_share_what_is_theirs() -> None:
     other = pacing.throttle(way("m-2", max_rate=MIB), in_downtime=False)
     back = pacing.throttle(way("m-3", source=AMD, target=INTEL), in_downtime=False)
     (own, intel), (own_writing,) = limits(one)
-    assert limits(same) == limits(one)
+    assert shares(same) == shares(one), "the disks of a migration have one share of each limit"
+    assert {*shares(one)[0]}.isdisjoint(shares(other)[0])
     assert own is not own_writing
     assert limits(other)[0][0] is not own
     assert limits(other)[0][1] is intel

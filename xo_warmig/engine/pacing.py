@@ -1,7 +1,8 @@
 """Which limits hold for a copy: its migration's own, and those that the configuration gives its two pools.
 
 A migration's ``maxRate`` holds for what is read and for what is written, each by itself. A pool's holds for all that copies read from
-it and write to it, together, whoever's they are. What travels in the downtime is exempt, unless the request or the pool's table says
+it and write to it, together, whoever's they are: first each migration has the same of it, then each disk the same of its migration's.
+What travels in the downtime is exempt, unless the request or the pool's table says
 otherwise; it does not count for the others then, either.
 """
 
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
-from xo_warmig.disks.pace import Limit, piece_bytes_of
+from xo_warmig.disks.pace import Limit, Share, piece_bytes_of
 from xo_warmig.disks.throttle import Throttle
 from xo_warmig.model.findings import LimitOf, PlannedLimit
 from xo_warmig.model.rates import PoolRate, RateTable
@@ -53,6 +54,7 @@ class Pacing:
         self._pool_rates = {name.casefold(): rate for name, rate in (pool_rates or {}).items()}
         self._minute = minute
         self._limits: WeakValueDictionary[tuple[str, ...], Limit] = WeakValueDictionary()
+        self._shares: WeakValueDictionary[tuple[str, ...], Share] = WeakValueDictionary()
 
     def throttle(self, way: Way, *, in_downtime: bool) -> Throttle:
         """What holds back a disk's copy on this way."""
@@ -60,8 +62,8 @@ class Pacing:
         writing = list(self._holding(way, LimitOf.TARGET, in_downtime))
         lowest = [rate for rule in (*reading, *writing) if (rate := rule.table.lowest()) is not None]
         return Throttle(
-            [self._limit(rule) for rule in reading],
-            [self._limit(rule) for rule in writing],
+            [self._share(rule, way.migration) for rule in reading],
+            [self._share(rule, way.migration) for rule in writing],
             piece_bytes=piece_bytes_of(min(lowest, default=None)),
         )
 
@@ -103,6 +105,14 @@ class Pacing:
             rate = self._pool_rates[name]
             in_downtime = rate.throttle_final_pass or request.throttle_final_pass
             yield _Rule(("pool", pool.uuid, name), side, pool.name, rate.table, in_downtime)
+
+    def _share(self, rule: _Rule, migration: str) -> Share:
+        """The migration's of that limit, for as long as a disk of its has it."""
+        key = (migration, *rule.key)
+        share = self._shares.get(key)
+        if share is None:
+            share = self._shares[key] = Share(self._limit(rule))
+        return share
 
     def _limit(self, rule: _Rule) -> Limit:
         """The one of that key, for as long as anybody has it."""
