@@ -121,7 +121,7 @@ async def test_without_a_limit_the_streams_are_the_pools_own() -> None:
     """Nothing stands in the way."""
     sink, source = MemorySink(), MemorySource(STREAM)
     throttle = Throttle()
-    assert throttle.source(source) is throttle.back(source) is source
+    assert throttle.source(source) is throttle.back(source) is throttle.head(source) is source
     assert throttle.sink(sink) is sink
     await copied(Throttle([limit(None)], [limit(None)]), sink)
     assert sink.disk() == DISK

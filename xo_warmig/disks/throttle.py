@@ -29,6 +29,10 @@ class Throttle:
         """The source's stream, held to the limits there are."""
         return ThrottledSource(stream, self._pace(self._reading, self._reads)) if self._reading else stream
 
+    def head(self, stream: ByteSource) -> ByteSource:
+        """An export of the source's of which only the head is read, before the transfer: no part of what holds that back."""
+        return ThrottledSource(stream, Pace(self._reading)) if self._reading else stream
+
     def readers(self, streams: Sequence[DiskReader]) -> Sequence[DiskReader]:
         """The source's, where it is read over several connections."""
         if not self._reading or not streams:
