@@ -16,6 +16,7 @@ from xo_warmig.disks.throttle import Throttle
 from xo_warmig.model.findings import LimitOf, PlannedLimit
 from xo_warmig.model.rates import PoolRate, RateTable
 from xo_warmig.model.requests import WarmMigrationRequest
+from xo_warmig.replication.line import Line
 from xo_warmig.replication.ports import Pool
 
 
@@ -26,6 +27,17 @@ class Way(NamedTuple):
     request: WarmMigrationRequest
     source: Pool
     target: Pool
+
+
+class Limits(NamedTuple):
+    """All limits on a way as people see them, at a ``minute`` of the day."""
+
+    holding: list[PlannedLimit]
+    minute: int
+
+    def line(self, *, in_downtime: bool) -> Line:
+        """What a pass has to keep to."""
+        return Line([each.table for each in self.holding if each.final_pass or not in_downtime], self.minute)
 
 
 class _Rule(NamedTuple):
@@ -76,20 +88,22 @@ class Pacing:
         ]
         return min((rate for rate in rates if rate is not None), default=None)
 
-    def planned(self, way: Way) -> list[PlannedLimit]:
-        """All limits on this way, as people see them; a pool that is both ends has its own twice."""
+    def planned(self, way: Way) -> Limits:
+        """All limits on this way; a pool that is both ends has its own twice."""
+        minute = self._minute()
         source, target = self._rules(way, LimitOf.SOURCE), self._rules(way, LimitOf.TARGET)
         rules = [*source, *(rule for rule in target if rule.of is LimitOf.TARGET)]
-        return [
+        holding = [
             PlannedLimit(
                 of=rule.of,
                 name=rule.name,
-                bytes_per_second=rule.table.at(self._minute()),
+                bytes_per_second=rule.table.at(minute),
                 table=rule.table,
                 final_pass=rule.in_downtime,
             )
             for rule in rules
         ]
+        return Limits(holding, minute)
 
     def _holding(self, way: Way, side: LimitOf, in_downtime: bool) -> Iterator[_Rule]:
         return (rule for rule in self._rules(way, side) if rule.in_downtime or not in_downtime)
