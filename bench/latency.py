@@ -1,7 +1,7 @@
 """Our full pass over NBD between pools that are near and far: what a round trip of 1, 10 and 50 ms leaves of the rate without one.
 
 All rates are of one run, in turn, so that what else the machine does falls on all of them. Each pass is whole: from opening both ends
-until the target's task has confirmed it.
+until the target's task has confirmed it, with the round trips of all calls that this takes.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from bench.result import Goal, Result, figure, tell
 from bench.site import connected, two_pools
 from xo_warmig.disks.meter import Meter
 from xo_warmig.model.passes import DiskPassPlan, PassKind, PassPlan, Verdict, Way
-from xo_warmig.model.units import KIB, MIB
+from xo_warmig.model.units import GIB, KIB, MIB
 from xo_warmig.replication.choosing import connections_for
 from xo_warmig.replication.clock import SystemClock
 from xo_warmig.replication.run import Begun, Ways, run_pass
@@ -24,7 +24,7 @@ from xo_warmig.simulator.launch import Site
 from xo_warmig.xapi.directory import Directory
 
 ROUNDS = 3
-ALLOCATED_BYTES = 512 * MIB
+ALLOCATED_BYTES = GIB  # the calls of a pass take as long for a small disk
 MILLISECONDS = (0, 1, 10, 50)
 MANY_DISKS = 8
 MANY_ALLOCATED_BYTES = 128 * MIB
