@@ -56,7 +56,7 @@ class DiskCopy:
         self.error: WarmigError | None = None
         self._plan = plan
         self._ways = ways
-        self._way = plan.way
+        self._way, self._why = plan.way, plan.reason
         self._final = final
         self._name = f"pass {number}, disk {plan.disk}"
         self._meter = meter
@@ -142,7 +142,7 @@ class DiskCopy:
     def _take_exports(self, why: str) -> None:
         """Not the way that was planned from here on, and that is told (R12)."""
         self._note("WAY_CHANGED", f"not read by {self._way}, but from a VHD export: {why}")
-        self._way = Way.VHD
+        self._way, self._why = Way.VHD, f"not over NBD: {why}"
 
     def _tell_whole(self, why: str) -> None:
         """Once: every byte of the disk is read, and that takes its time (R12)."""
@@ -193,6 +193,7 @@ class DiskCopy:
             notes=list(self._notes),
             held_back_seconds=self._throttle.held_back_seconds,
             way=self._way,
+            way_reason=self._why,
             listed_bytes=self._ledger.listed_bytes,
         )
         return self.report
