@@ -21,7 +21,8 @@ def test_show_tells_how_passes_were_read_and_why(canned: Any, run: Any, report: 
             | {"transferSeconds": 1.0, "way": way, "wayReason": reason}
             for disk, way, reason in disks
         ]
-        return report()["passes"][0] | {"number": number, "disks": told}
+        a_pass: dict[str, Any] = report()["passes"][0]
+        return a_pass | {"number": number, "disks": told}
 
     nbd, cbt = ("nbd", "it serves [it]"), ("cbt", "it tracks")
     canned.answers["warmMigration.get"] = report(

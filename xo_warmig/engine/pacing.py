@@ -7,7 +7,7 @@ otherwise; it does not count for the others then, either.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
@@ -64,9 +64,20 @@ class Pacing:
     ) -> None:
         """``pool_rates``: by a uuid, name or host of the pool. ``minute``: of the day; it is asked in any thread."""
         self._pool_rates = {name.casefold(): rate for name, rate in (pool_rates or {}).items()}
+        self._written = list(pool_rates or {})
         self._minute = minute
         self._limits: WeakValueDictionary[tuple[str, ...], Limit] = WeakValueDictionary()
         self._shares: WeakValueDictionary[tuple[str, ...], Share] = WeakValueDictionary()
+
+    @property
+    def has_pool_rates(self) -> bool:
+        """Whether the configuration limits any pool."""
+        return bool(self._pool_rates)
+
+    def unmatched(self, pools: Iterable[Iterable[str]]) -> list[str]:
+        """The names, as they were written, that none of these pools has among its own."""
+        known = {name.casefold() for names in pools for name in names}
+        return [name for name in self._written if name.casefold() not in known]
 
     def throttle(self, way: Way, *, in_downtime: bool) -> Throttle:
         """What holds back a disk's copy on this way."""

@@ -8,7 +8,7 @@ from xo_warmig.engine.plan_findings import all_findings
 from xo_warmig.engine.state import MigrationState
 from xo_warmig.engine.survey import Survey
 from xo_warmig.model.estimates import Estimate
-from xo_warmig.model.findings import PlannedDisk, PlannedVif, PlanReport
+from xo_warmig.model.findings import Finding, PlannedDisk, PlannedVif, PlanReport
 from xo_warmig.model.passes import Way
 from xo_warmig.model.plans import KeptDisk
 from xo_warmig.model.requests import WarmMigrationRequest
@@ -27,12 +27,14 @@ def plan_report(
     earlier: list[MigrationState],
     limits: Limits,
     known: Known,
+    strange: list[Finding],
 ) -> PlanReport:
     """Everything about the way of one VM: where each disk and interface goes, how, how fast it may, and what was found.
 
     Args:
         earlier: migrations of the VM that left something.
         known: what earlier migrations showed.
+        strange: what was found beside this VM and its way.
     """
     vm, around, flight = seen.vm, seen.around, seen.preflight
     disks = [_disk(disk, request, seen, earlier, known.rates) for disk in vm.disks]
@@ -51,7 +53,7 @@ def plan_report(
         possible=not flight.errors,
         disks=disks,
         vifs=[_vif(vif, request, seen, chosen.get(vif.uuid)) for vif in vm.vifs],
-        findings=all_findings(request, seen, disks, earlier, expected),
+        findings=all_findings(request, seen, disks, earlier, expected, strange),
         first_pass_bytes=first_pass_bytes,
         limits=limits.holding,
         estimate=expected,
