@@ -35,9 +35,9 @@ def test_show_tells_how_passes_were_read_and_why(canned: Any, run: Any, report: 
     lines = [line for line in run("show", "m-1").stdout.splitlines() if ": read " in line or " read " in line]
     assert lines == [
         "Pass 1: read over NBD: it serves [it]",
-        "Pass 2: disk d-1 read over NBD, by the changes that the pool tracks: it tracks",
+        "Pass 2: disk d-1 read over NBD, changed blocks only: it tracks",
         "Pass 2: disk d-2 read from a VHD export: it forgot",
-        "Passes 3 to 4: read over NBD, by the changes that the pool tracks: it tracks",
+        "Passes 3 to 4: read over NBD, changed blocks only: it tracks",
     ]
 
 

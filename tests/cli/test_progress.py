@@ -49,7 +49,7 @@ def test_how_a_pass_is_read_is_told_as_it_begins_and_when_it_changes(told: Told)
     apart = running(2, disk("0", "cbt", "it tracks"), disk("1", "vhd", "it forgot"))
     assert told(both, both, apart, apart) == [
         "  read over NBD: it serves [it]",
-        "  disk 0 read over NBD, by the changes that the pool tracks: it tracks",
+        "  disk 0 read over NBD, changed blocks only: it tracks",
         "  disk 1 read from a VHD export: it forgot",
     ]
 

@@ -10,7 +10,7 @@ _WORDS: Final = {
     "vhd": "from a VHD export",
     "vhdDelta": "from a VHD export against the earlier copy's base",
     "nbd": "over NBD",
-    "cbt": "over NBD, by the changes that the pool tracks",
+    "cbt": "over NBD, changed blocks only",
 }
 
 
