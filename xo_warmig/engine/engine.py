@@ -47,7 +47,7 @@ from xo_warmig.model.reports import MigrationReport
 from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.replication.clock import Clock, SystemClock
 from xo_warmig.replication.ports import Pools
-from xo_warmig.replication.run import Streams
+from xo_warmig.replication.ways import Streams
 
 log = logging.getLogger("xo_warmig.engine")
 
