@@ -22,7 +22,7 @@ from xo_warmig.replication.preflight import Preflight
 
 PACKAGE = Path(__file__).parents[2] / "xo_warmig"
 # Told by the plan beside what the preflight finds: tests/engine.
-OF_THE_PLAN = {"DOWNTIME_OVER_BUDGET", "COPY_REUSED", "COPY_NOT_REUSED", "SAMPLE_OF_EXPORT_HEAD"}
+OF_THE_PLAN = {"DOWNTIME_OVER_BUDGET", "COPY_REUSED", "COPY_NOT_REUSED", "SAMPLE_OF_EXPORT_HEAD", "LIMIT_WITHOUT_POOL"}
 HALTED = {"power_state": PowerState.HALTED}
 HOST = Host(
     uuid="host-1",
@@ -227,7 +227,7 @@ def test_nothing_is_found_where_nothing_is_told() -> None:
 def test_the_list_of_codes_is_whole() -> None:
     """Every code in the modules that find something is in it, and has a case here; no other is."""
     modules = [*(PACKAGE / "replication" / "preflight").glob("*.py"), PACKAGE / "engine" / "plan_findings.py"]
-    modules += [PACKAGE / "model" / "encryption.py"]
+    modules += [PACKAGE / "model" / "encryption.py", PACKAGE / "engine" / "unmatched.py"]
     modules += [PACKAGE / "replication" / f"{name}.py" for name in ("large_disks", "nbd_only", "networks", "holding")]
     texts = {
         node.value

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,10 +12,12 @@ import pytest
 
 from tests import forked
 from tests.pools import control, start_site
+from xo_warmig import config
 from xo_warmig.app import running
 from xo_warmig.client import Client, connect
 from xo_warmig.config import Config
 from xo_warmig.model.pool_tasks import label_of
+from xo_warmig.model.rates import WrittenRates
 from xo_warmig.model.units import MIB
 from xo_warmig.simulator.launch import Pool, Site
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, PoolConfig, SiteConfig, VmConfig
@@ -105,10 +107,13 @@ class Served(NamedTuple):
 
 
 @asynccontextmanager
-async def served_here(state_dir: Path, upstream: str | None = None) -> AsyncIterator[Served]:
-    """In this process; before an upstream, if that is given."""
+async def served_here(
+    state_dir: Path, upstream: str | None = None, rates: Mapping[str, WrittenRates] | None = None
+) -> AsyncIterator[Served]:
+    """In this process; before an upstream, if that is given. ``rates``: of pools, by what the configuration calls them."""
+    pools = {name: config.PoolConfig(rate=rate) for name, rate in (rates or {}).items()}
     async with (
-        running(Config(port=0, state_dir=state_dir, upstream=upstream)) as server,
+        running(Config(port=0, state_dir=state_dir, upstream=upstream, pools=pools)) as server,
         connect(server.url, token=server.token) as client,
     ):
         yield Served(os.getpid(), server.url, client)
@@ -131,12 +136,18 @@ async def served_apart(state_dir: Path) -> AsyncIterator[Served]:
 
 @asynccontextmanager
 async def world_of(
-    directory: Path, source: PoolConfig, target: PoolConfig, *, apart: bool, upstream: str | None
+    directory: Path,
+    source: PoolConfig,
+    target: PoolConfig,
+    *,
+    apart: bool,
+    upstream: str | None,
+    rates: Mapping[str, WrittenRates] | None = None,
 ) -> AsyncIterator[World]:
     """Everything up, and down again."""
     state = directory / "state"
     with start_site(SiteConfig(pools=[source, target], directory=directory / "pools")) as site:
-        async with served_apart(state) if apart else served_here(state, upstream) as served:
+        async with served_apart(state) if apart else served_here(state, upstream, rates) as served:
             await add_pools(served.client, site)
             yield World(site, served)
 
@@ -160,7 +171,7 @@ def worlds(tmp_path: Path) -> Worlds:
     """Makes a world.
 
     Keyword arguments: ``vms`` of the source pool, ``source`` and ``target`` for fields of the pools, ``apart`` for a server in a
-    process of its own, ``upstream`` for one that stands before that URL.
+    process of its own, ``upstream`` for one that stands before that URL, ``rates`` of pools in its configuration.
     """
 
     def make(
@@ -170,6 +181,7 @@ def worlds(tmp_path: Path) -> Worlds:
         *,
         apart: bool = False,
         upstream: str | None = None,
+        rates: Mapping[str, WrittenRates] | None = None,
     ) -> AbstractAsyncContextManager[World]:
         return world_of(
             tmp_path,
@@ -177,6 +189,7 @@ def worlds(tmp_path: Path) -> Worlds:
             PoolConfig(name="amd-pool", cpu_vendor="AuthenticAMD", seed=2, **(target or {})),
             apart=apart,
             upstream=upstream,
+            rates=rates,
         )
 
     return make

@@ -25,6 +25,7 @@ from xo_warmig.engine.store import MemoryStore, Store
 from xo_warmig.engine.survey import Survey, survey
 from xo_warmig.engine.sweeping import sweep
 from xo_warmig.engine.turns import Turn, copy_disk, take_turn
+from xo_warmig.engine.unmatched import find_unmatched, tell_unmatched
 from xo_warmig.engine.work import Surroundings, Work
 from xo_warmig.engine.works import Works
 from xo_warmig.errors import IncorrectState, NoSuchObject, WarmigError
@@ -46,7 +47,7 @@ from xo_warmig.model.reports import MigrationReport
 from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.replication.clock import Clock, SystemClock
 from xo_warmig.replication.ports import Pools
-from xo_warmig.replication.run import Streams
+from xo_warmig.replication.ways import Streams
 
 log = logging.getLogger("xo_warmig.engine")
 
@@ -114,6 +115,7 @@ class Engine:
                 self._aside(self._pool_tasks.show(journal))
         self._drop_tables()
         self._aside(self._drop_expired())
+        self._aside(tell_unmatched(self._around.pools, self._around.pacing, self._around.clock))
 
     # What the driver calls.
 
@@ -164,7 +166,9 @@ class Engine:
         seen = await self._survey(request)
         limits = self._around.pacing.planned(Way("", request, seen.source, seen.target))
         known = self._works.known_of(request.vm, seen.source.uuid, seen.target.uuid)
-        return plan_report(request, seen, self._states_earlier(request.vm), limits, known)
+        unmatched = await find_unmatched(self._around.pools, self._around.pacing)
+        strange = [each.finding(request.vm) for each in unmatched]
+        return plan_report(request, seen, self._states_earlier(request.vm), limits, known, strange)
 
     async def outcome(self, migration: str) -> str:
         """The target's uuid once it was seen to boot, or, when it is not to be started, once all is done.

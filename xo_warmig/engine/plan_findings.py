@@ -17,13 +17,15 @@ def all_findings(
     disks: list[PlannedDisk],
     earlier: list[MigrationState],
     expected: Estimate,
+    strange: list[Finding],
 ) -> list[Finding]:
-    """Errors first. ``earlier``: migrations of the VM that left something."""
+    """Errors first. ``earlier``: migrations of the VM that left something. ``strange``: warnings of something else than this VM."""
     vm, flight = seen.vm.uuid, seen.preflight
     return [
         *(_of_error(error, vm) for error in flight.errors),
         *(_of_warning(warning, vm, Severity.WARNING) for warning in flight.warnings),
         *_budget_findings(request, vm, expected),
+        *strange,
         *(_of_warning(note, vm, Severity.INFO) for note in flight.notes),
         *_reuse_findings(disks, earlier),
         *_sample_findings(request, seen),

@@ -3,11 +3,12 @@
 from typing import Final
 
 from xo_warmig.engine.adoption import why_not_reusable
+from xo_warmig.engine.pacing import Limits
 from xo_warmig.engine.plan_findings import all_findings
 from xo_warmig.engine.state import MigrationState
 from xo_warmig.engine.survey import Survey
 from xo_warmig.model.estimates import Estimate
-from xo_warmig.model.findings import PlannedDisk, PlannedLimit, PlannedVif, PlanReport
+from xo_warmig.model.findings import Finding, PlannedDisk, PlannedVif, PlanReport
 from xo_warmig.model.passes import Way
 from xo_warmig.model.plans import KeptDisk
 from xo_warmig.model.requests import WarmMigrationRequest
@@ -24,14 +25,16 @@ def plan_report(
     request: WarmMigrationRequest,
     seen: Survey,
     earlier: list[MigrationState],
-    limits: list[PlannedLimit],
+    limits: Limits,
     known: Known,
+    strange: list[Finding],
 ) -> PlanReport:
     """Everything about the way of one VM: where each disk and interface goes, how, how fast it may, and what was found.
 
     Args:
         earlier: migrations of the VM that left something.
         known: what earlier migrations showed.
+        strange: what was found beside this VM and its way.
     """
     vm, around, flight = seen.vm, seen.around, seen.preflight
     disks = [_disk(disk, request, seen, earlier, known.rates) for disk in vm.disks]
@@ -50,9 +53,9 @@ def plan_report(
         possible=not flight.errors,
         disks=disks,
         vifs=[_vif(vif, request, seen, chosen.get(vif.uuid)) for vif in vm.vifs],
-        findings=all_findings(request, seen, disks, earlier, expected),
+        findings=all_findings(request, seen, disks, earlier, expected, strange),
         first_pass_bytes=first_pass_bytes,
-        limits=limits,
+        limits=limits.holding,
         estimate=expected,
     )
 
@@ -62,7 +65,7 @@ def _estimate(
     seen: Survey,
     known: Known,
     disks: list[PlannedDisk],
-    limits: list[PlannedLimit],
+    limits: Limits,
     first_pass_bytes: int | None,
 ) -> Estimate:
     return estimate(
@@ -71,15 +74,10 @@ def _estimate(
         known,
         ways=[Way.VHD if disk.way == _VHD_DELTA else Way(disk.way) for disk in disks],
         first_pass_bytes=first_pass_bytes,
-        limit=_tightest(limits),
-        final_limit=_tightest([limit for limit in limits if limit.final_pass]),
+        line=limits.line(in_downtime=False),
+        final_line=limits.line(in_downtime=True),
         against_read_back=seen.around.against_read_back,
     )
-
-
-def _tightest(limits: list[PlannedLimit]) -> int | None:
-    """Bytes per second now."""
-    return min((each.bytes_per_second for each in limits if each.bytes_per_second is not None), default=None)
 
 
 def _disk(

@@ -135,6 +135,11 @@ _READING: Final = {
         "More downtime is expected than `targetDowntime`, by the figures of `estimate`; it is predicted anew after each pass",
         "Cut over when the guest writes less, raise limits, or use `cutover: hold`",
     ),
+    "LIMIT_WITHOUT_POOL": Meaning(
+        _W,
+        "A limit of the configuration names no pool that is connected, so it holds nobody",
+        "Name a pool by its uuid, its name or a host that it is reached through",
+    ),
     "COPY_REUSED": Meaning(_I, "What an earlier attempt copied of a disk is gone on with"),
     "COPY_NOT_REUSED": Meaning(_I, "What an earlier attempt copied of a disk does not serve"),
 }

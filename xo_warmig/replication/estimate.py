@@ -9,11 +9,13 @@ from xo_warmig.model.requests import Verify, WarmMigrationRequest
 from xo_warmig.model.units import MIB
 from xo_warmig.model.vm import PowerState, Vm
 from xo_warmig.replication.convergence import ASSUMED_BYTES_PER_SECOND, LEAST_GAIN
+from xo_warmig.replication.line import Line
 from xo_warmig.replication.measured import NOTHING_MEASURED, Rates
 
 # Where nothing was measured. A quiet server writes less, a database more.
 ASSUMED_WRITTEN_BYTES_PER_SECOND: Final = 2 * MIB
 _ASSUMED_FIXED_SECONDS: Final = 5.0  # of a pass: snapshots, attaching, tasks
+_UNHELD: Final = 0.999  # of a speed is all of it: the rest is rounding
 # Parts of a downtime besides shutdown, transfer and start.
 _ASSUMED_PARTS: Final = {"check": 0.1, "open": 0.1, "confirm": 1.0, "state": 0.1, "verify": 0.1}
 
@@ -47,20 +49,21 @@ def estimate(
     *,
     ways: Iterable[Way],
     first_pass_bytes: int | None,
-    limit: int | None,
-    final_limit: int | None,
+    line: Line,
+    final_line: Line,
     against_read_back: str = "",
 ) -> Estimate:
     """See ``Estimate``.
 
     Args:
         ways: of the first pass, one for each disk.
-        limit: bytes per second for passes while the source runs; ``final_limit``: for the last one. None: as fast as it goes.
+        line: the limits for passes while the source runs; ``final_line``: for the last one.
     """
-    speed = _speed(known.rates, ways, limit)
+    free = _speed(known.rates, ways)
     written = _figure(known.written_bytes_per_second, ASSUMED_WRITTEN_BYTES_PER_SECOND)
     fixed = _figure(known.fixed_seconds, _ASSUMED_FIXED_SECONDS)
     first = None if first_pass_bytes is None else Figure(value=first_pass_bytes, source=Basis.SAMPLED)
+    speed = _held(free, line, first_pass_bytes, fixed.value)
     if vm.power_state is not PowerState.RUNNING:
         whole = None if first is None else fixed.value + first.value / speed.value
         return Estimate(
@@ -72,8 +75,8 @@ def estimate(
             downtime_seconds=Figure(value=0.0, source=Basis.SAMPLED),
             downtime_parts=[],
         )
-    course = _course(request, fixed.value, first_pass_bytes or 0, written.value, speed.value)
-    final = _speed(known.rates, ways, final_limit)
+    course = _course(request, fixed.value, first_pass_bytes or 0, written.value, free.value, line)
+    final = _held(free, final_line, None, course.seconds)
     parts = _parts(request, known, course, written, final, _whole_bytes(vm) if against_read_back else None)
     downtime = Figure(value=sum(part.seconds for part in parts), source=_worst([part.source for part in parts]))
     duration = Figure(
@@ -90,15 +93,17 @@ def estimate(
     )
 
 
-def _course(request: WarmMigrationRequest, fixed: float, first_bytes: int, written: float, speed: float) -> Course:
+def _course(
+    request: WarmMigrationRequest, fixed: float, first_bytes: int, written: float, free: float, line: Line
+) -> Course:
     """Passes as ``convergence.decide`` goes on with them: a first one, then deltas while each is shorter by enough, then the last."""
-    total = last = fixed + first_bytes / speed
+    total = last = fixed + line.seconds(first_bytes, free, fixed)
     passes = 1
     while passes + 1 < request.max_passes:
-        delta = fixed + written * last / speed
+        delta = fixed + line.seconds(written * last, free, total + fixed)
         gains = delta < last * (1 - LEAST_GAIN)
         total, last, passes = total + delta, delta, passes + 1
-        if not gains or written * last / speed <= request.target_downtime / 2:
+        if not gains or line.seconds(written * last, free, total) <= request.target_downtime / 2:
             break
     return Course(passes + 1, total, last)
 
@@ -130,11 +135,16 @@ def _parts(
     return [*parts, part("start")] if request.start_destination_vm else parts
 
 
-def _speed(rates: Rates, ways: Iterable[Way], limit: int | None) -> Figure:
-    """Of the slowest of these ways, as far as it was measured, within the limit."""
+def _speed(rates: Rates, ways: Iterable[Way]) -> Figure:
+    """Of the slowest of these ways, as far as it was measured."""
     seen = [rates[way].bytes_per_second for way in ways if way in rates]
-    speed = _figure(min(seen, default=None), ASSUMED_BYTES_PER_SECOND)
-    return speed if limit is None or limit >= speed.value else Figure(value=limit, source=Basis.LIMIT)
+    return _figure(min(seen, default=None), ASSUMED_BYTES_PER_SECOND)
+
+
+def _held(free: Figure, line: Line, count_bytes: int | None, begin: float) -> Figure:
+    """The speed within the limits: over so many bytes, or at that moment where none are known."""
+    speed = count_bytes / line.seconds(count_bytes, free.value, begin) if count_bytes else line.speed(free.value, begin)
+    return free if speed >= free.value * _UNHELD else Figure(value=speed, source=Basis.LIMIT)
 
 
 def _whole_bytes(vm: Vm) -> int:

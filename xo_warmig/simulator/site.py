@@ -81,9 +81,10 @@ class PoolConfig(msgspec.Struct, frozen=True, kw_only=True):
     """A pool. ``addresses`` (one a host) and ``port`` are filled in by the launcher.
 
     ``delays`` are seconds by name, added to the calls that real pools take long for. ``bandwidth`` is bytes a second of all disk
-    transfers together, 0 for no limit; ``latency_seconds`` is the round trip that is added to each of them. ``nbd_purpose`` is that of
-    the network that all hosts are on: ``nbd`` (with TLS), ``insecure_nbd`` (without), or none. ``restrictions`` of the licence replace
-    those of the default, which restricts nothing: ``{"restrict_cbt": "true"}``.
+    transfers together, 0 for no limit; ``latency_seconds`` is the round trip that is added to each of them and to each call: a delay and
+    no more, which TCP does not know of, nor its handshake and TLS's. ``nbd_purpose`` is that of the network that all hosts are on: ``nbd``
+    (with TLS), ``insecure_nbd`` (without), or none. ``restrictions`` of the licence replace those of the default, which restricts nothing:
+    ``{"restrict_cbt": "true"}``.
 
     ``sr_type`` of its storage: ext, nfs or file, which are thin, or lvm or lvmoiscsi, which are thick; ``second_sr_type`` of its second
     repository, where it is another. Without ``lvm_vhd`` its volume groups were never upgraded: disks are raw, and hold what was there
