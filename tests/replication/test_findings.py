@@ -73,6 +73,11 @@ CASES: dict[str, dict[str, Any]] = {
     "DELETE_WITHOUT_START": {"start_destination_vm": False, "delete_source_vm": True},
     "UNKNOWN_DISK": {"map_vdis_srs": {"nothing": "sr-target"}},
     "UNKNOWN_VIF": {"map_vifs_networks": {"nothing": "net-other"}},
+    "BAD_MAC_ADDRESS": {"mac_addresses": {"vif-1": "01:00:5e:00:00:01"}},
+    "MAC_ADDRESS_TWICE": {
+        "vm": {"vifs": [VIF, msgspec.structs.replace(VIF, uuid="vif-2", device="1", mac="00:16:3e:00:00:02")]},
+        "mac_addresses": {"vif-1": "00:16:3e:00:00:02"},
+    },
     "NO_SUCH_OBJECT": {"map_vifs_networks": {"vif-1": "nowhere"}},
     "SR_IN_OTHER_POOL": {"map_vdis_srs": {"disk-0": "elsewhere"}},
     "FORCE_NEEDED": facts({"srs": ["sr-source"]}, {"srs": ["sr-source"]}),
@@ -139,6 +144,7 @@ CASES: dict[str, dict[str, Any]] = {
     "MAC_IN_USE": twin(),
     "MAC_OF_HALTED_VM": twin(running=False),
     "MAC_SEED_IN_USE": twin(mac=None),
+    "MAC_CHANGES": {"mac_addresses": "new"},
     "NO_HOST_CAN_START": build(vcpus=16) | host(),
     "NO_HOST_COULD_START": build(vcpus=16) | host() | {"start_destination_vm": False},
     "NO_HOST_HAS_MEMORY": build(memory_start_bytes=33 * GIB) | host(),
@@ -170,6 +176,8 @@ WITH_IT: dict[str, set[str]] = {
     "NBD_NEEDS_TOOLS": {"NO_GUEST_TOOLS"},
     "READ_BACK_NEEDS_NBD": {"NOT_READ_BACK", "READ_BACK_IN_DOWNTIME"},
     "ALREADY_MIGRATED": {"ONE_PASS"},
+    "BAD_MAC_ADDRESS": {"MAC_CHANGES"},
+    "MAC_ADDRESS_TWICE": {"MAC_CHANGES"},
 }
 
 
@@ -200,7 +208,10 @@ def test_nothing_is_found_where_nothing_is_told() -> None:
 def test_the_list_of_codes_is_whole() -> None:
     """Every code in the modules that find something is in it, and has a case here; no other is."""
     modules = [*(PACKAGE / "replication" / "preflight").glob("*.py"), PACKAGE / "engine" / "plan_findings.py"]
-    modules += [PACKAGE / "replication" / f"{name}.py" for name in ("large_disks", "nbd_only", "networks", "holding")]
+    modules += [
+        PACKAGE / "replication" / f"{name}.py"
+        for name in ("addresses", "large_disks", "nbd_only", "networks", "holding")
+    ]
     texts = {
         node.value
         for path in modules

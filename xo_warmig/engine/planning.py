@@ -12,6 +12,7 @@ from xo_warmig.model.passes import Way
 from xo_warmig.model.plans import KeptDisk
 from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.model.vm import Disk, Vif
+from xo_warmig.replication.addresses import choose_addresses
 from xo_warmig.replication.choosing import Offer, choose_way
 from xo_warmig.replication.estimate import Known, estimate
 from xo_warmig.replication.measured import Rates
@@ -36,6 +37,7 @@ def plan_report(
     vm, around, flight = seen.vm, seen.around, seen.preflight
     disks = [_disk(disk, request, seen, earlier, known.rates) for disk in vm.disks]
     chosen, _ = choose_networks(vm, around.networks, request.map_vifs_networks)
+    addresses, _ = choose_addresses(vm, request.mac_addresses)
     sizes = [disk.first_pass_bytes for disk in disks]
     first_pass_bytes = None if None in sizes else sum(size or 0 for size in sizes)
     expected = _estimate(request, seen, known, disks, limits, first_pass_bytes)
@@ -49,7 +51,7 @@ def plan_report(
         sr=request.sr,
         possible=not flight.errors,
         disks=disks,
-        vifs=[_vif(vif, request, seen, chosen.get(vif.uuid)) for vif in vm.vifs],
+        vifs=[_vif(vif, request, seen, chosen.get(vif.uuid), addresses[vif.uuid]) for vif in vm.vifs],
         findings=all_findings(request, seen, disks, earlier, expected),
         first_pass_bytes=first_pass_bytes,
         limits=limits,
@@ -135,7 +137,7 @@ def _kept(disk: Disk, request: WarmMigrationRequest, seen: Survey, earlier: list
     return None
 
 
-def _vif(vif: Vif, request: WarmMigrationRequest, seen: Survey, network: str | None) -> PlannedVif:
+def _vif(vif: Vif, request: WarmMigrationRequest, seen: Survey, network: str | None, address: str) -> PlannedVif:
     name = next((each.name_label for each in seen.around.networks if each.uuid == network), "")
     if network is None:
         reason = "no network of the target pool matches"
@@ -143,4 +145,12 @@ def _vif(vif: Vif, request: WarmMigrationRequest, seen: Survey, network: str | N
         reason = "as asked"
     else:
         reason = "the same network" if network == vif.network else "the network of the same name and VLAN"
-    return PlannedVif(vif=vif.uuid, device=vif.device, mac=vif.mac, network=network, network_name=name, reason=reason)
+    return PlannedVif(
+        vif=vif.uuid,
+        device=vif.device,
+        mac=vif.mac,
+        target_mac=address,
+        network=network,
+        network_name=name,
+        reason=reason,
+    )

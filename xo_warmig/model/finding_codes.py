@@ -24,7 +24,17 @@ _REQUEST: Final = {
         "Set `startDestinationVm`, or do not delete",
     ),
     "UNKNOWN_DISK": Meaning(_E, "`mapVdisSrs` names something that is no disk of the VM", "Name one of its disks"),
-    "UNKNOWN_VIF": Meaning(_E, "`mapVifsNetworks` names something that is no interface of the VM", "Name one of those"),
+    "UNKNOWN_VIF": Meaning(
+        _E, "`mapVifsNetworks` or `macAddresses` names something that is no interface of the VM", "Name one of those"
+    ),
+    "BAD_MAC_ADDRESS": Meaning(
+        _E,
+        "An address of `macAddresses` is that of a group, or of nobody",
+        "Give one whose first octet is even, or `new`",
+    ),
+    "MAC_ADDRESS_TWICE": Meaning(
+        _E, "By `macAddresses` two interfaces of the VM would have one address", "Give each its own, or `new`"
+    ),
     "NO_SUCH_OBJECT": Meaning(_E, "A network of `mapVifsNetworks` is not on the target's pool", "Name one that is"),
     "SR_IN_OTHER_POOL": Meaning(_E, "`mapVdisSrs` names an SR of another pool than `sr`", "All disks go to one pool"),
     "FORCE_NEEDED": Meaning(
@@ -167,11 +177,24 @@ _NETWORKS: Final = {
         _E, "An interface is locked to addresses, which the target's licence does not allow", "Unlock it"
     ),
     "MAC_IN_USE": Meaning(
-        _W, "A VM runs on the target's pool with the same MAC address", "Shut it down before the start"
+        _W,
+        "A VM runs on the target's pool with a MAC address that the target is to have: both lose their network",
+        "Shut it down before the start, or give the target another one with `macAddresses`",
     ),
-    "MAC_OF_HALTED_VM": Meaning(_I, "A halted VM of the target's pool has the same MAC address", "Do not start it"),
+    "MAC_OF_HALTED_VM": Meaning(
+        _I,
+        "A halted VM of the target's pool has a MAC address that the target is to have",
+        "Do not start it, or give the target another one with `macAddresses`",
+    ),
     "MAC_SEED_IN_USE": Meaning(
-        _I, "A VM of the target's pool generates its addresses from the same `mac_seed`", "Give one another seed"
+        _I,
+        "A VM of the target's pool generates its addresses from the same `mac_seed`",
+        "Give one another seed; `macAddresses: new` does",
+    ),
+    "MAC_CHANGES": Meaning(
+        _I,
+        "The target gets other MAC addresses, as asked: DHCP leases, names of interfaces and licences may go by the old ones",
+        "Enter the new ones there, or keep the old ones",
     ),
 }
 

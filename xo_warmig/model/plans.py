@@ -10,6 +10,7 @@ class MigrationPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One VM's way: the source as it was found, and where each disk and interface goes.
 
     ``srs`` is by source VDI and ``networks`` by source VIF, all uuids. ``zeroed_srs`` are those whose new VDIs read as zeros (R20).
+    ``addresses``: MAC addresses of the target by source VIF, "" for one that its pool makes; a VIF that is not named keeps its own.
     """
 
     vm: Vm
@@ -20,6 +21,7 @@ class MigrationPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     srs: dict[str, str]
     networks: dict[str, str]
     zeroed_srs: list[str]
+    addresses: dict[str, str] = {}
     warnings: list[Warning_] = []
 
 

@@ -8,6 +8,7 @@ import msgspec
 from xo_warmig.model.rates import LEAST_RATE
 
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
+MacAddress = Annotated[str, msgspec.Meta(pattern="^(new|[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5})$")]
 
 
 class ForceShutdown(StrEnum):
@@ -68,6 +69,8 @@ class WarmMigrationRequest(msgspec.Struct, frozen=True, kw_only=True, rename="ca
     min_pass_interval: Annotated[float, msgspec.Meta(ge=0)] = 0.0  # seconds
     map_vdis_srs: dict[str, NonEmpty] = {}
     map_vifs_networks: dict[str, NonEmpty] = {}
+    # the source's; for all interfaces new ones, which the target's pool makes; or by VIF an address or "new", the others keep theirs
+    mac_addresses: Literal["keep", "new"] | dict[str, MacAddress] = "keep"
     shutdown: ShutdownPolicy = ShutdownPolicy()
     cutover: NonEmpty = (
         "auto"  # "auto", "hold" (until warmMigration.cutover), or a time as ISO 8601 with its offset from UTC

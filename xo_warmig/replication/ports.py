@@ -293,7 +293,7 @@ class TargetPool(Pool, Protocol):
         ...
 
     async def create_vif(self, vm: str, source: Vif, *, network: str) -> None:
-        """Give the VM a VIF with the source's device, MAC and settings, on ``network``."""
+        """Give the VM a VIF with the source's device, MAC ("": the pool makes one) and settings, on ``network``."""
         ...
 
     async def assert_startable(self, vm: str) -> None:
