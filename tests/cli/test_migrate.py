@@ -52,8 +52,9 @@ def test_every_option_has_its_parameter(canned: Any, run: Any) -> None:
     """Under the API's names."""
     canned.answers["warmMigration.start"] = "m-1"
     options = f"""--no-start --delete-source --cutover 2026-05-01T23:30+02:00 --commit 60
-        --target-downtime 0.2 --max-passes 4 --min-pass-interval 9 --map-vdi {VM}={SR} --map-vif {SR}={VM}
-        --mac {SR}=02:16:3E:00:00:01 --mac {VM}=new --shutdown-timeout 60 --force-shutdown never --on-failure drop --transport vhd --verify full
+        --target-downtime 0.2 --max-passes 4 --min-pass-interval 9 --map-vdi {VM}={SR}
+        --map-vif {SR}={VM} --mac {SR}=02:16:3E:00:00:01 --mac {VM}=new
+        --shutdown-timeout 60 --force-shutdown never --on-failure drop --transport vhd --verify full
         --max-rate 50MiB/s --throttle-final-pass --force""".split()
     assert json.loads(run("migrate", VM, SR, *options, "--detach", "--json").stdout) == {"id": "m-1"}
     assert asked(canned) == {

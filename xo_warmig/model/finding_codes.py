@@ -46,8 +46,11 @@ _VM: Final = {
     "NOT_A_VM": Meaning(_E, "It is a template, a snapshot or a control domain", "Name a VM"),
     "VM_BAD_POWER_STATE": Meaning(_E, "It is suspended or paused", "Resume it, or shut it down"),
     "OTHER_OPERATION_IN_PROGRESS": Meaning(
-        _E, "It has an operation in progress that the migration would cross", "Wait until that has ended"
+        _E,
+        "It has an operation in progress that the migration would cross: its power changes, or its disks are copied or replaced",
+        "Wait until that has ended",
     ),
+    "VM_CHANGING": Meaning(_I, "Its memory, processors or firmware are being set; that is put on the target too"),
     "OPERATION_BLOCKED": Meaning(
         _E,
         "Somebody blocked an operation that the migration needs: the shutdown, or the deletion that was asked for",
@@ -152,7 +155,25 @@ _READING: Final = {
 _STORAGE: Final = {
     "SR_NOT_WRITABLE": Meaning(_E, "An SR holds ISO images, takes no disks, or no host has it attached", "Another SR"),
     "SR_NOT_READABLE": Meaning(_E, "No live host has an SR of the source's disks attached", "Plug it into one"),
-    "SAME_SR": Meaning(_E, "An SR holds the VM's disks already", "Choose another SR"),
+    "SR_GOING": Meaning(
+        _E,
+        "An SR of either side is being detached, forgotten or destroyed",
+        "Wait, and plug it again, or choose another SR",
+    ),
+    "SR_BUSY": Meaning(
+        _W,
+        "The target's pool lets no disk be made on an SR now: that is waited for, and without it the migration fails before it copies",
+        "Wait until what is in progress has ended",
+    ),
+    "SAME_SR": Meaning(
+        _E,
+        "All disks would stay on the SRs that they are on, or both pools have an SR and a disk would stay on it",
+        "Choose another SR, for one disk at least (`mapVdisSrs`)",
+    ),
+    "DISK_STAYS_ON_SR": Meaning(
+        _I,
+        "Within one pool other disks move, and some are copied within their SR: they take their room twice for a while",
+    ),
     "NO_SPACE": Meaning(
         _E,
         "An SR lacks room: on the target for the copy (thick: whole disks) beside what running migrations were promised, on the source "
