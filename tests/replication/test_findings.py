@@ -113,8 +113,14 @@ CASES: dict[str, dict[str, Any]] = {
     "TRACKING_NEEDED": {"transport": Transport.NBD, **facts({"restrictions": {"restrict_cbt": "true"}}, {})},
     "NO_NBD": {"around_more": {"against_blocks": {"disk-0": "no network", "disk-1": "no network"}}},
     "NO_TRACKING": {"source_sr": {"tracks_changes": False}},
-    "READ_BACK_NEEDS_NBD": {"vm": LARGE, "sr": WIDE, "verify": Verify.FULL, "against_read_back": "no NBD"},
-    "READ_BACK_IN_DOWNTIME": {"verify": Verify.FULL, "against_read_back": "no NBD"},
+    "READ_BACK_NEEDS_NBD": {
+        "vm": LARGE,
+        "sr": WIDE,
+        "verify": Verify.FULL,
+        "against_read_back": "no NBD",
+        "force": True,
+    },
+    "READ_BACK_IN_DOWNTIME": {"verify": Verify.FULL, "against_read_back": "no NBD", "force": True},
     "NOT_READ_BACK": {"vm": LARGE, "sr": WIDE, "against_read_back": "no NBD"},
     "SR_NOT_WRITABLE": {"sr": {"plugged": False}},
     "SR_NOT_READABLE": {"source_sr": {"plugged": False}},
@@ -285,10 +291,20 @@ def test_force_accepts_what_costs_data() -> None:
     assert look({"is_a_template": True}, force=True).plan is None
 
 
-def test_only_what_costs_data_needs_force() -> None:
-    """Callers of XO's own call cannot give it."""
+def test_only_what_costs_data_or_downtime_needs_force() -> None:
+    """As the list says of each; callers of XO's own call cannot give it, so nothing that any VM may have does."""
     needing = {each.code for case in CASES.values() for each in look(**case).warnings if each.needs_force}
-    assert needing == {"SR_ON_BOTH_POOLS"}
+    assert needing == {"SR_ON_BOTH_POOLS", "READ_BACK_IN_DOWNTIME"}
+    assert needing == {code for code, each in CODES.items() if not each.force.startswith("no")}
+
+
+def test_reading_back_within_the_budget_needs_no_force() -> None:
+    """What is asked for with ``verify`` has to be accepted only where it takes longer than the downtime that was."""
+    full: dict[str, Any] = {"verify": Verify.FULL, "against_read_back": "no NBD"}
+    assert [error.code for error in look(**full).errors] == ["FORCE_NEEDED"]
+    (warning,) = look(**full, target_downtime=3600.0).warnings
+    assert not warning.needs_force
+    assert look(HALTED, **full).warnings == []
 
 
 def test_an_older_release_tells_what_is_lost() -> None:

@@ -188,7 +188,9 @@ _PARAMETERS = (
         is_flag=True,
         help="Keep to the limits in the downtime too, which makes it longer.",
     ),
-    click.option("--force", is_flag=True, help="Go on in spite of warnings that cost data, which `plan` marks."),
+    click.option(
+        "--force", is_flag=True, help="Go on in spite of warnings that cost data or downtime, which `plan` marks."
+    ),
 )
 
 

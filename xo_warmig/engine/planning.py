@@ -1,15 +1,17 @@
 """The plan as people see it, out of what was read and what the preflight says of it. Pure; nothing was changed."""
 
-from typing import Final
+from typing import Final, NamedTuple
+
+import msgspec
 
 from xo_warmig.engine.adoption import why_not_reusable
-from xo_warmig.engine.plan_findings import all_findings
+from xo_warmig.engine.plan_findings import all_findings, figure_warnings
 from xo_warmig.engine.state import MigrationState
 from xo_warmig.engine.survey import Survey
 from xo_warmig.model.estimates import Estimate
 from xo_warmig.model.findings import PlannedDisk, PlannedLimit, PlannedVif, PlanReport
 from xo_warmig.model.passes import Way
-from xo_warmig.model.plans import KeptDisk
+from xo_warmig.model.plans import KeptDisk, MigrationPlan
 from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.model.vm import Disk, Vif
 from xo_warmig.replication.addresses import choose_addresses
@@ -19,6 +21,14 @@ from xo_warmig.replication.measured import Rates
 from xo_warmig.replication.networks import choose_networks
 
 _VHD_DELTA: Final = "vhdDelta"
+
+
+class _Figures(NamedTuple):
+    """Of a plan: its disks, each with its way and what a first pass reads of it, that of all (None: nothing tells), and what it takes."""
+
+    disks: list[PlannedDisk]
+    first_pass_bytes: int | None
+    expected: Estimate
 
 
 def plan_report(
@@ -35,12 +45,9 @@ def plan_report(
         known: what earlier migrations showed.
     """
     vm, around, flight = seen.vm, seen.around, seen.preflight
-    disks = [_disk(disk, request, seen, earlier, known.rates) for disk in vm.disks]
+    disks, first_pass_bytes, expected = _figures(request, seen, earlier, limits, known)
     chosen, _ = choose_networks(vm, around.networks, request.map_vifs_networks)
     addresses, _ = choose_addresses(vm, request.mac_addresses)
-    sizes = [disk.first_pass_bytes for disk in disks]
-    first_pass_bytes = None if None in sizes else sum(size or 0 for size in sizes)
-    expected = _estimate(request, seen, known, disks, limits, first_pass_bytes)
     return PlanReport(
         vm=vm.uuid,
         vm_name=vm.name_label,
@@ -57,6 +64,35 @@ def plan_report(
         limits=limits,
         estimate=expected,
     )
+
+
+def warned_plan(
+    request: WarmMigrationRequest,
+    seen: Survey,
+    plan: MigrationPlan,
+    earlier: list[MigrationState],
+    limits: list[PlannedLimit],
+    known: Known,
+) -> MigrationPlan:
+    """The preflight's plan with what the figures warn of, so that whoever starts without planning is told, too.
+
+    That an earlier copy does not serve is told as the disks are taken over (``adoption``).
+    """
+    expected = _figures(request, seen, earlier, limits, known).expected
+    return msgspec.structs.replace(plan, warnings=[*plan.warnings, *figure_warnings(request, expected)])
+
+
+def _figures(
+    request: WarmMigrationRequest,
+    seen: Survey,
+    earlier: list[MigrationState],
+    limits: list[PlannedLimit],
+    known: Known,
+) -> _Figures:
+    disks = [_disk(disk, request, seen, earlier, known.rates) for disk in seen.vm.disks]
+    sizes = [disk.first_pass_bytes for disk in disks]
+    first_pass_bytes = None if None in sizes else sum(size or 0 for size in sizes)
+    return _Figures(disks, first_pass_bytes, _estimate(request, seen, known, disks, limits, first_pass_bytes))
 
 
 def _estimate(

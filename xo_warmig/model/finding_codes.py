@@ -8,11 +8,17 @@ _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 
 
 class Meaning(NamedTuple):
-    """``meaning``: what was found and what follows from it. ``remedy``: "" where nothing has to be done."""
+    """``meaning``: what was found and what follows from it. ``remedy``: "" where nothing has to be done.
+
+    ``force``: of a warning, whether it stops a migration without ``force``: "yes", "where ..." or "no", with the reason where a reader may
+    expect it. What costs data or, by an option of the request, more downtime than its budget does; never what a call with XO's own four
+    parameters may meet in any pool, as its callers cannot give it.
+    """
 
     severity: Severity
     meaning: str
     remedy: str = ""
+    force: str = "no"
 
 
 _REQUEST: Final = {
@@ -38,7 +44,7 @@ _REQUEST: Final = {
     "NO_SUCH_OBJECT": Meaning(_E, "A network of `mapVifsNetworks` is not on the target's pool", "Name one that is"),
     "SR_IN_OTHER_POOL": Meaning(_E, "`mapVdisSrs` names an SR of another pool than `sr`", "All disks go to one pool"),
     "FORCE_NEEDED": Meaning(
-        _E, "A warning that costs data (`needsForce`) was not accepted", "See to it, or set `force`"
+        _E, "A warning that costs data or downtime (`needsForce`) was not accepted", "See to it, or set `force`"
     ),
 }
 
@@ -69,18 +75,24 @@ _VM: Final = {
     ),
     "NO_GUEST_TOOLS": Meaning(
         _W,
-        "It cannot be asked to shut down, and will be powered off: what the guest has not written is lost",
-        "Install guest tools, or set `shutdown.force` to `never`",
+        "It cannot be asked to shut down, and will be powered off: what the guest has not written to its disks is lost, as in a power cut",
+        "Install guest tools, or shut it down and migrate it halted",
+        force="no: such a guest halts in no other way, and XO's own clients, which cannot give `force`, go by it; "
+        "`shutdown.force: never` forbids it",
     ),
     "SHUTDOWN_BY_HAND": Meaning(
         _W,
         "It cannot be asked to shut down and may not be powered off: the cutover fails and is rolled back",
         "Migrate it halted, or allow it",
+        force="no: the source runs on as it was",
     ),
     "ONE_PASS": Meaning(_I, "It is halted, so one pass copies all, and nothing is down that was not"),
     "SNAPSHOTS_STAY": Meaning(_I, "Its snapshots and checkpoints do not travel; they stay with the source"),
     "SOURCE_WILL_BE_KEPT": Meaning(
-        _W, "It has snapshots, so it is kept although its deletion was asked for", "Delete them if they are not wanted"
+        _W,
+        "It has snapshots, so it is kept although its deletion was asked for",
+        "Delete them if they are not wanted",
+        force="no: nothing is deleted",
     ),
 }
 
@@ -114,7 +126,9 @@ _DISKS: Final = {
         "Only changed block tracking tells the last changes of a disk, which needs a clean shutdown, and there are no guest tools",
         "Install them, or migrate it halted",
     ),
-    "WHOLE_DISK_READ": Meaning(_W, "Nothing tells what a disk stores, so all of it is read"),
+    "WHOLE_DISK_READ": Meaning(
+        _W, "Nothing tells what a disk stores, so all of it is read", force="no: it is read while the source runs"
+    ),
 }
 
 _READING: Final = {
@@ -139,14 +153,23 @@ _READING: Final = {
         "Have it",
     ),
     "READ_BACK_IN_DOWNTIME": Meaning(
-        _W, "`verify` is `full`, and without NBD whole disks are read back in the downtime", "Have it, or `sample`"
+        _W,
+        "`verify` is `full`, and without NBD whole disks are read back in the downtime",
+        "Have it, or `sample`",
+        force="where it takes longer than `targetDowntime`",
     ),
-    "NOT_READ_BACK": Meaning(_W, "The copy of a large disk cannot be read back without NBD", "Have the pool serve it"),
+    "NOT_READ_BACK": Meaning(
+        _W,
+        "The copy of a large disk cannot be read back without NBD",
+        "Have the pool serve it",
+        force="no: it is copied as any other",
+    ),
     "SAMPLE_OF_EXPORT_HEAD": Meaning(_I, "Without NBD a sample is the head of each disk", "Have it, or `full`"),
     "DOWNTIME_OVER_BUDGET": Meaning(
         _W,
         "More downtime is expected than `targetDowntime`, by the figures of `estimate`; it is predicted anew after each pass",
         "Cut over when the guest writes less, raise limits, or use `cutover: hold`",
+        force="no: the budget steers the passes and is no promise, figures may be mere usual ones, and `cutover: hold` leaves it to you",
     ),
     "COPY_REUSED": Meaning(_I, "What an earlier attempt copied of a disk is gone on with"),
     "COPY_NOT_REUSED": Meaning(_I, "What an earlier attempt copied of a disk does not serve"),
@@ -164,6 +187,7 @@ _STORAGE: Final = {
         _W,
         "The target's pool lets no disk be made on an SR now: that is waited for, and without it the migration fails before it copies",
         "Wait until what is in progress has ended",
+        force="no: the source is not touched before",
     ),
     "SAME_SR": Meaning(
         _E,
@@ -186,7 +210,10 @@ _STORAGE: Final = {
     ),
     "SR_NOT_EVERYWHERE": Meaning(_W, "A host of the target's pool has an SR not attached", "Plug it there again"),
     "SR_ON_BOTH_POOLS": Meaning(
-        _W, "Both pools have an SR attached, and neither knows of the other: that costs data", "Detach it from one"
+        _W,
+        "Both pools have an SR attached, and neither knows of the other: that costs data",
+        "Detach it from one",
+        force="yes",
     ),
 }
 
@@ -201,6 +228,7 @@ _NETWORKS: Final = {
         _W,
         "A VM runs on the target's pool with a MAC address that the target is to have: both lose their network",
         "Shut it down before the start, or give the target another one with `macAddresses`",
+        force="no: it costs the network of both, no data",
     ),
     "MAC_OF_HALTED_VM": Meaning(
         _I,
@@ -227,17 +255,28 @@ _POOLS: Final = {
         "See to one of the reasons that are given by host",
     ),
     "NO_HOST_COULD_START": Meaning(_W, "The same where the target is not to be started", "See to it before the start"),
-    "NO_HOST_HAS_MEMORY": Meaning(_W, "No host has the memory free now; asked again before the cutover", "Free some"),
+    "NO_HOST_HAS_MEMORY": Meaning(
+        _W,
+        "No host has the memory free now; asked again before the cutover",
+        "Free some",
+        force="no: without room it fails before the source is shut down",
+    ),
     "LICENCE_FORBIDS_START": Meaning(_E, "The licence of the target's pool lets no VM start", "Do not start it there"),
     "UEFI_NOT_SUPPORTED": Meaning(_E, "The VM boots by UEFI, and the target is older than 8.0", "Choose a newer pool"),
     "VTPM_NOT_SUPPORTED": Meaning(
         _E, "The VM has a vTPM, and release or licence of the target have none", "Choose another pool, or remove it"
     ),
     "NO_SECURE_BOOT_CERTIFICATES": Meaning(
-        _W, "The VM boots securely, and the target's pool has no certificates: it may not boot", "Install them"
+        _W,
+        "The VM boots securely, and the target's pool has no certificates: it may not boot",
+        "Install them",
+        force="no: the source is kept until the target was seen to boot",
     ),
     "PV_GUEST": Meaning(
-        _W, "The VM is paravirtualised, and the target's release boots no such guest of 32 bits", "Convert it"
+        _W,
+        "The VM is paravirtualised, and the target's release boots no such guest of 32 bits",
+        "Convert it",
+        force="no: the source is kept until the target was seen to boot",
     ),
     "OLDER_RELEASE": Meaning(
         _W, "The target is older than the source: `lost` in the evidence says what cannot be kept", "Look at the guest"
@@ -251,9 +290,19 @@ _POOLS: Final = {
 _DEVICES: Final = {
     "DISK_POSITION": Meaning(_E, "A disk or drive has a position that the target's release does not have", "Move it"),
     "VIF_POSITION": Meaning(_E, "An interface has a position that the target's release does not have", "Remove it"),
-    "PCI_STAYS": Meaning(_W, "PCI devices are passed through to it: the target starts without", "Give it others"),
+    "PCI_STAYS": Meaning(
+        _W,
+        "PCI devices are passed through to it: the target starts without",
+        "Give it others",
+        force="no: what they store stays where it is, with the source's host",
+    ),
     "VGPU_STAYS": Meaning(_W, "It has a virtual GPU: the target starts without", "Give it another"),
-    "VUSB_STAYS": Meaning(_W, "A USB device is passed through to it: the target starts without", "Give it another"),
+    "VUSB_STAYS": Meaning(
+        _W,
+        "A USB device is passed through to it: the target starts without",
+        "Give it another",
+        force="no: what it stores stays where it is, with the source's host",
+    ),
     "CD_STAYS": Meaning(_W, "What is inserted in its drive does not travel; the target's drive is empty"),
     "AFFINITY_STAYS": Meaning(_I, "It has a home host: the target's pool chooses one"),
     "APPLIANCE_STAYS": Meaning(_I, "It is in a vApp: the target is in none"),

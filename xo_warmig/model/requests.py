@@ -81,4 +81,6 @@ class WarmMigrationRequest(msgspec.Struct, frozen=True, kw_only=True, rename="ca
     verify: Verify = Verify.SAMPLE
     max_rate: Annotated[int, msgspec.Meta(ge=LEAST_RATE)] | None = None  # bytes per second, of all disks together
     throttle_final_pass: bool = False  # limits, this one and the pools', hold in the downtime too
-    force: bool = False  # go on in spite of warnings that cost data, which `warmMigration.plan` marks with needsForce
+    force: bool = (
+        False  # go on in spite of warnings that cost data or downtime, which `warmMigration.plan` marks with needsForce
+    )

@@ -87,11 +87,11 @@ def _told(
 
 
 def _force_errors(request: WarmMigrationRequest, warnings: list[Warning_]) -> Iterator[InvalidRequest]:
-    """What costs data has to be accepted by whoever asks."""
+    """What costs data, or downtime by an option, has to be accepted by whoever asks."""
     codes = sorted({each.code for each in warnings if each.needs_force})
     if codes and not request.force:
         yield InvalidRequest(
-            f"the migration may cost data, and that was not accepted: {', '.join(codes)}",
+            f"the migration may cost data or more downtime than it should, and that was not accepted: {', '.join(codes)}",
             code="FORCE_NEEDED",
             evidence={"instancePath": "/force", "codes": codes},
             remedy="see to what these warnings say, or set force to true",

@@ -132,9 +132,10 @@ def told_of_vm(request: WarmMigrationRequest, vm: Vm) -> Iterator[Found]:
     if vm.power_state is PowerState.RUNNING and forced:
         yield Warning_(
             code="NO_GUEST_TOOLS",
-            message="the VM has no guest tools: it cannot be asked to shut down and will be powered off",
+            message="the VM has no guest tools: it cannot be asked to shut down and will be powered off; what the guest has not written to "
+            "its disks by then is lost",
             evidence={"force": str(request.shutdown.force)},
-            remedy="install guest tools, or set shutdown.force to never and shut it down yourself",
+            remedy="install guest tools, or shut it down yourself and migrate it halted",
         )
     if vm.power_state is PowerState.RUNNING and not vm.tools and not forced:
         yield Warning_(
