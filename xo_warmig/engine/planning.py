@@ -126,7 +126,7 @@ def _disk(
     sr = request.map_vdis_srs.get(disk.vdi, request.sr)
     target = seen.around.srs.get(sr)
     kept = _kept(disk, request, seen, earlier)
-    against = "there is no earlier copy" if kept is None else why_not_reusable(kept, disk, sr)
+    against = _without_copy(disk, earlier) if kept is None else why_not_reusable(kept, disk, sr)
     believed = kept is not None and kept.life is not None
     nbd = seen.around.against_blocks.get(disk.vdi, "")
     offer = Offer(nbd=nbd, cbt="" if believed else "not since the earlier copy's base")
@@ -171,6 +171,12 @@ def _kept(disk: Disk, request: WarmMigrationRequest, seen: Survey, earlier: list
                 if each.disk == disk.vdi:
                     return each
     return None
+
+
+def _without_copy(disk: Disk, earlier: list[MigrationState]) -> str:
+    """Where none was kept for this way."""
+    elsewhere = any(each.disk == disk.vdi for state in earlier for each in state.kept)
+    return "the earlier copy was made for another storage repository" if elsewhere else "there is no earlier copy"
 
 
 def _vif(vif: Vif, request: WarmMigrationRequest, seen: Survey, network: str | None, address: str) -> PlannedVif:
