@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from tests.engine.conftest import Play
-from xo_warmig.errors import SafetyError
-from xo_warmig.model.events import SourceChanged
+from xo_warmig.errors import PoolUnreachable, SafetyError
+from xo_warmig.model.events import Event, SourceChanged
 from xo_warmig.model.vm import CdDrive, Network, PowerState, Vif
 
 LAN = Network(uuid="net-1", name_label="lan", vlan=-1)
@@ -38,7 +38,8 @@ def test_what_changed_before_the_shutdown_is_on_the_target(play: Play) -> None:
         assert (target.vifs, target.cd, target.ha) == ({"0": "net-target", "1": "net-target"}, ["3"], "best-effort")
         assert trace.index("target.create_cd_drive") < trace.index("source.shut_down")
         assert scene.codes(migration) == ["SOURCE_CHANGED"]
-        assert len(facts(scene, migration)) == 1
+        (fact,) = facts(scene, migration)
+        assert msgspec.json.decode(msgspec.json.encode(fact), type=Event) == fact  # as the next server reads it
 
     play(body)
 
@@ -52,6 +53,22 @@ def test_what_changed_in_the_last_moment_is_on_the_target_too(play: Play) -> Non
         await scene.ended_well(migration)
         assert scene.world.the_target().vifs == {"1": "net-target"}
         assert scene.codes(migration) == ["SOURCE_CHANGED"]
+
+    play(body)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_call_that_is_lost_is_made_again(play: Play, after: bool) -> None:
+    """With its effect or without: the interface is there once, and told once."""
+
+    async def body(scene: Any) -> None:
+        when(scene, "source.snapshot_disk", vifs=[FIRST, SECOND])
+        scene.world.fail("target.create_vif", 2, after=after, error=PoolUnreachable("gone"))
+        migration = await scene.start()
+        await scene.ended_well(migration)
+        assert scene.world.trace.count("target.create_vif") == 3
+        assert scene.world.the_target().vifs == {"0": "net-target", "1": "net-target"}
+        assert len(facts(scene, migration)) == 1
 
     play(body)
 
