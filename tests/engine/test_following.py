@@ -98,6 +98,7 @@ def test_an_interface_whose_network_is_not_clear(play: Play, call: str, was_shut
         assert (refused.value.code, refused.value.evidence["rule"]) == ("INTERFACES_CHANGED", "R12")
         assert "mapVifsNetworks" in refused.value.remedy
         assert ("source.shut_down" in scene.world.trace) is was_shut_down
+        assert scene.codes(migration).count("INTERFACES_UNCLEAR") == (not was_shut_down)  # told as soon as it was seen
         assert "target.start_vm" not in scene.world.trace
         assert scene.world.vm.power is PowerState.RUNNING
 

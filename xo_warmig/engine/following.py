@@ -3,10 +3,13 @@
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import SafetyError, WarmigError
 from xo_warmig.model.events import SourceChanged, Warned
+from xo_warmig.model.plans import SourceChange
 from xo_warmig.model.reports import Warning_
 from xo_warmig.model.vm import Vm
 from xo_warmig.replication.source_changes import Steps, change_of, differs, steps_of, told
 from xo_warmig.replication.tasks import unbroken
+
+_UNCLEAR = "INTERFACES_UNCLEAR"
 
 
 async def follow_devices(work: Work, now: Vm) -> None:
@@ -17,8 +20,7 @@ async def follow_devices(work: Work, now: Vm) -> None:
     plan = work.state.plan
     if not differs(plan, now):
         return
-    networks = await work.target.networks() if now.vifs else []
-    change, errors = change_of(plan, now, networks, work.state.request)
+    change, errors = await _change(work, now)
     if errors:
         raise _unclear(work, errors)
     await unbroken(_arrange(work, steps_of(plan, change)))
@@ -30,6 +32,27 @@ async def follow_devices(work: Work, now: Vm) -> None:
         remedy="look whether the target's network settings are as wanted",
     )
     await work.journal.record(SourceChanged(change=change), Warned(warning=warning))
+
+
+async def foretell_refusal(work: Work, now: Vm) -> None:
+    """While it is copied: what would refuse the cutover is told when it is first seen, as that may be days before."""
+    if not differs(work.state.plan, now) or any(each.code == _UNCLEAR for each in work.state.warnings):
+        return
+    _, errors = await work.patiently(lambda: _change(work, now))
+    if errors:
+        refusal = _unclear(work, errors)
+        await work.journal.warn(
+            _UNCLEAR,
+            f"as it is, the cutover will be refused: {refusal.message}",
+            remedy="put it back before the cutover, or start the migration again with its network in mapVifsNetworks",
+            vm=work.vm,
+            reasons=refusal.evidence["reasons"],
+        )
+
+
+async def _change(work: Work, now: Vm) -> tuple[SourceChange, list[WarmigError]]:
+    networks = await work.target.networks() if now.vifs else []
+    return change_of(work.state.plan, now, networks, work.state.request)
 
 
 async def _arrange(work: Work, steps: Steps) -> None:
