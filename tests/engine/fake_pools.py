@@ -535,7 +535,8 @@ class FakePool:
 
     async def create_cd_drive(self, vm: str, device: str) -> None:
         async with self.world.call(self._name, "create_cd_drive"):
-            self.known(vm).cd.append(device)
+            if device not in self.known(vm).cd:
+                self.known(vm).cd.append(device)
 
     async def remove_vif(self, vm: str, device: str) -> None:
         async with self.world.call(self._name, "remove_vif"):

@@ -1,13 +1,18 @@
 """Interfaces and drives of the source that change while it is copied."""
 
+import asyncio
 from typing import Any
 
 import msgspec
 import pytest
 
-from tests.engine.conftest import Play
+from tests.engine.conftest import REQUEST, Play
+from tests.engine.lives import Lives
+from tests.engine.virtual_time import run_virtual
+from tests.engine.world import World
 from xo_warmig.errors import PoolUnreachable, SafetyError
 from xo_warmig.model.events import Event, SourceChanged
+from xo_warmig.model.phases import Phase
 from xo_warmig.model.vm import CdDrive, Network, PowerState, Vif
 
 LAN = Network(uuid="net-1", name_label="lan", vlan=-1)
@@ -116,3 +121,35 @@ def test_a_halted_source_is_looked_at_again_after_its_one_pass(play: Play) -> No
         assert scene.world.the_target().vifs == {"0": "net-target", "1": "net-target"}
 
     play(body)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("death", [("target.remove_vif", 1), ("target.create_vif", 2), ("target.create_cd_drive", 1)])
+@pytest.mark.parametrize("when_it_changes", ["source.snapshot_disk", "source.shut_down"])
+def test_a_process_that_dies_meanwhile(death: tuple[str, int], after: bool, when_it_changes: str) -> None:
+    """Before the downtime or in it: the next one brings the target to where the source is, and starts it."""
+
+    async def body() -> None:
+        world = World()
+        lives = Lives(world)
+        await lives.engine.open()
+        locked = msgspec.structs.replace(FIRST, locking_mode="locked")
+        changes = {"vifs": [locked], "cd_drives": [CdDrive(device="3")]}
+        world.hooks[when_it_changes] = lambda: world.vm.extra.update(changes)
+        world.fail(death[0], death[1], after=after, hook=lives.die, kills=True)
+        started = await lives.engine.start(REQUEST, user="admin")
+        life = lives.number
+        async with asyncio.timeout(4000):
+            while lives.number == life:
+                await asyncio.sleep(0.1)
+        await asyncio.sleep(5)
+        engine = await lives.next()
+        async with asyncio.timeout(4000):
+            while engine.report(started.id).finished is None:
+                await asyncio.sleep(0.5)
+        assert engine.report(started.id).phase is Phase.DONE
+        target = world.the_target()
+        assert (target.vifs, target.cd, target.power) == ({"0": "net-target"}, ["3"], PowerState.RUNNING)
+        assert [each.code for each in engine.report(started.id).warnings].count("SOURCE_CHANGED") == 1
+
+    run_virtual(body())
