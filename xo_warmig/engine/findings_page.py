@@ -23,8 +23,9 @@ What `warmMigration.plan` and `xo-warmig plan` tell before anything is touched: 
 **error** refuses the migration, whoever asks for it: `vm.warmMigration`, `warmMigration.start` or the command line; the first one becomes
 the call's error. A **warning** says what the migration costs. It stops nothing but where it has `needsForce`: then `force: true` is needed.
 That has what may cost data although it could be avoided, and what an option of the request adds to the downtime beyond
-`targetDowntime`; the last column says which. Xen Orchestra's own page and `xo-cli` cannot give `force`, so what any VM may have, as no
-guest tools, does not ask for it. An **info** is good to know. `object` is the uuid of what it is about, `evidence` has what was seen.
+`targetDowntime`; the last column says which. Xen Orchestra's own page cannot give `force`, so of what its calls may meet only an SR
+that both pools write to asks for it, and not a guest without tools. An **info** is good to know. `object` is the uuid of what it is
+about, `evidence` has what was seen.
 
 Where a pool does not tell something, as old releases do not, nothing is judged by it. How many sessions a pool has left none of them tells:
 XAPI lists no sessions. This server has one with each pool.

@@ -11,8 +11,8 @@ class Meaning(NamedTuple):
     """``meaning``: what was found and what follows from it. ``remedy``: "" where nothing has to be done.
 
     ``force``: of a warning, whether it stops a migration without ``force``: "yes", "where ..." or "no", with the reason where a reader may
-    expect it. What costs data or, by an option of the request, more downtime than its budget does; never what a call with XO's own four
-    parameters may meet in any pool, as its callers cannot give it.
+    expect it. What costs data although it could be avoided does, and more downtime than the budget by an option of the request. XO's own
+    callers cannot give it: of what their calls may meet only an SR that two pools write to does.
     """
 
     severity: Severity
@@ -187,7 +187,7 @@ _STORAGE: Final = {
         _W,
         "The target's pool lets no disk be made on an SR now: that is waited for, and without it the migration fails before it copies",
         "Wait until what is in progress has ended",
-        force="no: the source is not touched before",
+        force="no: it fails while the source runs on",
     ),
     "SAME_SR": Meaning(
         _E,
