@@ -37,6 +37,7 @@ def plan() -> dict[str, Any]:
         "vif": "i-1",
         "device": "0",
         "mac": "aa:bb:cc:dd:ee:ff",
+        "targetMac": "aa:bb:cc:dd:ee:ff",
         "network": "n-1",
         "networkName": "LAN",
         "reason": "same name",
@@ -54,7 +55,11 @@ def plan() -> dict[str, Any]:
             disk | {"device": "10", "disk": "d-2", "reused": True, "way": "vhdDelta", "firstPassBytes": None},
             disk,
         ],
-        "vifs": [vif, vif | {"device": "1", "network": None, "networkName": "", "reason": "no network of that name"}],
+        "vifs": [
+            vif,
+            vif
+            | {"device": "1", "network": None, "networkName": "", "reason": "no network of that name", "targetMac": ""},
+        ],
         "findings": [
             finding("A_NOTE", "info"),
             finding("A_WARNING", "warning", remedy="Do [this].", needsForce=True),

@@ -535,7 +535,16 @@ class FakePool:
 
     async def create_cd_drive(self, vm: str, device: str) -> None:
         async with self.world.call(self._name, "create_cd_drive"):
-            self.known(vm).cd.append(device)
+            if device not in self.known(vm).cd:
+                self.known(vm).cd.append(device)
+
+    async def remove_vif(self, vm: str, device: str) -> None:
+        async with self.world.call(self._name, "remove_vif"):
+            self.known(vm).vifs.pop(device, None)
+
+    async def remove_cd_drive(self, vm: str, device: str) -> None:
+        async with self.world.call(self._name, "remove_cd_drive"):
+            self.known(vm).cd = [each for each in self.known(vm).cd if each != device]
 
     async def create_vif(self, vm: str, source: Vif, *, network: str) -> None:
         async with self.world.call(self._name, "create_vif"):

@@ -93,12 +93,18 @@ CASES: dict[str, dict[str, Any]] = {
     "DELETE_WITHOUT_START": {"start_destination_vm": False, "delete_source_vm": True},
     "UNKNOWN_DISK": {"map_vdis_srs": {"nothing": "sr-target"}},
     "UNKNOWN_VIF": {"map_vifs_networks": {"nothing": "net-other"}},
+    "BAD_MAC_ADDRESS": {"mac_addresses": {"vif-1": "01:00:5e:00:00:01"}},
+    "MAC_ADDRESS_TWICE": {
+        "vm": {"vifs": [VIF, msgspec.structs.replace(VIF, uuid="vif-2", device="1", mac="00:16:3e:00:00:02")]},
+        "mac_addresses": {"vif-1": "00:16:3e:00:00:02"},
+    },
     "NO_SUCH_OBJECT": {"map_vifs_networks": {"vif-1": "nowhere"}},
     "SR_IN_OTHER_POOL": {"map_vdis_srs": {"disk-0": "elsewhere"}},
     "FORCE_NEEDED": facts({"srs": ["sr-source"]}, {"srs": ["sr-source"]}),
     "NOT_A_VM": {"vm": {"is_a_template": True}},
     "VM_BAD_POWER_STATE": {"vm": {"power_state": PowerState.SUSPENDED}},
     "OTHER_OPERATION_IN_PROGRESS": {"vm": {"current_operations": ["clean_reboot"]}},
+    "VM_CHANGING": {"vm": {"current_operations": ["changing_VCPUs_live"]}},
     "OPERATION_BLOCKED": {"vm": {"blocked_operations": {"clean_shutdown": "no"}}},
     "OPERATION_BLOCKED_BY_USER": {"vm": {"blocked_operations": {"snapshot": "no"}}},
     "ALREADY_MIGRATED": {"vm": HALTED | {"blocked_operations": {"start": "xo_warmig migration x: moved"}}},
@@ -127,12 +133,21 @@ CASES: dict[str, dict[str, Any]] = {
     "TRACKING_NEEDED": {"transport": Transport.NBD, **facts({"restrictions": {"restrict_cbt": "true"}}, {})},
     "NO_NBD": {"around_more": {"against_blocks": {"disk-0": "no network", "disk-1": "no network"}}},
     "NO_TRACKING": {"source_sr": {"tracks_changes": False}},
-    "READ_BACK_NEEDS_NBD": {"vm": LARGE, "sr": WIDE, "verify": Verify.FULL, "against_read_back": "no NBD"},
-    "READ_BACK_IN_DOWNTIME": {"verify": Verify.FULL, "against_read_back": "no NBD"},
+    "READ_BACK_NEEDS_NBD": {
+        "vm": LARGE,
+        "sr": WIDE,
+        "verify": Verify.FULL,
+        "against_read_back": "no NBD",
+        "force": True,
+    },
+    "READ_BACK_IN_DOWNTIME": {"verify": Verify.FULL, "against_read_back": "no NBD", "force": True},
     "NOT_READ_BACK": {"vm": LARGE, "sr": WIDE, "against_read_back": "no NBD"},
     "SR_NOT_WRITABLE": {"sr": {"plugged": False}},
     "SR_NOT_READABLE": {"source_sr": {"plugged": False}},
     "SAME_SR": {"vm": disks(sr="sr-target")},
+    "DISK_STAYS_ON_SR": {"vm": disks(sr="sr-target") | {"pool": "pool-target"}},
+    "SR_GOING": {"sr": {"current_operations": ["forget"]}},
+    "SR_BUSY": {"sr": {"current_operations": ["scan"], "allowed_operations": ["vdi_destroy"]}},
     "NO_SPACE": {"sr": {"free_bytes": 20 * GIB}, "around_more": {"promised": {"sr-target": 7 * GIB}}},
     "SR_OVERCOMMITTED": {"sr": {"allocated_bytes": 990 * GIB}},
     "SR_NOT_ZEROED": {"sr": {"reads_as_zero": False}},
@@ -159,6 +174,7 @@ CASES: dict[str, dict[str, Any]] = {
     "MAC_IN_USE": twin(),
     "MAC_OF_HALTED_VM": twin(running=False),
     "MAC_SEED_IN_USE": twin(mac=None),
+    "MAC_CHANGES": {"mac_addresses": "new"},
     "NO_HOST_CAN_START": build(vcpus=16) | host(),
     "NO_HOST_COULD_START": build(vcpus=16) | host() | {"start_destination_vm": False},
     "NO_HOST_HAS_MEMORY": build(memory_start_bytes=33 * GIB) | host(),
@@ -196,6 +212,8 @@ WITH_IT: dict[str, set[str]] = {
     "NBD_NEEDS_TOOLS": {"NO_GUEST_TOOLS"},
     "READ_BACK_NEEDS_NBD": {"NOT_READ_BACK", "READ_BACK_IN_DOWNTIME"},
     "ALREADY_MIGRATED": {"ONE_PASS"},
+    "BAD_MAC_ADDRESS": {"MAC_CHANGES"},
+    "MAC_ADDRESS_TWICE": {"MAC_CHANGES"},
 }
 
 
@@ -228,7 +246,10 @@ def test_the_list_of_codes_is_whole() -> None:
     """Every code in the modules that find something is in it, and has a case here; no other is."""
     modules = [*(PACKAGE / "replication" / "preflight").glob("*.py"), PACKAGE / "engine" / "plan_findings.py"]
     modules += [PACKAGE / "model" / "encryption.py", PACKAGE / "engine" / "unmatched.py"]
-    modules += [PACKAGE / "replication" / f"{name}.py" for name in ("large_disks", "nbd_only", "networks", "holding")]
+    modules += [
+        PACKAGE / "replication" / f"{name}.py"
+        for name in ("addresses", "large_disks", "nbd_only", "networks", "holding")
+    ]
     texts = {
         node.value
         for path in modules
@@ -321,10 +342,20 @@ def test_blocks_in_clear_are_told_where_they_are_read() -> None:
     assert found(look(**target(encryption=NOT_ENCRYPTED, nbd_in_clear=True))) == {"POOL_IN_CLEAR": Severity.WARNING}
 
 
-def test_only_what_costs_data_needs_force() -> None:
-    """Callers of XO's own call cannot give it."""
+def test_only_what_costs_data_or_downtime_needs_force() -> None:
+    """As the list says of each; callers of XO's own call cannot give it, so nothing that any VM may have does."""
     needing = {each.code for case in CASES.values() for each in look(**case).warnings if each.needs_force}
-    assert needing == {"SR_ON_BOTH_POOLS"}
+    assert needing == {"SR_ON_BOTH_POOLS", "READ_BACK_IN_DOWNTIME"}
+    assert needing == {code for code, each in CODES.items() if not each.force.startswith("no")}
+
+
+def test_reading_back_within_the_budget_needs_no_force() -> None:
+    """What is asked for with ``verify`` has to be accepted only where it takes longer than the downtime that was."""
+    full: dict[str, Any] = {"verify": Verify.FULL, "against_read_back": "no NBD"}
+    assert [error.code for error in look(**full).errors] == ["FORCE_NEEDED"]
+    (warning,) = look(**full, target_downtime=3600.0).warnings
+    assert not warning.needs_force
+    assert look(HALTED, **full).warnings == []
 
 
 def test_an_older_release_tells_what_is_lost() -> None:

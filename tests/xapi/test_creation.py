@@ -124,6 +124,18 @@ async def test_locking_is_only_named_where_the_source_has_it(pool: Any, source: 
     assert "locking_mode" not in made
 
 
+async def test_an_address_that_the_pool_makes_is_made_once(pool: Any, source: Vm) -> None:
+    """Asked for as XAPI takes it, and found again by its device and network."""
+    network = pool.add("network")
+    vif = Vif(uuid="v", device="0", mac="", mtu=1500, network="n")
+    vm = await create(pool, source)
+    for made in ("", "62:00:00:00:00:01"):
+        await creation.create_vif(pool, vm, vif, network=pool.get("network", network)["uuid"])
+        (record,) = pool.records["VIF"].values()
+        assert record["MAC"] == made
+        record["MAC"] = "62:00:00:00:00:01"
+
+
 async def test_an_unknown_sr_is_refused_before_anything_is_made(pool: Any, source: Vm, disk: Disk) -> None:
     """As an object that does not exist."""
     with pytest.raises(NoSuchObject):

@@ -131,6 +131,13 @@ async def test_who_has_the_same_addresses(pool: Any) -> None:
     assert [(twin.vm, twin.mac, twin.running) for twin in twins] == [("vm-9", mac, True), ("vm-10", None, False)]
 
 
+async def test_a_twin_s_address_may_be_written_otherwise(pool: Any) -> None:
+    """XAPI keeps it as it was given, and looks for that."""
+    mac = VM.vifs[0].mac.upper()
+    pool.add("VIF", VM=pool.add("VM", **vm_record()), MAC=mac)
+    assert [(twin.vm, twin.mac) for twin in await read_twins(pool, VM)] == [("vm-9", mac)]
+
+
 def test_how_a_vm_is_built_is_read_of_any_release() -> None:
     """Of one without ``domain_type`` by its boot policy; what is not there is the default."""
     old = build_from({"HVM_boot_policy": "BIOS order", "other_config": {}})

@@ -35,6 +35,27 @@ async def test_one_reading_tells_all_that_changed(pool: Any, make_vm: Callable[.
     assert (now.name_label, state.time_offset) == ("web-2", "7")
 
 
+async def test_devices_are_read_only_where_one_came_or_went(pool: Any, make_vm: Callable[..., str]) -> None:
+    """The record names them; then they are as if the whole VM had been read again."""
+    ref = make_vm()
+    before = await planned(pool, ref)
+    network = pool.add("network", name_label="dmz", PIFs=[])
+    fields = {
+        "MAC": "aa:bb:cc:00:00:01",
+        "MTU": "1500",
+        "other_config": {},
+        "qos_algorithm_type": "",
+        "qos_algorithm_params": {},
+    }
+    vif = pool.add("VIF", VM=ref, device="0", network=network, **fields)
+    drive = pool.add("VBD", VM=ref, type="CD", VDI="OpaqueRef:NULL", userdevice="3")
+    pool.get("VM", ref).update(VIFs=[vif], VBDs=[drive], ha_restart_priority="restart")
+    now, _ = await read_again(pool, ORIGIN, before)
+    again = await planned(pool, ref)
+    assert now == again
+    assert ([each.mac for each in now.vifs], len(now.cd_drives)) == (["aa:bb:cc:00:00:01"], 1)
+
+
 async def test_it_travels_from_one_vm_to_another(pool: Any, make_vm: Callable[..., str]) -> None:
     """NVRAM, the clock's offset and what is in the vTPM."""
     pool.handlers["VTPM.get_contents"] = lambda _: "Y29udGVudHM="

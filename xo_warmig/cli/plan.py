@@ -108,7 +108,8 @@ def _vifs(vifs: Sequence[PlannedVif]) -> Table:
     table.add_column("", style="dim")
     for vif in sorted(vifs, key=lambda vif: (len(vif.device), vif.device)):
         network = Text("none", style="red") if vif.network is None else Text(vif.network_name or vif.network)
-        table.add_row(escape(vif.device), vif.mac, network, escape(vif.reason))
+        changes = "" if vif.target_mac.lower() == vif.mac.lower() else f" → {vif.target_mac or 'new'}"
+        table.add_row(escape(vif.device), f"{vif.mac}{changes}", network, escape(vif.reason))
     return table
 
 

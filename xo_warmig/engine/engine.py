@@ -16,8 +16,8 @@ from xo_warmig.engine.joins import answers_again, demand_same
 from xo_warmig.engine.journal import Guard, Journal
 from xo_warmig.engine.keeping import drop_expired
 from xo_warmig.engine.late_halt import watch_late_halt
-from xo_warmig.engine.pacing import Pacing, Way
-from xo_warmig.engine.planning import plan_report
+from xo_warmig.engine.pacing import Limits, Pacing, Way
+from xo_warmig.engine.planning import plan_report, warned_plan
 from xo_warmig.engine.pool_tasks import PoolTasks
 from xo_warmig.engine.settings import Settings
 from xo_warmig.engine.state import MigrationState
@@ -46,6 +46,7 @@ from xo_warmig.model.phases import Phase
 from xo_warmig.model.reports import MigrationReport
 from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.replication.clock import Clock, SystemClock
+from xo_warmig.replication.estimate import Known
 from xo_warmig.replication.ports import Pools
 from xo_warmig.replication.ways import Streams
 
@@ -150,8 +151,9 @@ class Engine:
                 raise seen.preflight.errors[0]
             if self._closing:
                 raise IncorrectState("the server is stopping", code="SERVER_STOPPING")
+            plan = warned_plan(request, seen, seen.preflight.plan, *self._before(request, seen))
             journal = self._journal(str(uuid.uuid4()))
-            await journal.record(Planned(request=request, user=user, plan=seen.preflight.plan))
+            await journal.record(Planned(request=request, user=user, plan=plan))
             self._journals[journal.id] = journal
             await self._driver.drive(journal.id)
             self._aside(self._pool_tasks.show(journal))
@@ -164,11 +166,9 @@ class Engine:
             NoSuchObject: the VM or the SR is not known. PoolUnreachable: a pool does not answer.
         """
         seen = await self._survey(request)
-        limits = self._around.pacing.planned(Way("", request, seen.source, seen.target))
-        known = self._works.known_of(request.vm, seen.source.uuid, seen.target.uuid)
         unmatched = await find_unmatched(self._around.pools, self._around.pacing)
         strange = [each.finding(request.vm) for each in unmatched]
-        return plan_report(request, seen, self._states_earlier(request.vm), limits, known, strange)
+        return plan_report(request, seen, *self._before(request, seen), strange)
 
     async def outcome(self, migration: str) -> str:
         """The target's uuid once it was seen to boot, or, when it is not to be started, once all is done.
@@ -302,6 +302,12 @@ class Engine:
         ended = self._works.ended()
         journals = [each for each in self._journals.values() if each.state.plan.vm.uuid != request.vm]
         return await survey(request, self._around.pools, earlier, ended=ended, now=now, journals=journals)
+
+    def _before(self, request: WarmMigrationRequest, seen: Survey) -> tuple[list[MigrationState], Limits, Known]:
+        """What figures of a plan are made of beside the pools: earlier attempts, limits, and what was measured."""
+        limits = self._around.pacing.planned(Way("", request, seen.source, seen.target))
+        known = self._works.known_of(request.vm, seen.source.uuid, seen.target.uuid)
+        return self._states_earlier(request.vm), limits, known
 
     def _journal(self, migration: str) -> Journal:
         return Journal(migration, self._around.store, self._feed, self._around.clock)

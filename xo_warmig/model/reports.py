@@ -50,7 +50,7 @@ class CurrentPass(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Warning_(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Something the operator should know, that stopped nothing. ``needs_force``: it costs data, so it has to be accepted with ``force``."""
+    """Something the operator should know, that stopped nothing. ``needs_force``: it had to be accepted with ``force`` (finding_codes)."""
 
     code: str
     message: str

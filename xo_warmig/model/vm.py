@@ -99,6 +99,8 @@ class StorageRepository(msgspec.Struct, frozen=True, kw_only=True):
     most_disk_bytes: int | None = None
     tracks_changes: bool | None = None  # whether its driver can (CBT); None: the pool does not say
     allocated_bytes: int | None = None  # the virtual sizes of all that is on it
+    current_operations: list[str] = []
+    allowed_operations: list[str] = []  # empty: the pool does not say
 
 
 class Build(msgspec.Struct, frozen=True, kw_only=True):

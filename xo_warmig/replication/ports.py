@@ -221,7 +221,10 @@ class SourcePool(Pool, Protocol):
         ...
 
     async def read_again(self, planned: Vm) -> tuple[Vm, VolatileState]:
-        """The VM with what stands in its record now and all else as planned, for ``apply_changes``; and its volatile state."""
+        """The VM with what stands in its record now and all else as planned, for ``apply_changes``; and its volatile state.
+
+        Interfaces and drives are read where the record says that one came or went.
+        """
         ...
 
     async def against_qcow2(self, vdi: str) -> str:
@@ -292,8 +295,16 @@ class TargetPool(Pool, Protocol):
         """Give the VM an empty CD drive."""
         ...
 
+    async def remove_vif(self, vm: str, device: str) -> None:
+        """Take the VIF at a position from a halted VM that this migration made. One that is gone already is success."""
+        ...
+
+    async def remove_cd_drive(self, vm: str, device: str) -> None:
+        """Take a CD drive from a halted VM that this migration made. One that is gone already is success."""
+        ...
+
     async def create_vif(self, vm: str, source: Vif, *, network: str) -> None:
-        """Give the VM a VIF with the source's device, MAC and settings, on ``network``."""
+        """Give the VM a VIF with the source's device, MAC ("": the pool makes one) and settings, on ``network``."""
         ...
 
     async def assert_startable(self, vm: str) -> None:

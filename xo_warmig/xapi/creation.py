@@ -64,11 +64,12 @@ async def create_cd_drive(calls: Calls, vm: str, device: str) -> None:
 
 
 async def create_vif(calls: Calls, vm: str, source: Vif, *, network: str) -> None:
-    """Give the VM a VIF with the source's device, MAC and settings. Raises NoSuchObject."""
+    """Give the VM a VIF with the source's device, MAC ("": XAPI makes one of the VM's seed) and settings. Raises NoSuchObject."""
     vm_ref = await objects.ref_of(calls, "VM", vm)
     network_ref = await objects.ref_of(calls, "network", network)
     for vif in await _devices(calls, "VIF", vm_ref):
-        if vif["device"] == source.device and vif["MAC"] == source.mac and vif["network"] == network_ref:
+        same_address = source.mac in ("", vif["MAC"])
+        if vif["device"] == source.device and same_address and vif["network"] == network_ref:
             return
     await calls.call("VIF.create", vif_record(source, vm_ref=vm_ref, network_ref=network_ref))
 

@@ -222,6 +222,12 @@ class Pool:
     async def create_cd_drive(self, vm: str, device: str) -> None:
         await creation.create_cd_drive(self._calls, vm, device)
 
+    async def remove_vif(self, vm: str, device: str) -> None:
+        await disposal.remove_device(self._calls, vm, "VIF", device)
+
+    async def remove_cd_drive(self, vm: str, device: str) -> None:
+        await disposal.remove_device(self._calls, vm, "VBD", device)
+
     async def create_vif(self, vm: str, source: Vif, *, network: str) -> None:
         await creation.create_vif(self._calls, vm, source, network=network)
 

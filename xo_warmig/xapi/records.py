@@ -39,7 +39,7 @@ def vm_from(ref: str, inventory: Inventory, origin: Origin, guest_metrics: Recor
     """All that a migration reads of a VM."""
     record = inventory.vms[ref]
     vbds = [vbd for vbd in inventory.vbds.values() if vbd["VM"] == ref]
-    vifs = sorted((vif for vif in inventory.vifs.values() if vif["VM"] == ref), key=lambda vif: _number(vif["device"]))
+    vifs = [vif for vif in inventory.vifs.values() if vif["VM"] == ref]
     snapshots = [vm for vm in inventory.vms.values() if vm["is_a_snapshot"] and vm["snapshot_of"] == ref]
     suspended = inventory.vdis.get(record.get("suspend_VDI", ""))
     return Vm(
@@ -60,7 +60,7 @@ def vm_from(ref: str, inventory: Inventory, origin: Origin, guest_metrics: Recor
         other_config=dict(record["other_config"]),
         disks=disks_from(vbds, inventory),
         cd_drives=cd_drives_from(vbds, inventory.vdis),
-        vifs=[vif_from(vif, inventory.networks) for vif in vifs],
+        vifs=vifs_from(vifs, inventory.networks),
         networks=networks_by_uuid(
             {
                 vif["network"]: inventory.networks[vif["network"]]
@@ -147,6 +147,11 @@ def cd_drives_from(vbds: Iterable[Record], vdis: Records) -> list[CdDrive]:
         if vbd["type"] == "CD"
     ]
     return sorted(drives, key=lambda drive: _number(drive.device))
+
+
+def vifs_from(vifs: Iterable[Record], networks: Records) -> list[Vif]:
+    """The interfaces of a VM, in the order of their device numbers."""
+    return [vif_from(vif, networks) for vif in sorted(vifs, key=lambda vif: _number(vif["device"]))]
 
 
 def vif_from(vif: Record, networks: Records) -> Vif:

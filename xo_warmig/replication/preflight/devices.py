@@ -53,8 +53,8 @@ def _passed_through(vm: Vm) -> Iterator[Warning_]:
     if vm.ties.pci:
         yield Warning_(
             code="PCI_STAYS",
-            message=f"{len(vm.ties.pci)} PCI devices of the host are passed through to the VM: the target starts without them, and what "
-            "they store is not copied",
+            message=f"{len(vm.ties.pci)} PCI devices of the host are passed through to the VM: the target starts without them; what "
+            "they store stays there with the source's host",
             evidence={"pci": list(vm.ties.pci)},
             remedy=remedy,
         )
@@ -68,7 +68,8 @@ def _passed_through(vm: Vm) -> Iterator[Warning_]:
     if vm.ties.vusbs:
         yield Warning_(
             code="VUSB_STAYS",
-            message="a USB device of the host is passed through to the VM: the target starts without it",
+            message="a USB device of the host is passed through to the VM: the target starts without it; what it stores stays with the "
+            "source's host",
             evidence={"count": vm.ties.vusbs},
             remedy=remedy,
         )

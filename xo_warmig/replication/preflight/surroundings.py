@@ -24,7 +24,7 @@ class Surroundings(NamedTuple):
     and ``against_listing``, why nothing tells what a disk stores that no VHD can hold; "" where nothing stands against it.
     ``against_read_back``: why the target's disks cannot be read back over NBD, "" where they can, or where that does not matter.
     ``promised``: by uuid of an SR of the target, bytes that running migrations have yet to write to it. ``twins``: VMs of the target
-    pool with the same MAC addresses.
+    pool with the MAC addresses that the target is to have.
     """
 
     target_pool: str
