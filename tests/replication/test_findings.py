@@ -33,6 +33,7 @@ HOST = Host(
     srs=["sr-target"],
     networks=["net-target"],
 )
+MAKER = {"bios-vendor": "Dell Inc.", "system-manufacturer": "Dell Inc."}
 ADDRESSED = msgspec.structs.replace(VIF, ipv4=GuestAddress(mode="Static", address="192.0.2.7/24"))
 LARGE = disks(virtual_size_bytes=3 * TIB)
 WIDE = {"physical_size_bytes": 20 * TIB, "free_bytes": 10 * TIB}
@@ -156,6 +157,8 @@ CASES: dict[str, dict[str, Any]] = {
     "NO_SECURE_BOOT_CERTIFICATES": build(firmware="uefi", secure_boot=True) | target(certificates=False),
     "SECURE_BOOT_CHANGES": build(firmware="uefi", secure_boot_auto=True)
     | facts({"certificates": True}, {"certificates": False}),
+    "BIOS_STRINGS_LENT": build(bios_strings=MAKER)
+    | target(api_version=(2, 6), hosts=[msgspec.structs.replace(HOST, bios_strings=MAKER)]),
     "BIOS_STRINGS_LOST": build(bios_strings={"system-serial-number": "42"}) | target(api_version=(2, 6)),
     "PVH_NOT_SUPPORTED": build(domain_type="pvh") | target(api_version=(2, 12)),
     "PV_WITHOUT_PVH": build(domain_type="pv_in_pvh") | target(api_version=(2, 6)),

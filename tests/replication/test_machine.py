@@ -78,8 +78,10 @@ def test_bios_strings_are_lost_before_7_3() -> None:
     every = sorted([*DELL, "system-serial-number", "oem-1"])
     assert lost(vm, api_version=(2, 3)) == [(every, None)]
     lender = msgspec.structs.replace(HOST, bios_strings=DELL | {"system-serial-number": "7", "oem-1": "Dell System"})
-    assert lost(vm, api_version=(2, 6), hosts=[lender]) == [(["system-serial-number"], HOST.name_label)]
+    assert lost(vm, api_version=(2, 6), hosts=[lender]) == [(["system-serial-number"], HOST.uuid)]
     assert lost(vm, api_version=(2, 6), hosts=[HOST]) == [(every, None)]
+    assert "BIOS_STRINGS_LENT" in found(look(**(vm | target(api_version=(2, 6), hosts=[lender]))))
+    assert "BIOS_STRINGS_LENT" not in found(look(**(vm | target(api_version=(2, 8), hosts=[lender]))))
 
 
 def test_of_later_releases_only_what_is_a_host_s_is_lost() -> None:

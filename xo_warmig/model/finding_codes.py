@@ -225,6 +225,10 @@ _POOLS: Final = {
         "The VM boots securely where its pool has certificates (`auto`), and one of the pools has some and the other none",
         "Set `secureboot` in its platform to `true` or `false`, or install the certificates",
     ),
+    "BIOS_STRINGS_LENT": Meaning(
+        _I,
+        "The target is older than 7.3, where no BIOS strings can be set: a host of the same maker lends its own, and is where it starts",
+    ),
     "BIOS_STRINGS_LOST": Meaning(
         _W,
         "BIOS strings of the VM, as its serial number, cannot be set on the target: before 7.3 none, before 8.1 none of the baseboard, and "

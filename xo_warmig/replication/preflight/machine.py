@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from xo_warmig.errors import InvalidRequest
 from xo_warmig.model.bios_strings import SETTABLE_SINCE, settable_there, standing_in
-from xo_warmig.model.pools import PoolFacts
+from xo_warmig.model.pools import Host, PoolFacts
 from xo_warmig.model.reports import Note, Warning_
 from xo_warmig.model.vm import Build, Vm
 from xo_warmig.replication.preflight.surroundings import Found, Surroundings
@@ -101,28 +101,46 @@ def _of_secure_boot(build: Build, source: PoolFacts, target: PoolFacts) -> Itera
 
 
 def _of_bios_strings(build: Build, target: PoolFacts) -> Iterator[Warning_]:
-    """What is lost of them, by key."""
+    """What is lost of them, by key; and who lends its own, which XAPI makes the VM's home."""
     if target.api_version is None:
         return
-    lost, lender = set(build.fixed_bios_strings), None
-    if target.api_version >= SETTABLE_SINCE:
-        lost |= build.bios_strings.keys() - settable_there(build.bios_strings, target.api_version).keys()
-    else:
-        hosts = {host.name_label: host.bios_strings for host in target.hosts}
-        lender = standing_in(build.bios_strings, hosts)
-        lent = hosts.get(lender or "", {})
-        lost = {key for key, text in build.bios_strings.items() if lent.get(key) != text}
-        lost |= set(build.fixed_bios_strings) - lent.keys()
+    lender = _lender(build, target, target.api_version)
+    lost = _lost_strings(build, target.api_version, lender)
+    if lender is not None:
+        yield Note(
+            code="BIOS_STRINGS_LENT",
+            message=f"nobody can set BIOS strings on the target's release, so host {lender.name_label!r}, of the same maker as the VM's, "
+            "lends its own, and is where the target starts if it can",
+            evidence={"host": lender.uuid},
+        )
     if lost:
-        instead = f"host {lender!r}, of the same maker, lends its own" if lender else "the target has what every VM has"
+        instead = f"host {lender.name_label!r} lends its own" if lender else "the target has what every VM has"
         yield Warning_(
             code="BIOS_STRINGS_LOST",
-            message=f"BIOS strings of the VM do not travel ({', '.join(sorted(lost))}): {instead}; what reads them in the guest, as "
-            "cloud-init does the serial number and some licences the maker, finds others",
-            evidence={"lost": sorted(lost), "host": lender},
+            message=f"BIOS strings of the VM do not travel ({', '.join(lost)}): {instead}; what reads them in the guest, as cloud-init "
+            "does the serial number and some licences the maker, finds others",
+            evidence={"lost": lost, "host": lender.uuid if lender else None},
             remedy="see what in the guest reads them; pools of release 7.3 and later can be given all but those of the baseboard, which "
             "8.1 brought, oem and hp-rombios",
         )
+
+
+def _lender(build: Build, target: PoolFacts, release: tuple[int, int]) -> Host | None:
+    if release >= SETTABLE_SINCE:
+        return None
+    uuid = standing_in(build.bios_strings, {host.uuid: host.bios_strings for host in target.hosts})
+    return next((host for host in target.hosts if host.uuid == uuid), None)
+
+
+def _lost_strings(build: Build, release: tuple[int, int], lender: Host | None) -> list[str]:
+    """Keys of those that the target will not have as they are."""
+    own = build.bios_strings
+    if lender is not None:
+        lent = lender.bios_strings
+        lost = {key for key, text in own.items() if lent.get(key) != text} | set(build.fixed_bios_strings) - lent.keys()
+    else:
+        lost = own.keys() - settable_there(own, release).keys() | set(build.fixed_bios_strings)
+    return sorted(lost)
 
 
 def _of_device_model(build: Build, source: PoolFacts, target: PoolFacts) -> Iterator[Note]:
