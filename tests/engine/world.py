@@ -38,6 +38,7 @@ _READS = (
     "our_objects",
     "against_nbd",
     "against_blocks",
+    "against_vtpm_contents",
     "against_qcow2",
     "is_tracked",
     "changed_blocks",

@@ -17,7 +17,7 @@ from xo_warmig.model.findings import Severity
 from xo_warmig.model.pools import Host, PoolFacts, Twin
 from xo_warmig.model.requests import ForceShutdown, ShutdownPolicy, Transport, Verify
 from xo_warmig.model.units import GIB, TIB
-from xo_warmig.model.vm import Build, CdDrive, Network, PowerState, Ties
+from xo_warmig.model.vm import Build, CdDrive, GuestAddress, Network, PowerState, Ties
 from xo_warmig.replication.preflight import Preflight
 
 PACKAGE = Path(__file__).parents[2] / "xo_warmig"
@@ -35,6 +35,8 @@ HOST = Host(
     srs=["sr-target"],
     networks=["net-target"],
 )
+MAKER = {"bios-vendor": "Dell Inc.", "system-manufacturer": "Dell Inc."}
+ADDRESSED = msgspec.structs.replace(VIF, ipv4=GuestAddress(mode="Static", address="192.0.2.7/24"))
 LARGE = disks(virtual_size_bytes=3 * TIB)
 WIDE = {"physical_size_bytes": 20 * TIB, "free_bytes": 10 * TIB}
 
@@ -171,6 +173,8 @@ CASES: dict[str, dict[str, Any]] = {
         "vm": {"vifs": [msgspec.structs.replace(VIF, ipv4_allowed=["192.0.2.1"])]},
         **target(restrictions={"restrict_vif_locking": "true"}),
     },
+    "ADDRESSES_SET_LATE": {"vm": {"vifs": [ADDRESSED]}},
+    "ADDRESSES_STAY": {"vm": {"vifs": [ADDRESSED]}, **target(restrictions={"restrict_guest_ip_setting": "true"})},
     "MAC_IN_USE": twin(),
     "MAC_OF_HALTED_VM": twin(running=False),
     "MAC_SEED_IN_USE": twin(mac=None),
@@ -181,8 +185,21 @@ CASES: dict[str, dict[str, Any]] = {
     "LICENCE_FORBIDS_START": target(restrictions={"restrict_vm_start": "true"}),
     "UEFI_NOT_SUPPORTED": build(firmware="uefi") | target(api_version=(2, 11)),
     "VTPM_NOT_SUPPORTED": {"vm": {"vtpms": 1}, **target(xapi_version=(1, 249))},
+    "VTPM_NEEDS_ROOT": {"vm": {"vtpms": 1}, "around_more": {"against_vtpm_contents": "lab: not root"}},
+    "VENDOR_DEVICE_RESTRICTED": build(vendor_device=True)
+    | target(xapi_version=(1, 249), restrictions={"restrict_pci_device_for_auto_update": "true"}),
+    "NESTED_VIRT_RESTRICTED": build(nested_virt=True) | target(restrictions={"restrict_nested_virt": "true"}),
+    "VCPU_TOPOLOGY": build(domain_type="hvm", vcpus=3, cores_per_socket="2") | target(api_version=(2, 6)),
     "NO_SECURE_BOOT_CERTIFICATES": build(firmware="uefi", secure_boot=True) | target(certificates=False),
+    "SECURE_BOOT_CHANGES": build(firmware="uefi", secure_boot_auto=True)
+    | facts({"certificates": True}, {"certificates": False}),
+    "BIOS_STRINGS_LENT": build(bios_strings=MAKER)
+    | target(api_version=(2, 6), hosts=[msgspec.structs.replace(HOST, bios_strings=MAKER)]),
+    "BIOS_STRINGS_LOST": build(bios_strings={"system-serial-number": "42"}) | target(api_version=(2, 6)),
+    "PVH_NOT_SUPPORTED": build(domain_type="pvh") | target(api_version=(2, 12)),
+    "PV_WITHOUT_PVH": build(domain_type="pv_in_pvh") | target(api_version=(2, 6)),
     "PV_GUEST": build(domain_type="pv") | target(api_version=(2, 21)),
+    "DEVICE_MODEL_REPLACED": build(domain_type="hvm") | facts({"api_version": (2, 3)}, {"api_version": (2, 21)}),
     "OLDER_RELEASE": facts({"api_version": (2, 21)}, {"api_version": (2, 15)}),
     "HA_OFF_ON_TARGET": {"vm": {"ha_restart_priority": "restart"}, **target(ha_enabled=False)},
     "HA_NEEDS_SHARED_SR": {"vm": {"ha_restart_priority": "restart"}, **target(ha_enabled=True)},
@@ -201,6 +218,7 @@ CASES: dict[str, dict[str, Any]] = {
     "VUSB_STAYS": ties(vusbs=1),
     "CD_STAYS": {"vm": {"cd_drives": [CdDrive(device="3", inserted_vdi="iso")]}},
     "AFFINITY_STAYS": ties(affinity=True),
+    "CPU_MASK_STAYS": ties(cpu_mask="0,1"),
     "APPLIANCE_STAYS": ties(appliance=True),
     "GROUP_STAYS": ties(groups=1),
     "SCHEDULE_STAYS": ties(snapshot_schedule=True),
@@ -365,7 +383,8 @@ def test_an_older_release_tells_what_is_lost() -> None:
         (warning,) = look(**(vm | facts({"api_version": (2, 21)}, {"api_version": api}))).warnings
         return warning.evidence["lost"]
 
-    assert "BIOS strings" in lost(build(own_bios_strings=True), (2, 6))
-    assert "BIOS strings" not in lost(build(own_bios_strings=True), (2, 15))
-    assert "BIOS strings" not in lost({}, (2, 6))
+    device = "the device for drivers from Windows Update"
+    assert device in lost(build(vendor_device=True), (2, 3))
+    assert device not in lost(build(vendor_device=True), (2, 15))
+    assert device not in lost({}, (2, 3))
     assert look(**facts({"api_version": (2, 15)}, {"api_version": (2, 21)})).warnings == []

@@ -67,7 +67,11 @@ def test_what_is_added_goes_to_the_matching_network() -> None:
     change, errors = changed(now(VIF, SECOND, cd_drives=[CdDrive(device="3")]), planned)
     assert errors == []
     steps = steps_of(planned, change)
-    assert (steps.vifs_gone, steps.vifs, steps.drives) == ([], [(SECOND, "net-other")], ["3"])
+    assert (steps.vifs_gone, steps.vifs, [drive.device for drive in steps.drives]) == (
+        [],
+        [(SECOND, "net-other")],
+        ["3"],
+    )
     after = with_change(planned, change)
     assert after.networks == {"vif-1": "net-target", "vif-2": "net-other"}
     assert not differs(after, now(VIF, SECOND, cd_drives=[CdDrive(device="3")]))

@@ -147,16 +147,31 @@ def test_how_a_vm_is_built_is_read_of_any_release() -> None:
         {
             "domain_type": "hvm",
             "HVM_boot_params": {"firmware": "uefi"},
-            "platform": {"secureboot": "true"},
+            "platform": {"secureboot": "true", "cores-per-socket": "2", "device-model": "qemu-upstream-uefi"},
             "hardware_platform_version": "2",
             "memory_dynamic_min": "1024",
             "VCPUs_max": "4",
-            "bios_strings": {"bios-vendor": "Dell Inc."},
+            "bios_strings": {"bios-vendor": "Dell Inc.", "hp-rombios": "x"},
             "has_vendor_device": True,
         }
     )
     assert (new.firmware, new.secure_boot, new.hardware_version, new.memory_start_bytes) == ("uefi", True, 2, 1024)
-    assert (new.vcpus, new.own_bios_strings, new.vendor_device) == (4, True, True)
+    assert (new.vcpus, new.cores_per_socket, new.device_model, new.vendor_device) == (
+        4,
+        "2",
+        "qemu-upstream-uefi",
+        True,
+    )
+    assert (new.bios_strings, new.fixed_bios_strings) == ({"bios-vendor": "Dell Inc."}, ["hp-rombios"])
+
+
+@pytest.mark.parametrize(
+    ("text", "sure", "auto"), [("true", True, False), ("auto", False, True), ("false", False, False)]
+)
+def test_secure_boot_may_go_by_the_pool(text: str, sure: bool, auto: bool) -> None:
+    """``auto`` is neither on nor off."""
+    found = build_from({"HVM_boot_policy": "BIOS order", "other_config": {}, "platform": {"secureboot": text}})
+    assert (found.secure_boot, found.secure_boot_auto) == (sure, auto)
 
 
 def test_what_ties_a_vm_is_read_of_any_release() -> None:
@@ -170,10 +185,12 @@ def test_what_ties_a_vm_is_read_of_any_release() -> None:
             "affinity": "OpaqueRef:3",
             "appliance": "OpaqueRef:4",
             "groups": ["OpaqueRef:5"],
+            "VCPUs_params": {"mask": "0,1"},
             "snapshot_schedule": "OpaqueRef:6",
         }
     )
     assert (len(found.pci), found.vgpus, found.vusbs, found.groups) == (2, 1, 1, 1)
+    assert found.cpu_mask == "0,1"
     assert found.affinity
     assert found.appliance
     assert found.snapshot_schedule

@@ -63,8 +63,8 @@ async def _arrange(work: Work, steps: Steps) -> None:
         await work.target.remove_cd_drive(work.target_vm, device)
     for vif, network in steps.vifs:
         await work.target.create_vif(work.target_vm, vif, network=network)
-    for device in steps.drives:
-        await work.target.create_cd_drive(work.target_vm, device)
+    for drive in steps.drives:
+        await work.target.create_cd_drive(work.target_vm, drive)
 
 
 def _unclear(work: Work, errors: list[WarmigError]) -> SafetyError:

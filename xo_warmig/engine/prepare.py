@@ -74,6 +74,6 @@ async def give_devices(work: Work) -> None:
     for disk in plan.vm.disks:
         await work.target.attach_disk(work.target_vm, work.state.target_disks[disk.vdi].vdi, disk)
     for drive in plan.vm.cd_drives:
-        await work.target.create_cd_drive(work.target_vm, drive.device)
+        await work.target.create_cd_drive(work.target_vm, drive)
     for vif in with_addresses(plan.vm, plan.addresses).vifs:
         await work.target.create_vif(work.target_vm, vif, network=plan.networks[vif.uuid])

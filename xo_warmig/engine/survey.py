@@ -71,8 +71,17 @@ async def survey(
         twins=twins,
         promised=promised(srs.values(), journals),
         against_read_back="" if request.verify is Verify.NONE else await target.against_nbd(),
+        against_vtpm_contents=await _against_vtpm_contents(source, target) if vm.vtpms else "",
     )
     return Survey(source, target, vm, around, preflight(request, vm, around))
+
+
+async def _against_vtpm_contents(source: Pool, target: Pool) -> str:
+    """With the name of the pool."""
+    for pool in (source, target):
+        if why := await pool.against_vtpm_contents():
+            return f"{pool.name}: {why}"
+    return ""
 
 
 async def _against_blocks(request: WarmMigrationRequest, source: SourcePool, vm: Vm) -> dict[str, str]:

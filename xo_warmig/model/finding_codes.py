@@ -229,6 +229,14 @@ _NETWORKS: Final = {
     "VIF_LOCKING_RESTRICTED": Meaning(
         _E, "An interface is locked to addresses, which the target's licence does not allow", "Unlock it"
     ),
+    "ADDRESSES_SET_LATE": Meaning(
+        _I, "The source's pool sets addresses through the guest's tools; the target gets them once its tools run"
+    ),
+    "ADDRESSES_STAY": Meaning(
+        _W,
+        "The source's pool sets addresses through the guest's tools, and the target's does not: the guest uses what it remembers itself",
+        "See that the guest has them in its own configuration",
+    ),
     "MAC_IN_USE": Meaning(
         _W,
         "A VM runs on the target's pool with a MAC address that the target is to have: both lose their network",
@@ -271,17 +279,61 @@ _POOLS: Final = {
     "VTPM_NOT_SUPPORTED": Meaning(
         _E, "The VM has a vTPM, and release or licence of the target have none", "Choose another pool, or remove it"
     ),
+    "VTPM_NEEDS_ROOT": Meaning(
+        _E,
+        "The VM has a vTPM, and a pool is connected as an account that may neither read nor write its contents",
+        "Connect both pools as root",
+    ),
+    "VENDOR_DEVICE_RESTRICTED": Meaning(
+        _E,
+        "The VM has the device for drivers from Windows Update, which the target's licence does not allow",
+        "Change the licence, or shut it down and take the device away",
+    ),
+    "NESTED_VIRT_RESTRICTED": Meaning(
+        _E,
+        "The VM runs VMs of its own, which the target's licence does not allow: it would not start",
+        "Change the licence, or take `nested-virt` out of its platform",
+    ),
+    "VCPU_TOPOLOGY": Meaning(
+        _E,
+        "`VCPUs_max` is no multiple of `cores-per-socket`: the target's release (7.0 or later) does not start it",
+        "Set `cores-per-socket` to a divisor; the VM may run meanwhile",
+    ),
     "NO_SECURE_BOOT_CERTIFICATES": Meaning(
         _W,
         "The VM boots securely, and the target's pool has no certificates: it may not boot",
         "Install them",
         force="no: the source is kept until the target was seen to boot",
     ),
+    "SECURE_BOOT_CHANGES": Meaning(
+        _W,
+        "The VM boots securely where its pool has certificates (`auto`), and one of the pools has some and the other none",
+        "Set `secureboot` in its platform to `true` or `false`, or install the certificates",
+    ),
+    "BIOS_STRINGS_LENT": Meaning(
+        _I,
+        "The target is older than 7.3, where no BIOS strings can be set: a host of the same maker lends its own, and is where it starts",
+    ),
+    "BIOS_STRINGS_LOST": Meaning(
+        _W,
+        "BIOS strings of the VM, as its serial number, cannot be set on the target: before 7.3 none, before 8.1 none of the baseboard, and "
+        "`oem` and `hp-rombios` nowhere",
+        "See what in the guest reads them, or choose a newer pool",
+    ),
+    "PVH_NOT_SUPPORTED": Meaning(
+        _E, "The VM's guest boots as PVH, and the target is older than 8.1", "Choose a newer pool, or convert it"
+    ),
+    "PV_WITHOUT_PVH": Meaning(
+        _W, "The VM's guest is paravirtualised within PVH; the target is older than 7.4 and starts it as plain PV"
+    ),
     "PV_GUEST": Meaning(
         _W,
         "The VM is paravirtualised, and the target's release boots no such guest of 32 bits",
         "Convert it",
         force="no: the source is kept until the target was seen to boot",
+    ),
+    "DEVICE_MODEL_REPLACED": Meaning(
+        _I, "The target emulates devices by a newer program than the source: a guest may name some anew"
     ),
     "OLDER_RELEASE": Meaning(
         _W, "The target is older than the source: `lost` in the evidence says what cannot be kept", "Look at the guest"
@@ -345,6 +397,7 @@ _DEVICES: Final = {
     ),
     "CD_STAYS": Meaning(_W, "What is inserted in its drive does not travel; the target's drive is empty"),
     "AFFINITY_STAYS": Meaning(_I, "It has a home host: the target's pool chooses one"),
+    "CPU_MASK_STAYS": Meaning(_I, "It is bound to processors of its host: the target runs on any of its own"),
     "APPLIANCE_STAYS": Meaning(_I, "It is in a vApp: the target is in none"),
     "GROUP_STAYS": Meaning(_I, "It is in a VM group: the target is in none"),
     "SCHEDULE_STAYS": Meaning(_I, "It has a snapshot schedule: the target has none"),

@@ -27,6 +27,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     srs: list[str] | None = None
     srs_unplugged: list[str] = []
     networks: list[str] | None = None
+    bios_strings: dict[str, str] = {}
 
 
 class PoolFacts(msgspec.Struct, frozen=True, kw_only=True):

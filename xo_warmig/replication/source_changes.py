@@ -12,7 +12,7 @@ import msgspec
 from xo_warmig.errors import InvalidRequest, WarmigError
 from xo_warmig.model.plans import MigrationPlan, SourceChange
 from xo_warmig.model.requests import WarmMigrationRequest
-from xo_warmig.model.vm import Network, Vif, Vm
+from xo_warmig.model.vm import CdDrive, Network, Vif, Vm
 from xo_warmig.replication.addresses import MADE_THERE, NEW
 from xo_warmig.replication.networks import choose_networks
 
@@ -20,12 +20,12 @@ _AUTO_POWERON: Final = "auto_poweron"  # XAPI's key of other_config
 
 
 class Steps(NamedTuple):
-    """What is done to the target, in this order. ``vifs``: as they are made there, each with its network; the others are devices."""
+    """What is done to the target, in this order. ``vifs`` and ``drives``: as they are made there; those that go are devices."""
 
     vifs_gone: list[str]
     drives_gone: list[str]
     vifs: list[tuple[Vif, str]]
-    drives: list[str]
+    drives: list[CdDrive]
 
 
 def differs(plan: MigrationPlan, now: Vm) -> bool:
@@ -80,7 +80,7 @@ def steps_of(plan: MigrationPlan, change: SourceChange) -> Steps:
         vifs=[
             (msgspec.structs.replace(vif, mac=change.addresses[vif.uuid]), change.networks[vif.uuid]) for vif in made
         ],
-        drives=[device for device in wanted if device not in drives],
+        drives=[drive for drive in change.cd_drives if drive.device not in drives],
     )
 
 
@@ -113,8 +113,8 @@ def told(plan: MigrationPlan, change: SourceChange) -> Iterator[str]:
         yield f"interface {device} {what}, and so on the target, on its network {network}"
     for device in steps.drives_gone:
         yield f"CD drive {device} was removed, on the target too"
-    for device in steps.drives:
-        yield f"CD drive {device} was added, and is empty on the target"
+    for drive in steps.drives:
+        yield f"CD drive {drive.device} was added, and is empty on the target"
     if change.ha_restart_priority != plan.vm.ha_restart_priority:
         yield f"its HA priority is {change.ha_restart_priority or 'none'} now, and that of the target will be"
     if change.auto_poweron != plan.vm.auto_poweron:

@@ -68,7 +68,9 @@ def _compose(config: PoolConfig, directory: Path) -> SimPool:
     storage = ChainStore(directory / "disks")
     space = Space(db, storage)
     delays = Delays({"login_failed": LOGIN_FAILED_SECONDS} | config.delays)
-    sessions = Sessions(db, config.username, config.password, config.session_timeout_seconds)
+    sessions = Sessions(
+        db, config.username, config.password, config.session_timeout_seconds, superuser=config.superuser
+    )
     pool = SimPool(
         config=config,
         directory=directory,

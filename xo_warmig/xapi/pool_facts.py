@@ -79,6 +79,7 @@ def _host(ref: str, read: _Read, free: Mapping[str, int]) -> Host:
         srs=_uuids(read.SR, (pbd["SR"] for pbd in pbds if pbd["currently_attached"])) if read.PBD and read.SR else None,
         srs_unplugged=_uuids(read.SR, (pbd["SR"] for pbd in pbds if not pbd["currently_attached"])),
         networks=_networks(ref, read) if read.PIF and read.network else None,
+        bios_strings=dict(record.get("bios_strings", {})),
     )
 
 

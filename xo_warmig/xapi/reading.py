@@ -34,7 +34,10 @@ async def read_vm(calls: Calls, origin: Origin, vm: str) -> Vm:
     inventory = Inventory(*await asyncio.gather(*(calls.call(f"{cls}.get_all_records") for cls in _CLASSES)))
     if ref not in inventory.vms:  # destroyed in between
         return await read_vm(calls, origin, vm)
-    return vm_from(ref, inventory, origin, await _guest_metrics(calls, inventory.vms[ref]))
+    record = inventory.vms[ref]
+    unique = [await calls.call("VTPM.get_is_unique", vtpm) for vtpm in record.get("VTPMs", [])]
+    found = vm_from(ref, inventory, origin, await _guest_metrics(calls, record))
+    return msgspec.structs.replace(found, vtpm_is_unique=any(unique))
 
 
 async def with_devices(calls: Calls, record: Record, vm: Vm) -> Vm:

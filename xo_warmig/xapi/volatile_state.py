@@ -34,6 +34,18 @@ async def read_again(calls: Calls, origin: Origin, planned: Vm) -> tuple[Vm, Vol
     )
 
 
+async def against_vtpm_contents(calls: Calls, session: str) -> str:
+    """Why what is in a vTPM can neither be read nor written in this session, in words; "" where it can.
+
+    Both calls are for root of the hosts alone, whatever role an account of a directory has (ocaml/idl/datamodel_vtpm.ml of xapi).
+    """
+    if await calls.call("session.get_is_local_superuser", session):
+        return ""
+    return (
+        "only root of the hosts may read or write them, and the pool's server is connected as an account of a directory"
+    )
+
+
 async def apply_volatile_state(calls: Calls, vm: str, state: VolatileState) -> None:
     """What differs is written.
 

@@ -80,6 +80,12 @@ def _of_the_pool(vm: Vm) -> Iterator[Note]:
     ties = vm.ties
     for code, is_there, what, consequence in (
         ("AFFINITY_STAYS", ties.affinity, "a home host", "the target's pool chooses where it runs"),
+        (
+            "CPU_MASK_STAYS",
+            bool(ties.cpu_mask),
+            f"a mask of the host's processors ({ties.cpu_mask})",
+            "the target runs on any of its host's until it is given one",
+        ),
         ("APPLIANCE_STAYS", ties.appliance, "a vApp", "the target is in none, and is not started in its order"),
         (
             "GROUP_STAYS",

@@ -17,6 +17,8 @@ from xo_warmig.replication.preflight.encryption import of_encryption
 from xo_warmig.replication.preflight.hosts import of_hosts
 from xo_warmig.replication.preflight.identity import of_identity
 from xo_warmig.replication.preflight.interfaces import of_interfaces
+from xo_warmig.replication.preflight.licences import of_licences
+from xo_warmig.replication.preflight.machine import of_machine
 from xo_warmig.replication.preflight.pools import of_pools
 from xo_warmig.replication.preflight.reading_back import of_reading_back
 from xo_warmig.replication.preflight.releases import of_releases
@@ -26,6 +28,7 @@ from xo_warmig.replication.preflight.storage import of_storage
 from xo_warmig.replication.preflight.surroundings import Found, Preflight, Surroundings
 from xo_warmig.replication.preflight.tracking import of_tracking
 from xo_warmig.replication.preflight.vm import of_vm, told_of_vm
+from xo_warmig.replication.preflight.vtpms import of_vtpms
 
 
 def preflight(request: WarmMigrationRequest, vm: Vm, around: Surroundings) -> Preflight:
@@ -77,13 +80,16 @@ def _told(
 ) -> Iterator[Found]:
     """Of what is around, and what is only told."""
     yield from of_releases(vm, srs, around)
+    yield from of_vtpms(vm, around)
+    yield from of_licences(vm, around.target_facts)
+    yield from of_machine(vm, around)
     yield from of_devices(vm, around.target_facts)
     yield from of_hosts(request, vm, srs, networks, around)
     yield from of_tracking(request, vm, around)
     yield from told_of_vm(request, vm)
     yield from large_disk_warnings(vm, around.against_listing, around.against_read_back)
     yield from of_reading_back(request, vm, around)
-    yield from of_interfaces(vm, networks, around)
+    yield from of_interfaces(request, vm, networks, around)
     yield from of_pools(vm, srs, around)
     yield from of_encryption(request, vm, around)
 
