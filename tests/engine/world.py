@@ -38,7 +38,7 @@ _READS = (
     "our_objects",
     "against_nbd",
     "against_blocks",
-    "against_qcow2",
+    "image_format",
     "is_tracked",
     "changed_blocks",
     "life_of",

@@ -101,7 +101,30 @@ _DISKS: Final = {
         "Only changed block tracking tells the last changes of a disk, which needs a clean shutdown, and there are no guest tools",
         "Install them, or migrate it halted",
     ),
-    "WHOLE_DISK_READ": Meaning(_W, "Nothing tells what a disk stores, so all of it is read"),
+    "SNAPSHOT_NOT_SUPPORTED": Meaning(
+        _E,
+        "The storage takes no snapshot of a disk, as of raw images, and a running VM's disks are copied from snapshots",
+        "Migrate it halted, or move the disk to other storage first",
+    ),
+    "IMAGE_NEEDS_NBD": Meaning(
+        _E,
+        "A disk is no VHD (qcow2), so its pool exports no differences of it, and does not serve it over NBD, or `transport` forbids that: "
+        "no pass could read what changed",
+        "Have the pool serve NBD, or migrate it halted",
+    ),
+    "IMAGE_NEEDS_TOOLS": Meaning(
+        _E,
+        "A disk is no VHD (qcow2), so only changed block tracking tells its last changes, which needs a clean shutdown, and there are no "
+        "guest tools",
+        "Install them, or migrate it halted",
+    ),
+    "WHOLE_DISK_READ": Meaning(
+        _W,
+        "Nothing tells what a disk stores, so all of it is read, by us over NBD or by its pool before an export begins",
+    ),
+    "IMAGE_FORMAT_CHANGES": Meaning(
+        _I, "The target keeps a disk in another format (VHD, qcow2); backups by exports may have to begin anew"
+    ),
 }
 
 _READING: Final = {
@@ -113,7 +136,7 @@ _READING: Final = {
     ),
     "TRACKING_NEEDED": Meaning(
         _E,
-        "A disk can be read over NBD alone, and licence or storage do not allow changed block tracking",
+        "Only changed block tracking tells a disk's changes, and licence, storage or format do not allow it",
         "Have them allow it, or migrate the VM halted",
     ),
     "NO_NBD": Meaning(
@@ -128,7 +151,9 @@ _READING: Final = {
     "READ_BACK_IN_DOWNTIME": Meaning(
         _W, "`verify` is `full`, and without NBD whole disks are read back in the downtime", "Have it, or `sample`"
     ),
-    "NOT_READ_BACK": Meaning(_W, "The copy of a large disk cannot be read back without NBD", "Have the pool serve it"),
+    "NOT_READ_BACK": Meaning(
+        _W, "Without NBD the copy of a large disk cannot be read back, nor a sample of one that is no VHD", "Have it"
+    ),
     "SAMPLE_OF_EXPORT_HEAD": Meaning(_I, "Without NBD a sample is the head of each disk", "Have it, or `full`"),
     "DOWNTIME_OVER_BUDGET": Meaning(
         _W,

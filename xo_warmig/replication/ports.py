@@ -143,6 +143,10 @@ class Pool(Protocol):
         """Open a VHD export of ``vdi``, or of what differs from ``base``. Not repeatable: each call is a new connection."""
         ...
 
+    async def image_format(self, vdi: str) -> str:
+        """In which format storage keeps a disk or snapshot (see ``Disk``)."""
+        ...
+
     async def against_nbd(self) -> str:
         """Why the pool serves no disk over NBD, in words; "" when it does."""
         ...
@@ -222,10 +226,6 @@ class SourcePool(Pool, Protocol):
 
     async def read_again(self, planned: Vm) -> tuple[Vm, VolatileState]:
         """The VM with what stands in its record now and all else as planned, for ``apply_changes``; and its volatile state."""
-        ...
-
-    async def against_qcow2(self, vdi: str) -> str:
-        """Why no qcow2 export tells what a disk stores, in words; "" when one may be asked for. It may still be refused."""
         ...
 
     async def open_qcow2(self, vdi: str) -> Export:

@@ -7,13 +7,14 @@ from xo_warmig.model.plans import MigrationPlan
 from xo_warmig.model.reports import Note, Warning_
 from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.model.vm import Vm
-from xo_warmig.replication.large_disks import large_disk_errors, large_disk_warnings
+from xo_warmig.replication.large_disks import large_disk_errors
 from xo_warmig.replication.nbd_only import nbd_only_errors
 from xo_warmig.replication.networks import choose_networks
 from xo_warmig.replication.preflight.devices import of_devices
 from xo_warmig.replication.preflight.disks import of_disks
 from xo_warmig.replication.preflight.hosts import of_hosts
 from xo_warmig.replication.preflight.identity import of_identity
+from xo_warmig.replication.preflight.images import of_images
 from xo_warmig.replication.preflight.interfaces import of_interfaces
 from xo_warmig.replication.preflight.pools import of_pools
 from xo_warmig.replication.preflight.reading_back import of_reading_back
@@ -60,6 +61,7 @@ def _found(request: WarmMigrationRequest, vm: Vm, srs: Mapping[str, str], around
     yield from of_disks(vm)
     yield from nbd_only_errors(request, vm, around.against_blocks)
     yield from large_disk_errors(request, vm, around.against_blocks, around.against_read_back)
+    yield from of_images(request, vm, srs, around)
     yield from of_space(vm, srs, around)
 
 
@@ -76,8 +78,7 @@ def _told(
     yield from of_hosts(request, vm, srs, networks, around)
     yield from of_tracking(request, vm, around)
     yield from told_of_vm(request, vm)
-    yield from large_disk_warnings(vm, around.against_listing, around.against_read_back)
-    yield from of_reading_back(request, vm, around)
+    yield from of_reading_back(request, vm, srs, around)
     yield from of_interfaces(vm, networks, around)
     yield from of_identity(vm, around.twins)
     yield from of_pools(vm, srs, around)
