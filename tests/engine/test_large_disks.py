@@ -122,6 +122,24 @@ def test_a_log_that_is_lost_before_the_cutover_costs_a_pass_and_no_downtime(play
     play(body)
 
 
+@pytest.mark.parametrize("code", ["SR_BACKEND_FAILURE_459", "SR_BACKEND_FAILURE_460"])
+def test_a_log_that_does_not_lead_on_is_found_by_asking_it(play: Any, code: str) -> None:
+    """It was turned off and on since the base, which no record tells: the next pass is a whole one."""
+
+    async def body(scene: Scene) -> None:
+        serving(scene)
+        scene.world.fail("source.changed_blocks", error=scene.world.refusal(code))
+        migration = await scene.start()
+        await scene.ended_well(migration)
+        ways = ways_of(scene, migration)
+        assert ways[:3] == [[Way.NBD] * 2, [Way.CBT] * 2, [Way.NBD, Way.CBT]]
+        assert ways[-1] == [Way.CBT] * 2
+        assert "COPIED_ANEW" in scene.codes(migration)
+        see_moved(scene)
+
+    play(body)
+
+
 @pytest.mark.parametrize("after", [False, True], ids=["before the halt", "after it"])
 def test_r21_a_host_that_goes_down_in_the_cutover_ends_in_a_running_source(play: Any, after: bool) -> None:
     """Neither a delta that may lack something nor a whole read while the VM is down."""
