@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.engine.conftest import Scene
@@ -84,5 +85,19 @@ def test_a_sample_is_not_worth_reading_all_of_a_copy(play: Any, verify: Verify, 
         assert ("target.open_export" in scene.world.trace) is read_back
         assert ("NOT_READ_BACK" in scene.codes(migration)) is not read_back
         see_moved(scene)
+
+    play(body)
+
+
+def test_a_sample_that_will_not_be_taken_is_not_described(play: Any) -> None:
+    """Where the target makes no VHD, and serves no NBD."""
+
+    async def body(scene: Scene) -> None:
+        target = scene.world.target
+        for formats, told in (([QCOW2], "NOT_READ_BACK"), (["vhd"], "SAMPLE_OF_EXPORT_HEAD")):
+            srs = {uuid: msgspec.structs.replace(sr, image_formats=formats) for uuid, sr in target.srs.items()}
+            target.srs = srs
+            codes = {each.code for each in (await scene.engine.plan(scene.request)).findings}
+            assert codes & {"NOT_READ_BACK", "SAMPLE_OF_EXPORT_HEAD"} == {told}
 
     play(body)
