@@ -69,6 +69,7 @@ def delays(text: str) -> dict[str, float]:
 @click.option("--sr-type", type=click.Choice(["ext", "nfs", "lvm", "lvmoiscsi"]), default="ext", show_default=True)
 @click.option("--sr-size", type=size, default="200G", show_default=True, help="Of each storage repository.")
 @click.option("--qcow2", is_flag=True, help="Storage of 8.3 keeps disks above 2040 GiB, as qcow2; up to 16T.")
+@click.option("--prefer-qcow2", is_flag=True, help="Storage of 8.3 keeps all disks so.")
 @click.option(
     "--vm", "vms", type=vm, multiple=True, help="A VM of the first pool, instead of web-1: name=db,disk=8G:1G,..."
 )
@@ -114,6 +115,7 @@ def site_config(
     sr_type: str,
     sr_size: int,
     qcow2: bool,
+    prefer_qcow2: bool,
     vms: tuple[VmConfig, ...],
 ) -> SiteConfig:
     """The site that the options describe. The first pool has the VMs."""
@@ -125,7 +127,7 @@ def site_config(
             hosts=hosts,
             sr_type=sr_type,
             sr_size_bytes=sr_size,
-            image_formats=["vhd", "qcow2"] if qcow2 and _release(releases, number) == FIRST_WITH_QCOW2 else ["vhd"],
+            image_formats=_image_formats(_release(releases, number), qcow2=qcow2, prefer_qcow2=prefer_qcow2),
             https=https,
             seed=seed + number,
             bandwidth=bandwidth,
@@ -142,3 +144,10 @@ def site_config(
 def _release(releases: tuple[str, ...], number: int) -> str:
     """Of a pool."""
     return releases[min(number, len(releases) - 1)]
+
+
+def _image_formats(release_name: str, *, qcow2: bool, prefer_qcow2: bool) -> list[str]:
+    """Of a pool's storage, the preferred one first; older releases have VHD alone."""
+    if release_name != FIRST_WITH_QCOW2:
+        return ["vhd"]
+    return ["qcow2", "vhd"] if prefer_qcow2 else ["vhd", "qcow2"] if qcow2 else ["vhd"]
