@@ -33,8 +33,9 @@ def test_a_wrong_vm_names_the_key(text: str) -> None:
         parse_vm(text)
 
 
-def test_pools_are_intel_and_amd_in_turn() -> None:
-    """So that no running VM can move between neighbours."""
+@pytest.mark.parametrize(("prefer", "formats"), [(False, ["vhd", "qcow2"]), (True, ["qcow2", "vhd"])])
+def test_pools_are_intel_and_amd_in_turn(prefer: bool, formats: list[str]) -> None:
+    """So that no running VM can move between neighbours. An old release has no qcow2."""
     site = site_config(
         pools=3,
         hosts=1,
@@ -49,6 +50,7 @@ def test_pools_are_intel_and_amd_in_turn() -> None:
         sr_type="nfs",
         sr_size=GIB,
         qcow2=True,
+        prefer_qcow2=prefer,
         vms=(parse_vm("name=db"),),
     )
     assert [pool.cpu_vendor for pool in site.pools] == ["GenuineIntel", "AuthenticAMD", "GenuineIntel"]
@@ -57,7 +59,7 @@ def test_pools_are_intel_and_amd_in_turn() -> None:
     assert {pool.sr_type for pool in site.pools} == {"nfs"}
     assert len({pool.seed for pool in site.pools}) == 3
     assert all((pool.https, pool.bandwidth, pool.sr_size_bytes) == (True, 7, GIB) for pool in site.pools)
-    assert all(pool.image_formats == ["vhd", "qcow2"] for pool in site.pools)
+    assert [pool.image_formats for pool in site.pools] == [["vhd"], formats, formats]
     assert all((pool.latency_seconds, pool.nbd_purpose) == (0.02, "insecure_nbd") for pool in site.pools)
 
 

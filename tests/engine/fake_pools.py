@@ -26,6 +26,7 @@ from xo_warmig.model.vm import (
     Vm,
     VolatileState,
 )
+from xo_warmig.replication.exports import exports_of
 from xo_warmig.replication.ports import AnyPool
 from xo_warmig.replication.preflight import DOOR
 
@@ -145,8 +146,8 @@ class FakePool:
         self.serves_blocks = False  # over NBD
         self.refuses_tracking = False
         self.told = PoolFacts()
-        self.against_listing = ""
         self.against_vtpms = ""
+        self.keeps_as = ""  # the format of its images
         self.coalesces_until = 0.0  # by the loop's clock
         self.life = Life(host="host-1", host_booted="0.", vm_started="1")
         self.srs = {
@@ -198,7 +199,7 @@ class FakePool:
             vdi=uuid, sr=vdi.sr, device=str(number), mode="RW", bootable=number == 0, unpluggable=True,
             virtual_size_bytes=vdi.size, physical_bytes=len(vdi.blocks) * BLOCK, name_label=f"disk {number}",
             name_description="", snapshots=[each.uuid for each in self.vdis.values() if each.snapshot_of == uuid],
-            other_vms=self.world.other_vms.get(uuid, []), unmerged=unmerged,
+            other_vms=self.world.other_vms.get(uuid, []), unmerged=unmerged, image_format=self.keeps_as,
         )  # fmt: skip
 
     async def read_sr(self, sr: str) -> StorageRepository:
@@ -317,19 +318,26 @@ class FakePool:
         async with self.world.call(self._name, "open_export"):
             if base is not None and base not in self.vdis:
                 raise self.world.refusal("HANDLE_INVALID")
-            if vdi in self.world.vm.vdis and self.world.vm.power is not PowerState.HALTED:
-                self.world.violations.append("R3: the disk of a VM that is not halted is read")
-            self._settle(vdi)
-            end = FakeEnd(self, self.vdis[vdi], "source", None if base is None else self.vdis[base])
+            if base is not None and exports_of(0, self.keeps_as).delta:
+                raise TransferError("Cannot compute differences on non-VHD images", code="NO_DIFFERENCES_EXPORTED")
+            end = self._reading(vdi, None if base is None else self.vdis[base])
         return end.taken_over()
 
-    async def against_qcow2(self, vdi: str) -> str:
-        async with self.world.call(self._name, "against_qcow2"):
-            return self.against_listing
+    def _reading(self, vdi: str, base: FakeVdi | None = None) -> FakeEnd:
+        if vdi in self.world.vm.vdis and self.world.vm.power is not PowerState.HALTED:
+            self.world.violations.append("R3: the disk of a VM that is not halted is read")
+        self._settle(vdi)
+        return FakeEnd(self, self.vdis[vdi], "source", base)
+
+    async def image_format(self, vdi: str) -> str:
+        async with self.world.call(self._name, "image_format"):
+            return self.keeps_as
         raise AssertionError
 
     async def open_qcow2(self, vdi: str) -> Any:
-        return await self.open_export(vdi, base=None)
+        async with self.world.call(self._name, "open_qcow2"):
+            end = self._reading(vdi)
+        return end.taken_over()
 
     async def against_nbd(self) -> str:
         async with self.world.call(self._name, "against_nbd"):
@@ -378,10 +386,7 @@ class FakePool:
         async with self.world.call(self._name, "open_blocks"):
             if not self.serves_blocks:
                 raise TransferError("nobody serves it", code="NBD_NOT_SERVED")
-            if vdi in self.world.vm.vdis and self.world.vm.power is not PowerState.HALTED:
-                self.world.violations.append("R3: the disk of a VM that is not halted is read")
-            self._settle(vdi)
-            end = FakeEnd(self, self.vdis[vdi], "source")
+            end = self._reading(vdi)
         return end.taken_over()
 
     async def life_of(self, vm: str) -> Life:

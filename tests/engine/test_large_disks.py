@@ -1,26 +1,34 @@
-"""Disks that no VHD can hold: where the log of changes is not believed they are copied anew, and never in the downtime."""
+"""Disks of which no differences are exported: where the log of changes is not believed they are copied anew, and never in the downtime.
+
+Those that no VHD can hold, and those that their pool keeps in another format.
+"""
 
 from typing import Any
 
 import pytest
 
 from tests.engine.conftest import Scene
-from tests.engine.test_tracking import crashed, see_moved, serving, tracked, ways_of
+from tests.engine.test_tracking import crashed, see_moved, tracked, ways_of
+from tests.engine.test_tracking import serving as serves_blocks
 from xo_warmig.errors import PoolError, SafetyError, WarmigError
+from xo_warmig.model.images import QCOW2
 from xo_warmig.model.passes import Way
 from xo_warmig.model.vm import PowerState
 
-WHERE_ASKED = (
-    "replication.choosing",
-    "replication.listing",
-)
+
+@pytest.fixture(autouse=True, params=["too large", "qcow2"])
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Why: what follows from it does not depend on how large a disk really is."""
+    if request.param == "too large":
+        monkeypatch.setattr("xo_warmig.replication.exports.MOST_SIZE_BYTES", 0)
+    return str(request.param)
 
 
-@pytest.fixture(autouse=True)
-def every_disk_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As far as anybody asks: what follows from it does not depend on how large they are."""
-    for module in WHERE_ASKED:
-        monkeypatch.setattr(f"xo_warmig.{module}.needs_nbd", lambda size_bytes: size_bytes > 0)
+def serving(scene: Scene) -> Any:
+    """A source that serves blocks, and keeps its disks as qcow2."""
+    source = serves_blocks(scene)
+    source.keeps_as = QCOW2
+    return source
 
 
 def test_a_migration_reads_no_vhd(play: Any) -> None:
@@ -33,7 +41,9 @@ def test_a_migration_reads_no_vhd(play: Any) -> None:
         first, *deltas = ways_of(scene, migration)
         assert first == [Way.NBD] * 2
         assert all(ways == [Way.CBT] * 2 for ways in deltas)
-        assert "source.against_qcow2" in scene.world.trace
+        assert "source.image_format" in scene.world.trace
+        assert scene.world.trace.count("source.open_qcow2") == 2, "for the tables of each disk"
+        assert "source.open_export" not in scene.world.trace
         assert tracked(scene) == [False, False]
         see_moved(scene)
 
@@ -44,7 +54,7 @@ def test_without_a_list_all_of_the_disk_is_read_and_that_is_told(play: Any) -> N
     """R12."""
 
     async def body(scene: Scene) -> None:
-        serving(scene).against_listing = "its pool keeps it as raw"
+        serving(scene).keeps_as = "vmdk"  # one that no export tells the tables of
         migration = await scene.start()
         await scene.ended_well(migration)
         assert "WHOLE_DISK_READ" in scene.codes(migration)
@@ -112,6 +122,24 @@ def test_a_log_that_is_lost_before_the_cutover_costs_a_pass_and_no_downtime(play
     play(body)
 
 
+@pytest.mark.parametrize("code", ["SR_BACKEND_FAILURE_459", "SR_BACKEND_FAILURE_460"])
+def test_a_log_that_does_not_lead_on_is_found_by_asking_it(play: Any, code: str) -> None:
+    """It was turned off and on since the base, which no record tells: the next pass is a whole one."""
+
+    async def body(scene: Scene) -> None:
+        serving(scene)
+        scene.world.fail("source.changed_blocks", error=scene.world.refusal(code))
+        migration = await scene.start()
+        await scene.ended_well(migration)
+        ways = ways_of(scene, migration)
+        assert ways[:3] == [[Way.NBD] * 2, [Way.CBT] * 2, [Way.NBD, Way.CBT]]
+        assert ways[-1] == [Way.CBT] * 2
+        assert "COPIED_ANEW" in scene.codes(migration)
+        see_moved(scene)
+
+    play(body)
+
+
 @pytest.mark.parametrize("after", [False, True], ids=["before the halt", "after it"])
 def test_r21_a_host_that_goes_down_in_the_cutover_ends_in_a_running_source(play: Any, after: bool) -> None:
     """Neither a delta that may lack something nor a whole read while the VM is down."""
@@ -147,6 +175,20 @@ def test_a_halted_vm_is_copied_whole_again_by_a_retry(play: Any) -> None:
         migration = await scene.start()
         await scene.ended_well(migration)
         assert ways_of(scene, migration) == [[Way.NBD] * 2]
+        see_moved(scene)
+
+    play(body)
+
+
+def test_a_final_pass_that_breaks_is_tried_over_nbd_again(play: Any) -> None:
+    """No export can stand in."""
+
+    async def body(scene: Scene) -> None:
+        serving(scene)
+        scene.world.hooks["source.shut_down"] = lambda: scene.world.fail("source.open_blocks")
+        migration = await scene.start()
+        await scene.ended_well(migration)
+        assert ways_of(scene, migration)[-2:] == [[Way.CBT] * 2] * 2
         see_moved(scene)
 
     play(body)

@@ -39,7 +39,7 @@ _READS = (
     "against_nbd",
     "against_blocks",
     "against_vtpm_contents",
-    "against_qcow2",
+    "image_format",
     "is_tracked",
     "changed_blocks",
     "life_of",

@@ -5,7 +5,8 @@ import random
 from collections.abc import Sequence
 from typing import NamedTuple
 
-RELEASES = ("6.5", "7.1", "7.6", "8.0", "8.2", "8.3")
+WITH_QCOW2 = "8.3 with qcow2"  # as its storage prefers it
+RELEASES = ("6.5", "7.1", "7.6", "8.0", "8.2", "8.3", WITH_QCOW2)
 FIRST_WITH_UEFI = "8.0"
 FIRST_WITH_PV_IN_PVH = "7.6"
 RAW_LVM = "raw lvm"
@@ -43,9 +44,17 @@ VALUES: dict[str, Sequence[object]] = {
 }
 
 
+def release_of(name: str) -> str:
+    """Without what its storage prefers."""
+    return name.partition(" ")[0]
+
+
 def is_valid(combination: Combination) -> bool:
     """To a release that is not older; UEFI and PV within PVH where both have it, and UEFI never for a guest that is paravirtual."""
-    order = RELEASES.index
+
+    def order(name: str) -> int:
+        return RELEASES.index(release_of(name))
+
     if order(combination.target) < order(combination.source):
         return False
     if combination.kind == "pv_in_pvh" and order(combination.source) < order(FIRST_WITH_PV_IN_PVH):

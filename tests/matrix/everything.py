@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.matrix.combinations import RELEASES, Combination
+from tests.matrix.combinations import RELEASES, Combination, release_of
 from xo_warmig.model.units import MIB
 from xo_warmig.simulator.calls.bios import generic
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, VifConfig, VmConfig
@@ -27,7 +27,7 @@ def bios_strings_of(release: str) -> dict[str, str]:
 
 def vm_of(combination: Combination) -> VmConfig:
     """Of that kind, with that firmware and so many disks, as full as the source's release allows."""
-    release = combination.source
+    release = release_of(combination.source)
     return VmConfig(
         name_label="matrix",
         name_description="a VM of all kinds",

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.matrix.combinations import RAW_LVM, Combination
+from tests.matrix.combinations import RAW_LVM, WITH_QCOW2, Combination, release_of
 from tests.matrix.everything import bios_strings_of, vm_of
 from tests.matrix.records import Difference, unexplained
 from tests.pools import XapiSession, control
@@ -53,26 +53,25 @@ async def carry_out(combination: Combination, directory: Path) -> Outcome:
 def pools_of(combination: Combination) -> list[PoolConfig]:
     """All hosts are of one maker, so that the VM's BIOS strings can be had on releases that let nobody set them, too."""
     https = combination.scheme == "https"
-    fields: dict[str, Any] = {"https": https, "nbd_purpose": "nbd" if https else ""}
     vm = vm_of(combination)
     source = PoolConfig(
-        name="source",
-        release=combination.source,
-        vms=[vm],
-        host_bios_strings=bios_strings_of(combination.source),
-        **_storage(combination.source_srs),
-        **fields,
+        name="source", vms=[vm], https=https, **_release(combination.source, https), **_storage(combination.source_srs)
     )
-    other: dict[str, Any] = {"cpu_vendor": "AuthenticAMD", "seed": 2}
+    other: dict[str, Any] = {"cpu_vendor": "AuthenticAMD", "seed": 2, "https": https}
     target = PoolConfig(
-        name="target",
-        release=combination.target,
-        host_bios_strings=bios_strings_of(combination.target),
-        **_storage(combination.target_srs),
-        **fields,
-        **other,
+        name="target", **_release(combination.target, https), **_storage(combination.target_srs), **other
     )
     return [source, target]
+
+
+def _release(name: str, https: bool) -> dict[str, Any]:
+    """Fields of a pool. Changes of qcow2 disks can be read over NBD alone."""
+    if name == WITH_QCOW2:
+        more = {"nbd_purpose": "nbd" if https else "insecure_nbd", "image_formats": ["qcow2", "vhd"]}
+    else:
+        more = {"nbd_purpose": "nbd" if https else ""}
+    release = release_of(name)
+    return {"release": release, "host_bios_strings": bios_strings_of(release), **more}
 
 
 def _storage(srs: str) -> dict[str, Any]:

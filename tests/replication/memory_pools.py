@@ -14,6 +14,7 @@ from xo_warmig.errors import TransferError, WarmigError
 from xo_warmig.formats.sparse import parse_chunk_header
 from xo_warmig.formats.vhd import BLOCK_BYTES
 from xo_warmig.model.extents import Extent
+from xo_warmig.model.images import VHD
 from xo_warmig.model.passes import DiskPassPlan, DiskPassReport, Mark
 from xo_warmig.model.units import KIB, MIB
 from xo_warmig.replication.disk_copy import DiskCopy
@@ -193,6 +194,7 @@ class MemoryPools:
         self.opened: list[str] = []
         self.fail_finish: list[WarmigError | None] = []
         self.fail_open: dict[str, list[WarmigError]] = {}
+        self.keeps_as = VHD
         self._breaks = {
             side: [b for b in breaks if b is not None and b.side == side] for side in ("source", "target", "back")
         }
@@ -213,6 +215,9 @@ class MemoryPools:
         broken = self._next(side)
         data = vhd(bytes(self.disk), self._stored()) if side == "back" else self.stream
         return End(self, side, CutSource(data, None if broken is None else broken.at))
+
+    async def image_format(self, vdi: str) -> str:
+        return self.keeps_as
 
     async def open_import(self, vdi: str) -> End:
         self._open("target")

@@ -15,6 +15,7 @@ from xo_warmig.disks.pace import Limit, Share
 from xo_warmig.disks.throttle import Throttle
 from xo_warmig.errors import FormatError, PoolError, PoolUnreachable, SafetyError, TransferError, WarmigError
 from xo_warmig.formats.vhd import BLOCK_BYTES
+from xo_warmig.model.images import QCOW2
 from xo_warmig.model.passes import DiskPassReport, Mark, Verdict
 from xo_warmig.model.units import MIB
 
@@ -30,10 +31,14 @@ def sent_twice(pools: MemoryPools) -> int:
     return pools.took_bytes - SENT_ONCE
 
 
-async def test_a_target_that_no_export_can_read_back_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From what is confirmed, as no VHD can hold its disk; told, and nothing is compared."""
-    monkeypatch.setattr("xo_warmig.replication.attempt.needs_nbd", lambda size_bytes: True)
+@pytest.mark.parametrize("why", ["too large", "qcow2"])
+async def test_a_target_that_no_export_can_read_back_is_sent_again(monkeypatch: pytest.MonkeyPatch, why: str) -> None:
+    """From what is confirmed, as no VHD can hold its disk, or it is kept as no VHD; told, and nothing is compared."""
     pools = MemoryPools([Break("target", 9 * MIB)])
+    if why == "too large":
+        monkeypatch.setattr("xo_warmig.replication.exports.MOST_SIZE_BYTES", 0)
+    else:
+        pools.keeps_as = QCOW2
     report = await pools.copy()
     assert report.verdict is Verdict.COMPLETE
     assert bytes(pools.disk) == DISK

@@ -14,6 +14,7 @@ from xo_warmig.formats.vhd import MOST_SIZE_BYTES
 from xo_warmig.model.encryption import NOT_ENCRYPTED, Encryption
 from xo_warmig.model.finding_codes import CODES
 from xo_warmig.model.findings import Severity
+from xo_warmig.model.images import QCOW2, VHD
 from xo_warmig.model.pools import Host, PoolFacts, Twin
 from xo_warmig.model.requests import ForceShutdown, ShutdownPolicy, Transport, Verify
 from xo_warmig.model.units import GIB, TIB
@@ -37,7 +38,8 @@ HOST = Host(
 )
 MAKER = {"bios-vendor": "Dell Inc.", "system-manufacturer": "Dell Inc."}
 ADDRESSED = msgspec.structs.replace(VIF, ipv4=GuestAddress(mode="Static", address="192.0.2.7/24"))
-LARGE = disks(virtual_size_bytes=3 * TIB)
+LARGE = disks(virtual_size_bytes=3 * TIB, image_format=QCOW2)
+OTHER = disks(image_format=QCOW2)  # that a VHD could hold
 WIDE = {"physical_size_bytes": 20 * TIB, "free_bytes": 10 * TIB}
 
 
@@ -129,7 +131,11 @@ CASES: dict[str, dict[str, Any]] = {
     "DISK_TOO_LARGE_FOR_SR": {"vm": LARGE, "sr": WIDE | {"most_disk_bytes": MOST_SIZE_BYTES}},
     "DISK_TOO_LARGE_FOR_RELEASE": {"vm": LARGE, "sr": WIDE, **target(xapi_version=(1, 249))},
     "LARGE_DISK_NEEDS_TOOLS": {"vm": LARGE | {"tools": False}, "sr": WIDE},
-    "WHOLE_DISK_READ": {"vm": LARGE, "sr": WIDE, "around_more": {"against_listing": {"disk-0": "no qcow2"}}},
+    "SNAPSHOT_NOT_SUPPORTED": {"source_sr": {"takes_snapshots": False}},
+    "IMAGE_NEEDS_NBD": {"vm": OTHER, "around_more": {"against_blocks": {"disk-0": "no NBD"}}},
+    "IMAGE_NEEDS_TOOLS": {"vm": OTHER | {"tools": False}},
+    "WHOLE_DISK_READ": {"vm": disks(virtual_size_bytes=3 * TIB), "sr": WIDE},
+    "IMAGE_FORMAT_CHANGES": {"vm": OTHER, "sr": {"image_formats": [VHD, QCOW2]}},
     "NBD_NOT_SERVED": {"transport": Transport.NBD, "around_more": {"against_blocks": {"disk-0": "no NBD"}}},
     "NBD_NEEDS_TOOLS": {"vm": {"tools": False}, "transport": Transport.NBD},
     "TRACKING_NEEDED": {"transport": Transport.NBD, **facts({"restrictions": {"restrict_cbt": "true"}}, {})},
@@ -227,6 +233,8 @@ CASES: dict[str, dict[str, Any]] = {
 WITH_IT: dict[str, set[str]] = {
     "FORCE_NEEDED": {"SR_ON_BOTH_POOLS"},
     "LARGE_DISK_NEEDS_TOOLS": {"NO_GUEST_TOOLS"},
+    "IMAGE_NEEDS_NBD": {"WHOLE_DISK_READ"},
+    "IMAGE_NEEDS_TOOLS": {"NO_GUEST_TOOLS"},
     "NBD_NEEDS_TOOLS": {"NO_GUEST_TOOLS"},
     "READ_BACK_NEEDS_NBD": {"NOT_READ_BACK"},
     "ALREADY_MIGRATED": {"ONE_PASS"},

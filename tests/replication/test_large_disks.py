@@ -6,13 +6,15 @@ import pytest
 
 from tests.replication.test_preflight import disks, look
 from xo_warmig.errors import WarmigError
+from xo_warmig.model.images import QCOW2
 from xo_warmig.model.passes import Way
 from xo_warmig.model.requests import Transport, Verify
 from xo_warmig.model.units import GIB, TIB
 from xo_warmig.model.vm import PowerState
 from xo_warmig.replication.choosing import Offer, choose_way
+from xo_warmig.replication.exports import exports_of
 
-LARGE = disks(virtual_size_bytes=6 * TIB)
+LARGE = disks(virtual_size_bytes=6 * TIB, image_format=QCOW2)
 HALTED = {"power_state": PowerState.HALTED}
 
 
@@ -56,9 +58,9 @@ def test_a_running_vm_without_tools_is_refused_and_a_halted_one_is_not() -> None
 
 def test_that_all_of_it_is_read_is_told() -> None:
     """It takes hours, and costs no downtime."""
-    (warning,) = look(LARGE, around_more={"against_listing": {"disk-0": "its pool keeps it as raw"}}).warnings
+    (warning,) = look(disks(virtual_size_bytes=6 * TIB)).warnings
     assert (warning.code, warning.evidence["bytes"]) == ("WHOLE_DISK_READ", 6 * TIB)
-    assert "its pool keeps it as raw" in warning.message
+    assert "its pool keeps it as an image of an unknown format" in warning.message
 
 
 def test_what_only_nbd_could_read_back_is_refused_or_told() -> None:
@@ -90,7 +92,7 @@ def test_a_target_that_makes_no_such_disks_is_refused(most: int | None, refused:
 )
 def test_no_way_leads_to_an_export(full: bool, offer: Offer, way: Way) -> None:
     """A delta that nothing lists is the whole disk over NBD."""
-    chosen = choose_way(full=full, transport=Transport.AUTO, offer=offer, size_bytes=2041 * GIB)
+    chosen = choose_way(full=full, transport=Transport.AUTO, offer=offer, exports=exports_of(2041 * GIB, QCOW2))
     assert chosen.way is way
     if offer.cbt:
         assert offer.cbt in chosen.reason

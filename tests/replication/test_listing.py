@@ -1,4 +1,4 @@
-"""What is read over NBD of a disk that no VHD can hold: what a qcow2 export lists, or all of it."""
+"""What is read over NBD of a disk that is no VHD, or that none can hold: what a qcow2 export lists, or all of it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +11,7 @@ from xo_warmig.disks.throttle import Throttle, ThrottledSource
 from xo_warmig.errors import FormatError, PoolError, PoolUnreachable, TransferError, TransferStalled, WarmigError
 from xo_warmig.formats.cbt import from_extents
 from xo_warmig.model.extents import Extent, total_bytes
+from xo_warmig.model.images import QCOW2
 from xo_warmig.model.passes import DiskPassPlan, Way
 from xo_warmig.model.units import KIB, MIB, TIB
 from xo_warmig.replication.ends import Ends
@@ -24,15 +25,20 @@ STORED = [Extent(0, 64 * KIB), Extent(4 * TIB, 128 * KIB)]
 class Source:
     """A pool whose qcow2 exports fail in these ways, one after the other, and then do not. An ``Export``, too."""
 
-    def __init__(self, *failures: WarmigError, against: str = "", clings: bool = False) -> None:
+    def __init__(self, *failures: WarmigError, keeps_as: str = QCOW2, clings: bool = False) -> None:
         self.failures = list(failures)
-        self.against = against
-        self.opened = self.open = 0
+        self.keeps_as = keeps_as
+        self.opened = self.open = self.tables = 0
         self._clings = clings
         self.stream: Any = self
 
-    async def against_qcow2(self, vdi: str) -> str:
-        return self.against
+    async def image_format(self, vdi: str) -> str:
+        return self.keeps_as
+
+    async def open_export(self, vdi: str, *, base: str | None) -> "Source":
+        self.tables += 1
+        self.open += 1
+        return self
 
     async def open_qcow2(self, vdi: str) -> "Source":
         self.opened += 1
@@ -58,6 +64,7 @@ async def listed(
     broken: WarmigError | None = None,
     throttle: Throttle | None = None,
     read: list[Any] | None = None,
+    size_bytes: int = SIZE,
 ) -> Any:
     """``read`` gets the streams that were read."""
 
@@ -66,13 +73,16 @@ async def listed(
             read.append(source)
         if broken is not None:
             raise broken
-        return from_extents(STORED, size_bytes)
+        return from_extents([each for each in STORED if each.end <= size_bytes], size_bytes)
+
+    async def read_table(source: Any, size_bytes: int) -> bytes:
+        return b"\x80"
 
     plan = DiskPassPlan(
         disk="disk", read_vdi="snap", base="base" if way is Way.CBT else None, target_vdi="copy",
-        virtual_size_bytes=SIZE, skip_zeros=True,
+        virtual_size_bytes=size_bytes, skip_zeros=True,
     )  # fmt: skip
-    ways = Ways(source, source, Clock(), Streams(read_clusters=read_clusters))
+    ways = Ways(source, source, Clock(), Streams(read_clusters=read_clusters, read_table=read_table))
     found, why = await list_parts(plan, way, ways, Ends(), pending, throttle or Throttle())
     assert total_bytes(found.extents()) == found.total_bytes
     return list(found.extents()), why
@@ -116,7 +126,9 @@ UNKNOWN = TransferError("answered 404", code="INTERNAL_ERROR", evidence={"status
 @pytest.mark.parametrize(
     ("source", "broken", "words", "opened"),
     [
-        (lambda: Source(against="its pool keeps it as raw"), None, "its pool keeps it as raw", 0),
+        (lambda: Source(keeps_as="raw"), None, "its pool keeps it as raw", 0),
+        (lambda: Source(keeps_as="vhd"), None, "its pool keeps it as vhd", 0),
+        (lambda: Source(keeps_as=""), None, "an image of an unknown format", 0),
         (lambda: Source(UNKNOWN), None, "answered 404", 1),
         (lambda: Source(TransferStalled("no byte for 300 s")), None, "no byte for 300 s", 1),
         (lambda: Source(*[TransferError("it broke")] * 3), None, "it broke", 3),
@@ -133,6 +145,24 @@ async def test_where_nothing_tells_all_of_it_is_read(
     assert words in why
     assert "6.0 TiB" in why
     assert (pool.opened, pool.open) == (opened, 0)
+
+
+@pytest.mark.parametrize(
+    ("keeps_as", "extents", "opened"),
+    [
+        (QCOW2, [Extent(0, 64 * KIB)], (1, 0)),
+        ("raw", [Extent(0, 8 * MIB)], (0, 0)),
+        ("vhd", [Extent(0, 2 * MIB)], (0, 1)),
+        ("", [Extent(0, 2 * MIB)], (0, 1)),
+    ],
+)
+async def test_a_disk_that_a_vhd_could_hold_is_listed_by_what_it_is(
+    keeps_as: str, extents: list[Extent], opened: tuple[int, int]
+) -> None:
+    """The head of a VHD export of anything else comes after its pool has read all of it."""
+    pool = Source(keeps_as=keeps_as)
+    found, _ = await listed(pool, size_bytes=8 * MIB)
+    assert (found, (pool.opened, pool.tables), pool.open) == (extents, opened, 0)
 
 
 async def test_a_connection_that_breaks_once_is_no_reason_to_read_for_hours() -> None:

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.pools import start_site
@@ -275,14 +276,17 @@ def source_pool() -> PoolConfig:
         NVRAM={"EFI-variables": "QUFBQQ=="},
         power_state="Halted",
     )
+    qcow2 = msgspec.structs.replace(disk(), image_format="qcow2")
     return PoolConfig(
         name="pool-0",
         hosts=2,
+        image_formats=["vhd", "qcow2"],
         vms=[
             VmConfig(
                 name_label="web-1", disks=[disk(8 << 20), disk(4 << 20)], guest=GuestConfig(kind="blocks", rate=0)
             ),
             VmConfig(name_label="no-tools", disks=[disk()], tools=False),
+            VmConfig(name_label="qcow2", power_state="Halted", disks=[qcow2]),
             VmConfig(name_label="stubborn", disks=[disk()], guest=GuestConfig(kind="blocks", ignores_shutdown=True)),
             uefi,
         ],

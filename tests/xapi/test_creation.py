@@ -100,6 +100,17 @@ async def test_a_disk_is_created_writable_and_attached_as_it_was(pool: Any, sour
     assert vbd["other_config"] == {"owner": ""}
 
 
+@pytest.mark.parametrize(("size_bytes", "sm_config"), [(2040 << 30, {}), ((2040 << 30) + 1, {"image-format": "qcow2"})])
+async def test_a_disk_that_no_vhd_can_hold_is_asked_for_as_qcow2(
+    pool: Any, disk: Disk, size_bytes: int, sm_config: dict[str, str]
+) -> None:
+    """Others are made as the storage prefers."""
+    sr = pool.add("SR")
+    large = msgspec.structs.replace(disk, virtual_size_bytes=size_bytes)
+    vdi = await creation.create_disk(pool, large, sr=pool.get("SR", sr)["uuid"], migration="m-1", epoch=1)
+    assert pool.get("VDI", pool._by_uuid("VDI", vdi))["sm_config"] == sm_config
+
+
 async def test_disks_and_devices_are_made_once(pool: Any, source: Vm, disk: Disk) -> None:
     """However often it is asked."""
     sr, network = pool.add("SR"), pool.add("network")

@@ -17,7 +17,7 @@ ORIGIN = Origin("pool-1", "lab", (2, 21))
 @pytest.fixture
 def surroundings(pool: Any) -> dict[str, str]:
     """An SR, and a network on a VLAN."""
-    sr = pool.add("SR", name_label="local")
+    sr = pool.add("SR", name_label="local", type="ext", sm_config={})
     network = pool.add("network", name_label="eth0", PIFs=[])
     pif = pool.add("PIF", VLAN="7")
     pool.get("network", network)["PIFs"] = [pif]
@@ -258,3 +258,18 @@ def test_xmlrpc_dates_become_text_at_any_depth() -> None:
         "a": ["19700101T00:00:00Z"],
         "b": True,
     }
+
+
+async def test_the_format_of_a_disk_s_image_is_known(
+    pool: Any,
+    surroundings: Any,
+    make_vm: Callable[..., str],
+    make_vdi: Callable[..., str],
+    make_vbd: Callable[..., str],
+) -> None:
+    """As its storage says it; an old pool that does not is not guessed at."""
+    vm = make_vm()
+    for device, said in enumerate(({"image-format": "qcow2"}, {})):
+        make_vbd(vm, make_vdi(SR=surroundings["sr"], sm_config=said), userdevice=str(device))
+    found = await read(pool, vm)
+    assert [disk.image_format for disk in found.disks] == ["qcow2", ""]

@@ -68,18 +68,44 @@ def test_how_large_disks_may_be_is_known_where_the_driver_says_its_formats(drive
     assert sr_from(record(), plugged=True, driver=driver).most_disk_bytes == most
 
 
+def test_a_choice_of_formats_bounds_the_size_of_disks() -> None:
+    """Also where the driver could make larger ones, and where it does not say."""
+    driver = {"features": {}, "supported_image_formats": ["vhd", "qcow2"]}
+    (vhd, qcow2) = ([{"device_config": {"preferred-image-formats": each}}] for each in ("vhd", "qcow2,vhd"))
+    assert sr_from(record(), plugged=True, driver=driver, pbds=vhd).most_disk_bytes == 2040 << 30
+    found = sr_from(record(), plugged=True, driver=None, pbds=qcow2)
+    assert (found.most_disk_bytes, found.image_formats) == (16 << 40, ["qcow2", "vhd"])
+
+
+@pytest.mark.parametrize(
+    ("fields", "features", "takes"),
+    [
+        ({}, {"VDI_SNAPSHOT": "1"}, True),
+        ({}, {"VDI_CREATE": "1"}, False),
+        ({}, None, None),
+        ({"type": "lvm", "sm_config": {"use_vhd": "true"}}, {"VDI_SNAPSHOT": "1"}, True),
+        ({"type": "lvm"}, {"VDI_SNAPSHOT": "1"}, False),
+        ({"type": "lvm"}, None, False),
+    ],
+)
+def test_not_every_sr_takes_snapshots(fields: dict[str, Any], features: Any, takes: bool | None) -> None:
+    """By its driver's features, and a volume group that was never upgraded none in any case."""
+    driver = None if features is None else {"features": features}
+    assert sr_from(record(**fields), plugged=True, driver=driver).takes_snapshots is takes
+
+
 async def test_an_sr_is_plugged_when_a_live_host_has_it(pool: Any) -> None:
     """A host that died may still look attached."""
     metrics = pool.add("host_metrics", live=False)
     host = pool.add("host", metrics=metrics, address="10.0.0.1")
-    pbd = pool.add("PBD", host=host, currently_attached=True)
+    pbd = pool.add("PBD", host=host, currently_attached=True, device_config={"preferred-image-formats": "qcow2"})
     pool.records["SM"] = {}
     sr = pool.add("SR", **{key: value for key, value in record().items() if key != "uuid"}, PBDs=[pbd])
     uuid = pool.get("SR", sr)["uuid"]
     assert (await read_sr(pool, uuid)).plugged is False
     pool.get("host_metrics", metrics)["live"] = True
     found = await read_sr(pool, uuid)
-    assert (found.plugged, found.free_bytes) == (True, 600)
+    assert (found.plugged, found.free_bytes, found.image_formats) == (True, 600, ["qcow2"])
 
 
 def test_what_is_done_to_an_sr_and_may_be() -> None:

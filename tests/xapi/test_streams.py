@@ -88,6 +88,18 @@ def test_no_byte_for_the_stall_time_is_a_stall(pair: Pair) -> None:
         sink(pair[0], stall_seconds=0.05).writev([bytes(64 << 20)])
 
 
+def test_the_first_byte_may_take_longer_than_the_others(pair: Pair) -> None:
+    """Of an image that is no VHD the pool reads all before it sends anything; after that a stall is one again."""
+    stream = SocketSource(pair[0], b"", stall_seconds=0.05, first_seconds=5, explain=explain)
+    timer = threading.Timer(0.15, pair[1].sendall, [b"late"])
+    timer.start()
+    view = memoryview(bytearray(4))
+    assert stream.readinto(view) == 4
+    timer.join()
+    with pytest.raises(TransferStalled, match="0 s"):
+        stream.readinto(view)
+
+
 def test_standing_idle_is_no_stall(pair: Pair) -> None:
     """An import is opened before the downtime, and fed inside it."""
     stream = sink(pair[0], stall_seconds=0.02)

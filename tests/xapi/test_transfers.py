@@ -16,7 +16,7 @@ from xo_warmig.simulator.launch import Site
 from xo_warmig.xapi.clearing import IMPORT_LABEL, description_of
 from xo_warmig.xapi.directory import Directory
 from xo_warmig.xapi.pool import Pool
-from xo_warmig.xapi.streams import SocketSink, SocketSource
+from xo_warmig.xapi.streams import STALL_SECONDS, SocketSink, SocketSource
 from xo_warmig.xapi.transfers import Transfer
 
 END = bytes(12)
@@ -274,3 +274,32 @@ async def test_a_qcow2_export_can_be_had_where_the_release_has_it(
     with pytest.raises(TransferError, match="Unknown format qcow2") as error:
         await target.open_qcow2(vdi)
     assert error.value.evidence["status"] == 404
+
+
+async def test_that_no_differences_of_a_disk_are_exported_lasts(
+    source: Pool, vm_named: Named, request: pytest.FixtureRequest
+) -> None:
+    """xapi has no code of its own for it; ours says what helps, and nothing tries again. A whole export there is."""
+    (disk,) = (await source.read_vm(vm_named("qcow2"))).disks
+    assert disk.image_format == "qcow2"
+    base = await source.snapshot_disk(disk.vdi, tag=f"{request.node.name}/1", epoch=1)
+    assert await source.image_format(base) == "qcow2"
+    exported = await source.open_export(disk.vdi, base=base)
+    with pytest.raises(TransferError) as error:
+        await drain(exported)
+    await exported.abort()
+    assert (error.value.code, may_pass(error.value)) == ("NO_DIFFERENCES_EXPORTED", False)
+    assert "serve NBD" in error.value.remedy
+    await drain(await source.open_export(disk.vdi, base=None))
+    await source.destroy_disk(base)
+
+
+async def test_a_whole_export_of_another_image_may_be_silent_for_as_long_as_it_is_large(
+    source: Pool, vm_named: Named
+) -> None:
+    """Beside the stall time of any transfer."""
+    for name, silent_seconds in (("qcow2", 1024 / 20), ("uefi", 0.0)):
+        (disk,) = (await source.read_vm(vm_named(name))).disks
+        exported = await source.open_export(disk.vdi, base=None)
+        assert exported.stream._stall_seconds == pytest.approx(STALL_SECONDS + silent_seconds)
+        await exported.abort()

@@ -48,7 +48,7 @@ async def test_devices_are_read_only_where_one_came_or_went(pool: Any, make_vm: 
         "qos_algorithm_params": {},
     }
     vif = pool.add("VIF", VM=ref, device="0", network=network, **fields)
-    drive = pool.add("VBD", VM=ref, type="CD", VDI="OpaqueRef:NULL", userdevice="3")
+    drive = pool.add("VBD", VM=ref, type="CD", VDI="OpaqueRef:NULL", userdevice="3", bootable=False)
     pool.get("VM", ref).update(VIFs=[vif], VBDs=[drive], ha_restart_priority="restart")
     now, _ = await read_again(pool, ORIGIN, before)
     again = await planned(pool, ref)

@@ -16,7 +16,7 @@ from xo_warmig.errors import InvalidRequest
 from xo_warmig.simulator import release
 from xo_warmig.simulator.delays import NAMES, Delays
 from xo_warmig.simulator.launch import start_site
-from xo_warmig.simulator.site import PoolConfig, SiteConfig, VmConfig, default_vm
+from xo_warmig.simulator.site import FIRST_WITH_QCOW2, PoolConfig, SiteConfig, VmConfig, default_vm
 
 VENDORS = ("GenuineIntel", "AuthenticAMD")
 
@@ -68,7 +68,8 @@ def delays(text: str) -> dict[str, float]:
 )
 @click.option("--sr-type", type=click.Choice(["ext", "nfs", "lvm", "lvmoiscsi"]), default="ext", show_default=True)
 @click.option("--sr-size", type=size, default="200G", show_default=True, help="Of each storage repository.")
-@click.option("--qcow2", is_flag=True, help="Storage that keeps disks above 2040 GiB, as qcow2; up to 16T.")
+@click.option("--qcow2", is_flag=True, help="Storage of 8.3 keeps disks above 2040 GiB, as qcow2; up to 16T.")
+@click.option("--prefer-qcow2", is_flag=True, help="Storage of 8.3 keeps all disks so.")
 @click.option(
     "--vm", "vms", type=vm, multiple=True, help="A VM of the first pool, instead of web-1: name=db,disk=8G:1G,..."
 )
@@ -114,6 +115,7 @@ def site_config(
     sr_type: str,
     sr_size: int,
     qcow2: bool,
+    prefer_qcow2: bool,
     vms: tuple[VmConfig, ...],
 ) -> SiteConfig:
     """The site that the options describe. The first pool has the VMs."""
@@ -121,11 +123,11 @@ def site_config(
         PoolConfig(
             name=f"pool-{number}",
             cpu_vendor=VENDORS[number % len(VENDORS)],
-            release=releases[min(number, len(releases) - 1)],
+            release=_release(releases, number),
             hosts=hosts,
             sr_type=sr_type,
             sr_size_bytes=sr_size,
-            image_formats=["vhd", "qcow2"] if qcow2 else ["vhd"],
+            image_formats=_image_formats(_release(releases, number), qcow2=qcow2, prefer_qcow2=prefer_qcow2),
             https=https,
             seed=seed + number,
             bandwidth=bandwidth,
@@ -137,3 +139,15 @@ def site_config(
     ]
     each[0] = msgspec.structs.replace(each[0], vms=list(vms) or [default_vm()])
     return SiteConfig(pools=each, directory=directory)
+
+
+def _release(releases: tuple[str, ...], number: int) -> str:
+    """Of a pool."""
+    return releases[min(number, len(releases) - 1)]
+
+
+def _image_formats(release_name: str, *, qcow2: bool, prefer_qcow2: bool) -> list[str]:
+    """Of a pool's storage, the preferred one first; older releases have VHD alone."""
+    if release_name != FIRST_WITH_QCOW2:
+        return ["vhd"]
+    return ["qcow2", "vhd"] if prefer_qcow2 else ["vhd", "qcow2"] if qcow2 else ["vhd"]

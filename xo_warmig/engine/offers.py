@@ -9,6 +9,7 @@ from xo_warmig.model.passes import PassKind, Way
 from xo_warmig.model.requests import Transport
 from xo_warmig.model.vm import Life
 from xo_warmig.replication.choosing import Chosen, Offer, by_blocks_only, choose_way
+from xo_warmig.replication.exports import exports_of_disk
 from xo_warmig.replication.measured import rates_of
 from xo_warmig.replication.tasks import together
 
@@ -39,14 +40,14 @@ def copied_whole(work: Work, chosen: Mapping[str, Chosen]) -> dict[str, str]:
     return {
         disk: each.reason
         for disk, each in chosen.items()
-        if each.way is Way.NBD and disk in targets and targets[disk].base is not None
+        if each.whole and disk in targets and targets[disk].base is not None
     }
 
 
 async def without_delta(work: Work) -> dict[str, str]:
     """The same of the final pass, as far as can be told while the source runs: these would be read whole in the downtime."""
     transport = work.state.request.transport
-    only = [disk.vdi for disk in work.state.plan.vm.disks if by_blocks_only(transport, disk.virtual_size_bytes)]
+    only = [disk.vdi for disk in work.state.plan.vm.disks if by_blocks_only(transport, exports_of_disk(disk))]
     if not only:
         return {}
     life = await life_now(work)
@@ -69,13 +70,16 @@ async def look_at_final_offers(work: Work) -> None:
 async def choose_final_ways(work: Work) -> dict[str, Chosen]:
     """The same for the halted disks themselves, by what was asked before."""
     against = await against_log(work)
+    no_delta = {disk.vdi for disk in work.state.plan.vm.disks if exports_of_disk(disk).delta}
     if not work.final_offers:
-        if against and not work.state.base_missing:  # exports in any case: nothing is asked
+        if against and not work.state.base_missing and not no_delta:  # exports in any case: nothing is asked
             work.final_offers = {disk.vdi: Offer() for disk in work.state.plan.vm.disks}
         else:
             await look_at_final_offers(work)
     offers = {
-        disk: Offer(each.nbd or _broke(work, disk), each.cbt or against) for disk, each in work.final_offers.items()
+        # Where no export can stand in, what broke is tried again: that is better than to give the cutover up.
+        disk: Offer(each.nbd or ("" if disk in no_delta else _broke(work, disk)), each.cbt or against)
+        for disk, each in work.final_offers.items()
     }
     return await chosen_of(work, offers)
 
@@ -144,12 +148,12 @@ async def against_log(work: Work) -> str:
 async def chosen_of(work: Work, offers: Mapping[str, Offer]) -> dict[str, Chosen]:
     """The ways, with a warning for each disk that was read in a better one before."""
     chosen, rates = {}, rates_of(work.state.passes, work.earlier_passes)
-    sizes = {disk.vdi: disk.virtual_size_bytes for disk in work.state.plan.vm.disks}
+    exports = {disk.vdi: exports_of_disk(disk) for disk in work.state.plan.vm.disks}
     for disk, offer in offers.items():
         target = work.state.target_disks.get(disk)
         full = target is None or target.base is None
         transport = work.state.request.transport
-        chosen[disk] = choose_way(full=full, transport=transport, offer=offer, size_bytes=sizes[disk], rates=rates)
+        chosen[disk] = choose_way(full=full, transport=transport, offer=offer, exports=exports[disk], rates=rates)
         if chosen[disk].way is Way.VHD and _was_read_over_nbd(work, disk):
             await work.journal.warn(
                 "WAY_CHANGED", f"disk {disk} is read from a VHD export from here on: {chosen[disk].reason}", disk=disk

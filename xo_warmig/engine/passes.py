@@ -32,7 +32,10 @@ from xo_warmig.replication.retries import may_pass
 from xo_warmig.replication.tasks import together, unbroken
 
 # What a pass of one disk may fail of without the whole migration failing: its base is of no use, so it is copied whole (R12: told).
-_VOIDS_BASE = frozenset({"PENDING_NOT_COVERED", "WRONG_EXPORT", "BASE_GONE"})
+# The last two: no log leads from the base on, of a disk that has no other way.
+_VOIDS_BASE = frozenset(
+    {"PENDING_NOT_COVERED", "WRONG_EXPORT", "BASE_GONE", "SR_BACKEND_FAILURE_459", "SR_BACKEND_FAILURE_460"}
+)
 Calling = Callable[[Callable[[], Coroutine[Any, Any, str]]], Awaitable[str]]
 
 # A final pass that broke is begun anew this often: all of it is sent again, and the VM is down meanwhile.

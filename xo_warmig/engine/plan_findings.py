@@ -8,6 +8,7 @@ from xo_warmig.model.findings import Finding, PlannedDisk, Severity
 from xo_warmig.model.reports import Warning_
 from xo_warmig.model.requests import Verify, WarmMigrationRequest
 from xo_warmig.model.units import format_bytes, format_seconds
+from xo_warmig.replication.preflight.reading_back import NOT_READ_BACK
 from xo_warmig.replication.reading_back import HEAD_BYTES
 
 
@@ -83,7 +84,8 @@ def _reuse_findings(disks: list[PlannedDisk], earlier: list[MigrationState]) -> 
 def _sample_findings(request: WarmMigrationRequest, seen: Survey) -> list[Finding]:
     """Of what a sample is taken where the target's pool does not serve blocks."""
     against = seen.around.against_read_back
-    if request.verify is not Verify.SAMPLE or not against or not seen.vm.disks:
+    left_out = {each.evidence["disk"] for each in seen.preflight.warnings if each.code == NOT_READ_BACK}
+    if request.verify is not Verify.SAMPLE or not against or len(left_out) == len(seen.vm.disks):
         return []
     return [
         Finding(

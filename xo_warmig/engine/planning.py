@@ -18,6 +18,7 @@ from xo_warmig.model.vm import Disk, Vif
 from xo_warmig.replication.addresses import choose_addresses
 from xo_warmig.replication.choosing import Offer, choose_way
 from xo_warmig.replication.estimate import Known, estimate
+from xo_warmig.replication.exports import against_listing, exports_of_disk
 from xo_warmig.replication.measured import Rates
 from xo_warmig.replication.networks import choose_networks
 
@@ -128,10 +129,10 @@ def _disk(
     believed = kept is not None and kept.life is not None
     nbd = seen.around.against_blocks.get(disk.vdi, "")
     offer = Offer(nbd=nbd, cbt="" if believed else "not since the earlier copy's base")
-    size = disk.virtual_size_bytes
     full = against is not None
-    first = choose_way(full=full, transport=request.transport, offer=offer, size_bytes=size, rates=rates)
-    if against is None and first.way is Way.NBD:
+    exports = exports_of_disk(disk)
+    first = choose_way(full=full, transport=request.transport, offer=offer, exports=exports, rates=rates)
+    if first.whole:
         against = first.reason
     reused = against is None
     return PlannedDisk(
@@ -146,14 +147,14 @@ def _disk(
         way_reason=first.reason,
         reused=reused,
         # What was written since an old base nobody can tell before the export's table is read.
-        first_pass_bytes=None if reused else _first_pass_bytes(disk, seen),
+        first_pass_bytes=None if reused else _first_pass_bytes(disk, first.way),
         reason="an earlier attempt's copy is gone on with" if reused else f"copied whole: {against}",
     )
 
 
-def _first_pass_bytes(disk: Disk, seen: Survey) -> int:
+def _first_pass_bytes(disk: Disk, way: Way) -> int:
     """What is read: what is allocated, or all where nothing tells what that is."""
-    whole = bool(seen.around.against_listing.get(disk.vdi))
+    whole = way is Way.NBD and bool(against_listing(disk.virtual_size_bytes, disk.image_format))
     return disk.virtual_size_bytes if whole else min(disk.virtual_size_bytes, disk.physical_bytes)
 
 

@@ -11,7 +11,6 @@ from xo_warmig.errors import NoSuchObject
 from xo_warmig.model.requests import Transport, Verify, WarmMigrationRequest
 from xo_warmig.model.vm import Network, StorageRepository, Vm
 from xo_warmig.replication.addresses import choose_addresses, with_addresses
-from xo_warmig.replication.choosing import needs_nbd
 from xo_warmig.replication.ports import Pool, Pools, SourcePool, TargetPool
 from xo_warmig.replication.preflight import Preflight, Surroundings, preflight
 
@@ -65,7 +64,6 @@ async def survey(
         ours=ended,
         now=now,
         against_blocks=await _against_blocks(request, source, vm),
-        against_listing=await _against_listing(request, source, vm),
         source_facts=source_facts,
         target_facts=target_facts,
         twins=twins,
@@ -88,14 +86,6 @@ async def _against_blocks(request: WarmMigrationRequest, source: SourcePool, vm:
     if request.transport is Transport.VHD:
         return {}
     return {disk.vdi: await source.against_blocks(disk.vdi) for disk in vm.disks}
-
-
-async def _against_listing(request: WarmMigrationRequest, source: SourcePool, vm: Vm) -> dict[str, str]:
-    """Of disks that no VHD can hold; of the others the table of an export tells."""
-    if request.transport is Transport.VHD:
-        return {}
-    large = [disk.vdi for disk in vm.disks if needs_nbd(disk.virtual_size_bytes)]
-    return {disk: await source.against_qcow2(disk) for disk in large}
 
 
 async def _target_srs(request: WarmMigrationRequest, target: TargetPool, pools: Pools) -> dict[str, StorageRepository]:

@@ -9,6 +9,7 @@ from xo_warmig.model.events import TrackingBegun, TrackingEnded
 from xo_warmig.model.requests import Transport
 from xo_warmig.model.vm import Disk
 from xo_warmig.replication.choosing import by_blocks_only
+from xo_warmig.replication.exports import exports_of_disk
 from xo_warmig.replication.retries import is_outcome_lost, is_temporary
 from xo_warmig.replication.tasks import together, unbroken
 
@@ -38,15 +39,17 @@ async def track(work: Work, disk: Disk) -> None:
         if is_temporary(refusal) or is_outcome_lost(refusal):  # it may come true yet
             return
         await work.journal.record(TrackingEnded(disk=disk.vdi))
-        if by_blocks_only(work.state.request.transport, disk.virtual_size_bytes):
+        if by_blocks_only(work.state.request.transport, exports_of_disk(disk)):
             raise _cannot_go(disk, refusal) from refusal
 
 
 def _cannot_go(disk: Disk, refusal: PoolError) -> PoolError:
-    """Said before anything is copied: without a list of changes the disk would be read whole while the VM is down."""
+    """Said before anything is copied: without a list of changes the disk would be read whole while the VM is down.
+
+    Its changes cannot be exported, or NBD alone was asked for.
+    """
     return PoolError(
-        f"disk {disk.name_label!r} can be read over NBD alone, so only changed block tracking can tell its changes, and the pool "
-        f"refuses that: {refusal.message}",
+        f"only changed block tracking can tell the changes of disk {disk.name_label!r}, and the pool refuses that: {refusal.message}",
         code="TRACKING_NEEDED",
         evidence={**refusal.evidence, "disk": disk.vdi},
         remedy="have the pool allow changed block tracking (licence, kind of storage), or shut the VM down and migrate it halted",

@@ -126,8 +126,30 @@ _DISKS: Final = {
         "Only changed block tracking tells the last changes of a disk, which needs a clean shutdown, and there are no guest tools",
         "Install them, or migrate it halted",
     ),
+    "SNAPSHOT_NOT_SUPPORTED": Meaning(
+        _E,
+        "The storage takes no snapshot of a disk, as of raw images, and a running VM's disks are copied from snapshots",
+        "Migrate it halted, or move the disk to other storage first",
+    ),
+    "IMAGE_NEEDS_NBD": Meaning(
+        _E,
+        "A disk is no VHD (qcow2), so its pool exports no differences of it, and does not serve it over NBD, or `transport` forbids that: "
+        "no pass could read what changed",
+        "Have the pool serve NBD, or migrate it halted",
+    ),
+    "IMAGE_NEEDS_TOOLS": Meaning(
+        _E,
+        "A disk is no VHD (qcow2), so only changed block tracking tells its last changes, which needs a clean shutdown, and there are no "
+        "guest tools",
+        "Install them, or migrate it halted",
+    ),
     "WHOLE_DISK_READ": Meaning(
-        _W, "Nothing tells what a disk stores, so all of it is read", force="no: it is read while the source runs"
+        _W,
+        "Nothing tells what a disk stores, so all of it is read, by us over NBD or by its pool before an export begins",
+        force="no: it is read while the source runs",
+    ),
+    "IMAGE_FORMAT_CHANGES": Meaning(
+        _I, "The target keeps a disk in another format (VHD, qcow2); backups by exports may have to begin anew"
     ),
 }
 
@@ -140,7 +162,7 @@ _READING: Final = {
     ),
     "TRACKING_NEEDED": Meaning(
         _E,
-        "A disk can be read over NBD alone, and licence or storage do not allow changed block tracking",
+        "Only changed block tracking tells a disk's changes, and licence, storage or format do not allow it",
         "Have them allow it, or migrate the VM halted",
     ),
     "NO_NBD": Meaning(
@@ -160,7 +182,7 @@ _READING: Final = {
     ),
     "NOT_READ_BACK": Meaning(
         _W,
-        "The copy of a large disk cannot be read back without NBD",
+        "Without NBD the copy of a large disk cannot be read back, nor a sample of one that is no VHD",
         "Have the pool serve it",
         force="no: it is copied as any other",
     ),

@@ -34,8 +34,8 @@ class PlannedDisk(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     ``reused``: an earlier attempt's copy serves, so that the first pass is a delta; ``reason`` says why it does, or does not.
     ``way``: how the first pass reads it, because of ``way_reason``: "vhd", a full VHD export; "vhdDelta", one against a base; "nbd", what
-    the table of a full one lists, over NBD (of a qcow2 export where no VHD can hold the disk; without that, all of it); "cbt", what was
-    tracked as changed, over NBD.
+    the table of a full one lists, over NBD (of a qcow2 export where the disk is kept as qcow2; without such a table, all of it); "cbt",
+    what was tracked as changed, over NBD.
     """
 
     disk: str

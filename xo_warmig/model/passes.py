@@ -21,8 +21,8 @@ class PassKind(StrEnum):
 class Way(StrEnum):
     """How a source disk is read.
 
-    ``vhd``: the stream of a VHD export. ``nbd``: the blocks that such an export's table lists, over NBD; where no VHD can hold the disk,
-    those that a qcow2 export's tables list, or all. ``cbt``: those that changed block tracking lists, over NBD.
+    ``vhd``: the stream of a VHD export. ``nbd``: the blocks that such an export's table lists, over NBD; where the disk is no VHD, or none
+    can hold it, those that a qcow2 export's tables list, or all. ``cbt``: those that changed block tracking lists, over NBD.
     """
 
     VHD = "vhd"

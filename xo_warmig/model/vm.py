@@ -43,6 +43,7 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True):
     chain_depth: int = 0  # images from its own to the root
     unmerged: int = 0  # of those, what the storage has yet to coalesce
     tracked: bool = False  # its changes (CBT)
+    image_format: str = ""  # as its storage keeps it: "vhd", "qcow2", "raw"; "" where its pool does not say
     missing: bool = False  # its storage did not find it at the last scan
     current_operations: list[str] = []
     allow_caching: bool = False  # on the host, of what is read
@@ -107,7 +108,8 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
 class StorageRepository(msgspec.Struct, frozen=True, kw_only=True):
     """An SR. ``plugged``: some live host has its PBD attached. ``thin``: its driver allocates as data is written.
 
-    ``most_disk_bytes``: the largest disk that it makes, None where its pool does not say.
+    ``most_disk_bytes``: the largest disk that it makes, None where its pool does not say. ``image_formats``: in which it makes disks, the
+    preferred one first; none where its pool does not say.
     """
 
     uuid: str
@@ -123,6 +125,8 @@ class StorageRepository(msgspec.Struct, frozen=True, kw_only=True):
     allows_create: bool = True
     most_disk_bytes: int | None = None
     tracks_changes: bool | None = None  # whether its driver can (CBT); None: the pool does not say
+    takes_snapshots: bool | None = None  # whether it can of its disks; None: the pool does not say
+    image_formats: list[str] = []
     allocated_bytes: int | None = None  # the virtual sizes of all that is on it
     current_operations: list[str] = []
     allowed_operations: list[str] = []  # empty: the pool does not say

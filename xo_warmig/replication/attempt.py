@@ -13,8 +13,8 @@ from xo_warmig.disks.throttle import Throttle
 from xo_warmig.errors import WarmigError
 from xo_warmig.formats.vhd import BLOCK_BYTES
 from xo_warmig.model.passes import DiskPassPlan, Way
-from xo_warmig.replication.choosing import needs_nbd
 from xo_warmig.replication.ends import Ends, both, pair
+from xo_warmig.replication.exports import exports_of
 from xo_warmig.replication.ledger import Ledger
 from xo_warmig.replication.limits import CopyLimits
 from xo_warmig.replication.ports import Import
@@ -167,11 +167,12 @@ class Attempt:
 
     async def _see_on_target(self, blocks: bytes) -> None:
         """Read the target back as far as the copy wants to go on from. Raises NotOnTarget."""
-        if needs_nbd(self._plan.virtual_size_bytes):
-            raise NotOnTarget("the target's disk cannot be read back, as no VHD can hold it")
         saved_bytes = count_between(blocks, self._ledger.trusted, self.resume.offset) * BLOCK_BYTES
-        opening = self._ends.open(self._ways.target.open_export(self._plan.target_vdi, base=None))
         try:
+            image_format = await self._on_target(self._ways.target.image_format(self._plan.target_vdi))
+            if against := exports_of(self._plan.virtual_size_bytes, image_format).table:
+                raise NotOnTarget(f"the target's disk cannot be read back in parts: {against}")
+            opening = self._ends.open(self._ways.target.open_export(self._plan.target_vdi, base=None))
             back = await self._on_target(opening)
             try:
                 seen = await self._ways.streams.compare(

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-from xo_warmig.formats.vhd import MOST_SIZE_BYTES
 from xo_warmig.model.passes import Way
 from xo_warmig.model.requests import Transport
+from xo_warmig.replication.exports import ALL_EXPORTS, Exports
 from xo_warmig.replication.measured import NOTHING_MEASURED, Rates, faster_by_export
 
 # Over all disks of a pass: what one of them gets shrinks with their number, as a host takes few connections.
@@ -20,41 +20,56 @@ class Offer(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """A way, and why it and no better one. ``no_other``: none may be taken instead."""
+    """A way, and why it and no better one. ``no_other``: none may be taken instead.
+
+    ``whole``: it is all of the disk that is read, as nothing lists what changed since the base.
+    """
 
     way: Way
     reason: str
     no_other: bool = False
+    whole: bool = False
 
 
 def choose_way(
-    *, full: bool, transport: Transport, offer: Offer, size_bytes: int = 0, rates: Rates = NOTHING_MEASURED
+    *,
+    full: bool,
+    transport: Transport,
+    offer: Offer,
+    exports: Exports = ALL_EXPORTS,
+    rates: Rates = NOTHING_MEASURED,
 ) -> Chosen:
     """The way for one disk of one pass.
 
     Args:
         full: all that is allocated is copied; else what changed since the base.
-        size_bytes: of the disk; 0 for one that a VHD can hold.
+        exports: what speaks against exports of the disk.
         rates: what each way made so far.
-
-    Returns:
-        Where no other way may be taken and the changes are not listed, ``Way.NBD`` although ``full`` is False: copied whole.
     """
     if transport is Transport.VHD:
-        return Chosen(Way.VHD, "transport vhd was asked for")
-    if needs_nbd(size_bytes):
-        return _way_by_blocks("no VHD can hold the disk", full, offer)
+        return _way_by_export("transport vhd was asked for", full, exports)
+    if exports.whole:
+        return _way_by_blocks(exports.whole, full, offer)
     if transport is Transport.NBD:
         return _way_by_blocks("transport nbd was asked for", full, offer)
     if offer.nbd:
-        return Chosen(Way.VHD, f"not over NBD: {offer.nbd}")
+        return _way_by_export(f"not over NBD: {offer.nbd}", full, exports)
+    if exports.delta and not full:
+        return _way_by_blocks(exports.delta, full, offer)
     if not full and offer.cbt:
         return Chosen(Way.VHD, f"no changed block tracking: {offer.cbt}")
-    if faster := faster_by_export(rates, full=full):
+    # An export that reads all of the disk first is no match for reading it by blocks.
+    if not exports.table and (faster := faster_by_export(rates, full=full)):
         return Chosen(Way.VHD, faster)
     if full:
         return Chosen(Way.NBD, "the pool serves the disk over NBD")
     return Chosen(Way.CBT, "the pool tracks the disk's changes and serves it over NBD")
+
+
+def _way_by_export(why: str, full: bool, exports: Exports) -> Chosen:
+    if exports.delta and not full:
+        return Chosen(Way.VHD, f"{why}, and {exports.delta}", whole=True)
+    return Chosen(Way.VHD, why)
 
 
 def _way_by_blocks(why: str, full: bool, offer: Offer) -> Chosen:
@@ -62,20 +77,15 @@ def _way_by_blocks(why: str, full: bool, offer: Offer) -> Chosen:
     if full:
         return Chosen(Way.NBD, why, no_other=True)
     if offer.cbt:
-        return Chosen(Way.NBD, f"{why}, and no changed block tracking: {offer.cbt}", no_other=True)
+        return Chosen(Way.NBD, f"{why}, and no changed block tracking: {offer.cbt}", no_other=True, whole=True)
     return Chosen(Way.CBT, f"{why}, and the pool tracks the disk's changes", no_other=True)
 
 
-def by_blocks_only(transport: Transport, size_bytes: int) -> bool:
-    """Whether a disk's data may not come from an export."""
-    return transport is Transport.NBD or needs_nbd(size_bytes)
+def by_blocks_only(transport: Transport, exports: Exports) -> bool:
+    """Whether only changed block tracking can tell a disk's changes, and only NBD can read them."""
+    return transport is Transport.NBD or bool(exports.delta)
 
 
 def connections_for(disks: int) -> int:
     """How many connections each of so many disks gets that are copied side by side."""
     return max(1, min(MOST_CONNECTIONS, _CONNECTIONS // max(1, disks)))
-
-
-def needs_nbd(size_bytes: int) -> bool:
-    """Whether a VHD cannot hold the disk."""
-    return size_bytes > MOST_SIZE_BYTES

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from xo_warmig.errors import InvalidRequest
 from xo_warmig.formats.vhd import MOST_SIZE_BYTES
-from xo_warmig.model.reports import Warning_
 from xo_warmig.model.requests import Transport, Verify, WarmMigrationRequest
 from xo_warmig.model.units import format_bytes
 from xo_warmig.model.vm import Disk, PowerState, StorageRepository, Vm
-from xo_warmig.replication.choosing import needs_nbd
+from xo_warmig.replication.exports import exports_of_disk
 
 
 def large_disk_errors(
@@ -24,7 +23,7 @@ def large_disk_errors(
         against_read_back: why the target's pool does not; "" where it does, or nothing is read back.
     """
     for disk in vm.disks:
-        if needs_nbd(disk.virtual_size_bytes):
+        if exports_of_disk(disk).whole:
             yield from _errors(request, vm, disk, against_blocks.get(disk.vdi, ""))
             if against_read_back and request.verify is Verify.FULL:
                 yield _refused(
@@ -77,32 +76,6 @@ def _refused(disk: Disk, code: str, why: str, remedy: str, path: str = "/vm", **
         },
         remedy=remedy,
     )
-
-
-def large_disk_warnings(vm: Vm, against_listing: Mapping[str, str], against_read_back: str = "") -> Iterator[Warning_]:
-    """What takes long, or is not compared, and why.
-
-    Args:
-        against_listing: by disk, why nothing tells what it stores; "" where something does.
-        against_read_back: see ``large_disk_errors``.
-    """
-    for disk in vm.disks:
-        if against_read_back and needs_nbd(disk.virtual_size_bytes):
-            yield Warning_(
-                code="NOT_READ_BACK",
-                message=f"nothing of the copy of disk {disk.name_label!r} will be compared, as only NBD could read it back: "
-                f"{against_read_back}",
-                evidence={"disk": disk.vdi, "reason": against_read_back},
-                remedy="give a network of the target's pool the purpose nbd or insecure_nbd",
-            )
-        why = against_listing.get(disk.vdi, "")
-        if why:
-            yield Warning_(
-                code="WHOLE_DISK_READ",
-                message=f"all {format_bytes(disk.virtual_size_bytes)} of disk {disk.name_label!r} will be read to find what is "
-                f"not zero: {why}",
-                evidence={"disk": disk.vdi, "bytes": disk.virtual_size_bytes},
-            )
 
 
 def too_large_for(

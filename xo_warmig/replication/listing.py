@@ -1,4 +1,4 @@
-"""Which parts of a disk a pass copies over NBD: what changed, or what its source stores."""
+"""Which parts of a disk a pass copies over NBD: what changed, or what its source stores by the head of an export that tells it."""
 
 import logging
 
@@ -8,8 +8,8 @@ from xo_warmig.errors import PoolError, PoolUnreachable, TransferStalled, Warmig
 from xo_warmig.model.extents import Extent, total_bytes
 from xo_warmig.model.passes import DiskPassPlan, Way
 from xo_warmig.model.units import KIB, format_bytes
-from xo_warmig.replication.choosing import needs_nbd
 from xo_warmig.replication.ends import Ends
+from xo_warmig.replication.exports import against_listing, exports_of
 from xo_warmig.replication.retries import back_off_seconds, is_temporary, may_pass
 from xo_warmig.replication.ways import Ways
 
@@ -35,8 +35,9 @@ async def list_parts(
     if way is Way.CBT and plan.base is not None:
         changed = await ways.source.changed_blocks(plan.base, plan.read_vdi, size_bytes=size)
         return await ways.streams.list_blocks(changed, pending, size, gap_bytes=GAP_BYTES), ""
-    if needs_nbd(size):
-        return await _of_large(plan, ways, ends, pending, throttle)
+    image_format = await ways.source.image_format(plan.read_vdi)
+    if exports_of(size, image_format).table:
+        return await _without_vhd_table(plan, image_format, ways, ends, pending, throttle)
     extents = block_extents(await _table(plan, ways, ends, throttle), pending, size)
     return Listed(extents, total_bytes(extents())), ""
 
@@ -50,12 +51,12 @@ async def _table(plan: DiskPassPlan, ways: Ways, ends: Ends, throttle: Throttle)
     return blocks
 
 
-async def _of_large(
-    plan: DiskPassPlan, ways: Ways, ends: Ends, pending: bytes, throttle: Throttle
+async def _without_vhd_table(
+    plan: DiskPassPlan, image_format: str, ways: Ways, ends: Ends, pending: bytes, throttle: Throttle
 ) -> tuple[Listed, str]:
-    """A disk that no VHD can hold: by the head of a qcow2 export, or all of it."""
+    """A disk that no VHD can hold, or that is not kept as one: by the head of a qcow2 export, or all of it."""
     size = plan.virtual_size_bytes
-    why = await ways.source.against_qcow2(plan.read_vdi)
+    why = against_listing(size, image_format)
     if not why:
         try:
             stored = await _clusters(plan, ways, ends, throttle)

@@ -148,6 +148,10 @@ class Pool(Protocol):
         """Open a VHD export of ``vdi``, or of what differs from ``base``. Not repeatable: each call is a new connection."""
         ...
 
+    async def image_format(self, vdi: str) -> str:
+        """In which format storage keeps a disk or snapshot (see ``Disk``)."""
+        ...
+
     async def against_nbd(self) -> str:
         """Why the pool serves no disk over NBD, in words; "" when it does."""
         ...
@@ -230,10 +234,6 @@ class SourcePool(Pool, Protocol):
 
         Interfaces and drives are read where the record says that one came or went.
         """
-        ...
-
-    async def against_qcow2(self, vdi: str) -> str:
-        """Why no qcow2 export tells what a disk stores, in words; "" when one may be asked for. It may still be refused."""
         ...
 
     async def open_qcow2(self, vdi: str) -> Export:

@@ -17,8 +17,8 @@ from xo_warmig.errors import PoolUnreachable, SafetyError, TransferError, Warmig
 from xo_warmig.model.passes import HASHED_BYTES, CopyNote, DiskPassPlan, ReadBack, Way
 from xo_warmig.model.requests import Verify
 from xo_warmig.model.units import MIB, format_bytes, format_seconds
-from xo_warmig.replication.choosing import needs_nbd
 from xo_warmig.replication.ends import Ends
+from xo_warmig.replication.exports import exports_of
 from xo_warmig.replication.limits import CopyLimits
 from xo_warmig.replication.resume import Patience
 from xo_warmig.replication.retries import may_pass
@@ -103,7 +103,7 @@ class ReadingBack:
                 if not may_pass(error):
                     raise
                 failures += 1
-                if self._goes_by_export(error, failures):
+                if await self._goes_by_export(error, failures):
                     self._note("WAY_CHANGED", f"the target is read back from a VHD export, not over NBD: {error}")
                     self._by_export, patience = True, Patience(self._limits)
                     continue
@@ -111,22 +111,29 @@ class ReadingBack:
                 log.info("disk %s is read back again in %s: %s", self._plan.disk, format_seconds(seconds), error)
                 await self._ways.clock.sleep(seconds)
 
-    def _goes_by_export(self, error: WarmigError, failures: int) -> bool:
+    async def _goes_by_export(self, error: WarmigError, failures: int) -> bool:
         """Whether NBD is given up: soon, but not where a VM is down, as an export may take much longer (R12)."""
-        by_nbd_alone = self._final or needs_nbd(self._plan.virtual_size_bytes)
-        return not (self._by_export or by_nbd_alone or isinstance(error, PoolUnreachable)) and failures >= _NBD_TRIES
+        if self._by_export or self._final or isinstance(error, PoolUnreachable) or failures < _NBD_TRIES:
+            return False
+        return not await self._against_export()
 
     async def _way(self) -> Way:
         against = "" if self._by_export else await self._ways.target.against_blocks(self._plan.target_vdi)
-        if against and needs_nbd(self._plan.virtual_size_bytes):
+        if against and (no_export := await self._against_export()):
             raise SafetyError(
-                f"the target disk is larger than a VHD can be, so only NBD can read it back: {against}",
+                f"only NBD can read the target disk back ({no_export}), which its pool does not serve: {against}",
                 code="READ_BACK_NEEDS_NBD",
                 evidence={"disk": self._plan.disk, "reason": against},
                 remedy="give a network of the target's pool the purpose nbd or insecure_nbd, or choose verify none",
             )
         self._by_export = self._by_export or bool(against)
         return Way.VHD if self._by_export else Way.NBD
+
+    async def _against_export(self) -> str:
+        """Why none can read the target back, or none that is worth a sample, as it reads all of the disk; "" when one can."""
+        image_format = await self._ways.target.image_format(self._plan.target_vdi)
+        exports = exports_of(self._plan.virtual_size_bytes, image_format)
+        return exports.whole or ("" if self._full else exports.table)
 
     async def _once(self, way: Way, listing: Listing) -> Checked:
         """Open, compare, close. An error of the target's pool says so."""

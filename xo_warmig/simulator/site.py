@@ -5,7 +5,11 @@ from typing import Any
 
 import msgspec
 
+from xo_warmig.errors import InvalidRequest
+from xo_warmig.simulator.release import NEWEST
+
 GIB = 1 << 30
+FIRST_WITH_QCOW2 = NEWEST
 
 
 class GuestConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -37,7 +41,8 @@ class DiskConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     ``data_at``: byte offsets, multiples of 64 KiB, at each of which 64 KiB of seeded random data are written.
 
-    ``sr`` is a position in the pool's storage repositories (0: the default one).
+    ``sr`` is a position in the pool's storage repositories (0: the default one). ``image_format``: raw, vhd or qcow2, where it is not to
+    be the one that the repository takes by itself.
     """
 
     size_bytes: int = 4 * GIB
@@ -45,6 +50,7 @@ class DiskConfig(msgspec.Struct, frozen=True, kw_only=True):
     data_at: list[int] = msgspec.field(default_factory=list)
     image: str = ""
     sr: int = 0
+    image_format: str = ""
     name_label: str = ""
     name_description: str = ""
     mode: str = "RW"
@@ -115,8 +121,9 @@ class PoolConfig(msgspec.Struct, frozen=True, kw_only=True):
     repository, where it is another. Without ``lvm_vhd`` its volume groups were never upgraded: disks are raw, and hold what was there
     before until they are written.
 
-    ``image_formats`` of its storage: with ``qcow2`` disks may have up to 16 TiB, and those that no VHD can hold are kept so.
-    ``qcow2_export``: whether disks are exported in that format, as xapi does since 25.27.
+    ``image_formats`` of its storage, the preferred one first, and ``second_image_formats`` of the second repository, where they are others:
+    with ``qcow2`` among them, which 8.3 alone has, disks may have up to 16 TiB, and those that no VHD can hold are kept so.
+    ``qcow2_export``: whether 8.3 exports disks in that format, as xapi does since 25.27.
     """
 
     name: str
@@ -129,6 +136,7 @@ class PoolConfig(msgspec.Struct, frozen=True, kw_only=True):
     second_sr_type: str = ""
     lvm_vhd: bool = True
     image_formats: list[str] = msgspec.field(default_factory=lambda: ["vhd"])
+    second_image_formats: list[str] = []
     qcow2_export: bool = True
     vms: list[VmConfig] = msgspec.field(default_factory=list)
     username: str = "root"
@@ -146,6 +154,17 @@ class PoolConfig(msgspec.Struct, frozen=True, kw_only=True):
     delays: dict[str, float] = msgspec.field(default_factory=dict)
     gc_delay_seconds: float = 5.0
     session_timeout_seconds: float = 86400.0
+
+    def __post_init__(self) -> None:
+        """Raises InvalidRequest where no such pool could be."""
+        if "qcow2" in (*self.image_formats, *self.second_image_formats) and self.release != FIRST_WITH_QCOW2:
+            raise InvalidRequest(
+                f"a pool of release {self.release} keeps no disks as qcow2", evidence={"pool": self.name}
+            )
+
+    @property
+    def exports_qcow2(self) -> bool:
+        return self.qcow2_export and self.release == FIRST_WITH_QCOW2
 
     @property
     def scheme(self) -> str:

@@ -1,16 +1,18 @@
 """What a new pool has before it has VMs: hosts with their control domains, drivers, storage repositories, networks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 
 from xo_warmig.simulator import host_facts, tls
 from xo_warmig.simulator.calls import operations
+from xo_warmig.simulator.calls.images import PREFERRED, has_qcow2
 from xo_warmig.simulator.clock import now, stamp
 from xo_warmig.simulator.database import NULL
 from xo_warmig.simulator.pool import SimPool
 from xo_warmig.simulator.site import GIB, PoolConfig
+from xo_warmig.simulator.storage.index import QCOW2, RAW, VHD
 from xo_warmig.simulator.world_vms import build_vm
 
 DOM0_BYTES = 2 * GIB
@@ -208,6 +210,7 @@ def _drivers(pool: SimPool) -> None:
             required_api_version="1.0",
             capabilities=sorted(features),
             features=versions,
+            supported_image_formats=[VHD, QCOW2, RAW] if has_qcow2(pool) and kind != "iso" else [],
             driver_filename=f"/opt/xensource/sm/{kind.upper()}SR",
         )
 
@@ -217,20 +220,30 @@ def _storage(pool: SimPool, hosts: list[str]) -> list[str]:
     kind, master = pool.config.sr_type, hosts[:1]
     where = hosts if kind in _SHARED else master
     second = pool.config.second_sr_type or kind
+    formats = pool.config.image_formats
+    second_formats = pool.config.second_image_formats or formats
     srs = [
-        _sr(pool, "Local storage", kind, where),
-        _sr(pool, "Second storage", second, hosts if second in _SHARED else master),
+        _sr(pool, "Local storage", kind, where, formats=formats),
+        _sr(pool, "Second storage", second, hosts if second in _SHARED else master, formats=second_formats),
     ]
     if kind not in _SHARED:
-        srs += [_sr(pool, f"Local storage on host {n}", kind, [host]) for n, host in enumerate(hosts[1:], 1)]
+        for n, host in enumerate(hosts[1:], 1):
+            srs.append(_sr(pool, f"Local storage on host {n}", kind, [host], formats=formats))
     _sr(pool, "ISO library", "iso", hosts, content_type="iso", size=GIB)
     return srs
 
 
 def _sr(
-    pool: SimPool, name: str, kind: str, hosts: list[str], *, content_type: str = "user", size: int | None = None
+    pool: SimPool,
+    name: str,
+    kind: str,
+    hosts: list[str],
+    *,
+    content_type: str = "user",
+    size: int | None = None,
+    formats: Sequence[str] = (),
 ) -> str:
-    """A repository and what connects it to these hosts."""
+    """A repository and what connects it to these hosts. ``formats``: those it makes disks in, where anybody chose."""
     db = pool.db
     sr = db.create(
         "SR",
@@ -247,7 +260,8 @@ def _sr(
         device = (
             {"location": f"/run/sr-mount/{uuid}"} if kind != "ext" else {"device": f"/dev/disk/by-id/simulated-{uuid}"}
         )
-        db.create("PBD", host=host, SR=sr, device_config=device, currently_attached=True)
+        chosen = {PREFERRED: ",".join(formats)} if has_qcow2(pool) and formats else {}
+        db.create("PBD", host=host, SR=sr, device_config=device | chosen, currently_attached=True)
     return sr
 
 

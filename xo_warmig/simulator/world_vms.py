@@ -67,6 +67,7 @@ def build_disk(pool: SimPool, config: DiskConfig, name_label: str) -> str:
         "read_only": False,
         "other_config": config.other_config,
         "tags": config.tags,
+        "sm_config": {"image-format": config.image_format, "type": config.image_format} if config.image_format else {},
     }
     vdi: str = _run(pool, "VDI.create", constructor_record("VDI", record))
     uuid = pool.db.row("VDI", vdi)["uuid"]

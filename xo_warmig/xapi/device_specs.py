@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from xo_warmig.formats.vhd import MOST_SIZE_BYTES
+from xo_warmig.model.images import QCOW2
 from xo_warmig.model.vm import CdDrive, Disk, Vif
 from xo_warmig.xapi.objects import NULL, tags, without_book_keeping, without_ours
 
@@ -28,7 +30,8 @@ def disk_other_config(source: Disk) -> dict[str, str]:
 def vdi_record(source: Disk, *, sr_ref: str, migration: str, epoch: int) -> dict[str, Any]:
     """The argument of ``VDI.create``: writable whatever the source is, as it is filled by an import.
 
-    ``sm_config`` never travels: it describes the image on the source's storage.
+    ``sm_config`` never travels: it describes the image on the source's storage. A size that no VHD can have asks for qcow2 by name, as
+    XO does: not every SM that has qcow2 takes it by itself where VHD is preferred. One that has not refuses the size in any case.
     """
     return {
         "SR": sr_ref,
@@ -40,7 +43,7 @@ def vdi_record(source: Disk, *, sr_ref: str, migration: str, epoch: int) -> dict
         "name_label": source.name_label,
         "name_description": source.name_description,
         "xenstore_data": {},
-        "sm_config": {},
+        "sm_config": {"image-format": QCOW2} if source.virtual_size_bytes > MOST_SIZE_BYTES else {},
         "tags": list(source.tags),
     }
 

@@ -11,6 +11,8 @@ from xo_warmig.errors import NoSuchObject, PoolError, PoolUnreachable, WarmigErr
 
 SESSION_INVALID = "SESSION_INVALID"
 TASK_LOST = "TASK_LOST"
+# ocaml/xapi/vhd_tool_wrapper.ml, of a disk or a base whose image is no VHD.
+_NO_DIFFERENCES = "ompute differences"
 
 # What breaks when a pool cannot be talked to, as opposed to a pool that answers with a refusal.
 NETWORK_ERRORS = (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError, xmlrpc.client.ResponseError)
@@ -79,6 +81,17 @@ def no_such_object(cls: str, uuid: str, *, pool: str = "") -> NoSuchObject:
     """An object that a pool does not have."""
     where = f" on {pool}" if pool else ""
     return NoSuchObject(f"no such {cls}{where}: {uuid}", evidence={"id": uuid, "type": cls})
+
+
+def export_refusal(words: str) -> tuple[str, str] | None:
+    """Code and remedy of what xapi has no code for, by what it says of a failed export."""
+    if _NO_DIFFERENCES not in words:
+        return None
+    remedy = (
+        "the pool keeps the disk in another format than VHD: have it serve NBD and track the disk's changes (a network with the purpose "
+        "nbd), or migrate the VM halted"
+    )
+    return "NO_DIFFERENCES_EXPORTED", remedy
 
 
 def no_host(vm: str, reasons: Mapping[str, str], *, pool: str) -> PoolError:

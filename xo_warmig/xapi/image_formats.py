@@ -1,24 +1,78 @@
-"""In which format a pool keeps a disk, and what that allows: ``sm_config["image-format"]``, which SM writes since it has qcow2."""
+"""In which format storage keeps a disk, or would make one.
 
+``sm_config["image-format"]`` says it since SM has qcow2; before, ``vdi_type`` on LVM and ``type`` of raw files. Sources: SM's
+drivers/FileSR.py and LVMSR.py, and their ancestors of the VHD time.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from xo_warmig.model.images import KNOWN, QCOW2, RAW, VHD
 from xo_warmig.xapi import objects
 from xo_warmig.xapi.connection import Calls
 
-_KEY = "image-format"
-QCOW2 = "qcow2"
+Record = Mapping[str, Any]
+
+_PREFERRED = "preferred-image-formats"  # in a PBD's device_config, with commas between
+# Drivers on LVM: their disks are VHD when the SR says so, else bare volumes that hold what the last owner left in them.
+LVM = frozenset({"lvm", "lvmoiscsi", "lvmohba", "lvmofcoe"})
+_BARE = frozenset({"iscsi", "hba", "rawhba", "equal", "netapp", "cslg", "zfs-vol"})
+# Drivers that keep all disks in one format and do not say so.
+_ALWAYS = {"gfs2": QCOW2}
 
 
-async def against_qcow2(calls: Calls, vdi: str) -> str:
-    """Why a qcow2 export is no quick way to learn what the disk stores, in words; "" when it is one. Raises NoSuchObject.
+async def read_image_format(calls: Calls, vdi: str) -> str:
+    """See ``image_format``. Raises NoSuchObject."""
+    _, record = await objects.record_of(calls, "VDI", vdi)
+    return await image_format_of(calls, record)
 
-    Of any other image xapi's tool reads every byte before it sends the first one (ocaml/xapi/qcow_tool_wrapper.ml).
+
+async def image_format_of(calls: Calls, record: Record) -> str:
+    """The same by the disk's record; more is asked only where that does not tell."""
+    if told := _told(record):
+        return told
+    of = record["snapshot_of"]
+    snapshot_of = {"sm_config": await calls.call("VDI.get_sm_config", of)} if objects.exists(of) else {}
+    return image_format(record, snapshot_of, await calls.call("SR.get_record", record["SR"]))
+
+
+def image_format(vdi: Record, snapshot_of: Record, sr: Record) -> str:
+    """Of a disk, "" when nothing tells. ``snapshot_of``: the disk that this one is a snapshot of, empty when there is none.
+
+    SM does not write the format on every snapshot before the next scan, and all images of a chain are of one format.
     """
-    record = await calls.call("VDI.get_record", await objects.ref_of(calls, "VDI", vdi))
-    kept_as = record["sm_config"].get(_KEY, "")
-    if not kept_as and objects.exists(record["snapshot_of"]):
-        # SM does not always write it on snapshots; all images of a chain are of one format.
-        kept_as = (await calls.call("VDI.get_sm_config", record["snapshot_of"])).get(_KEY, "")
-    if kept_as == QCOW2:
+    return _told(vdi) or (_told(snapshot_of) if snapshot_of else "") or _of_storage(sr)
+
+
+def preferred(pbds: Iterable[Record], supported: Iterable[str]) -> list[str]:
+    """In which formats an SR makes disks, the preferred one first; none where it is not told.
+
+    Args:
+        pbds: of the SR.
+        supported: by its driver, in no order (``SM.supported_image_formats``, since xapi 26.15).
+    """
+    for pbd in pbds:
+        named = [entry.strip() for entry in pbd.get("device_config", {}).get(_PREFERRED, "").split(",")]
+        if known := [each for each in named if each in KNOWN]:
+            return known
+    able = set(supported)
+    # SM's own order, where nobody chose another: VHD as long as it can hold the disk. Raw is made for those alone who name it.
+    return [each for each in (VHD, QCOW2) if each in able]
+
+
+def is_bare(sr: Record) -> bool:
+    """Whether disks of an SR are raw volumes."""
+    kind = sr["type"]
+    return kind in _BARE or (kind in LVM and sr["sm_config"].get("use_vhd") != "true")
+
+
+def _told(vdi: Record) -> str:
+    settings = vdi["sm_config"]
+    text = str(settings.get("image-format") or settings.get("vdi_type") or settings.get("type") or "")
+    return RAW if text == "aio" else text
+
+
+def _of_storage(sr: Record) -> str:
+    if not sr:
         return ""
-    return (
-        f"its pool keeps it as {kept_as or 'an image of an unknown format'}, whose export does not say what is stored"
-    )
+    return RAW if is_bare(sr) else _ALWAYS.get(sr["type"], "")

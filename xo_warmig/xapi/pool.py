@@ -148,8 +148,8 @@ class Pool:
     async def open_export(self, vdi: str, *, base: str | None) -> Transfer[SocketSource]:
         return await self._transfers.open_export(vdi, base=base)
 
-    async def against_qcow2(self, vdi: str) -> str:
-        return await image_formats.against_qcow2(self._calls, vdi)
+    async def image_format(self, vdi: str) -> str:
+        return await image_formats.read_image_format(self._calls, vdi)
 
     async def open_qcow2(self, vdi: str) -> Transfer[SocketSource]:
         return await self._transfers.open_qcow2(vdi)

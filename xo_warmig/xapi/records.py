@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from xo_warmig.model.vm import CdDrive, Disk, GuestAddress, Network, PowerState, Vif, Vm
 from xo_warmig.xapi.builds import build_from, ties_from
 from xo_warmig.xapi.chains import Chain, Chains
+from xo_warmig.xapi.image_formats import image_format
 from xo_warmig.xapi.objects import exists
 
 Record = Mapping[str, Any]
@@ -123,6 +124,7 @@ def disk_from(vbd: Record, vdi: Record, inventory: Inventory, chain: Chain) -> D
         chain_depth=chain.depth,
         unmerged=chain.unmerged,
         tracked=bool(vdi.get("cbt_enabled", False)),
+        image_format=image_format(vdi, inventory.vdis.get(vdi["snapshot_of"], {}), sr),
         missing=bool(vdi.get("missing", False)),
         current_operations=sorted(vdi.get("current_operations", {}).values()),
         allow_caching=bool(vdi.get("allow_caching", False)),

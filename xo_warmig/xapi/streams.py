@@ -103,9 +103,18 @@ class SocketStream:
 class SocketSource(SocketStream):
     """The body of an export. Fits ``disks.streams.ByteSource``."""
 
-    def __init__(self, sock: socket.socket, first: bytes, *, stall_seconds: float, explain: Explain) -> None:
-        """``first``: what came together with the head of the answer."""
-        super().__init__(sock, stall_seconds=stall_seconds, explain=explain)
+    def __init__(
+        self,
+        sock: socket.socket,
+        first: bytes,
+        *,
+        stall_seconds: float,
+        first_seconds: float | None = None,
+        explain: Explain,
+    ) -> None:
+        """``first``: what came together with the head of the answer; ``first_seconds``: the stall time before the first byte."""
+        super().__init__(sock, stall_seconds=stall_seconds if first_seconds is None else first_seconds, explain=explain)
+        self._later_seconds = stall_seconds
         self._first = memoryview(first)
         self._begun = False
 
@@ -119,6 +128,8 @@ class SocketSource(SocketStream):
                 raise stopped()
             if not self._begun and count:
                 self._begun = True
+                self._stall_seconds = self._later_seconds
+                set_stall(self._sock, self._stall_seconds)
                 self._refuse_failure(view[:count])
         return count
 

@@ -8,15 +8,18 @@ import contextlib
 import itertools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 from xo_warmig.errors import PoolError, PoolUnreachable, TransferError, TransferStalled, WarmigError
+from xo_warmig.model.images import VHD
+from xo_warmig.model.units import MIB
 from xo_warmig.xapi import failures, objects, tasks
 from xo_warmig.xapi.address import Address
 from xo_warmig.xapi.attachments import Owners, release_vbds, see_nobody_writes, wait_until_let_go
 from xo_warmig.xapi.clearing import EXPORT_LABEL, IMPORT_LABEL, description_of
 from xo_warmig.xapi.connection import Connection
+from xo_warmig.xapi.image_formats import image_format_of
 from xo_warmig.xapi.opening import Opened, Opening
 from xo_warmig.xapi.storage import hosts_of
 from xo_warmig.xapi.streams import STALL_SECONDS, SocketSink, SocketSource, SocketStream
@@ -28,6 +31,7 @@ _RELEASE_SECONDS = 300.0
 _ABORT_SECONDS = 60.0
 _HOSTS_FRESH_SECONDS = 30.0
 _EXPLAIN_SECONDS = 2.0
+_SLOWEST_READ_BYTES_PER_SECOND = 20 * MIB  # of a disk by its own pool
 
 StreamT = TypeVar("StreamT", bound=SocketStream)
 
@@ -193,10 +197,12 @@ class Job:
     def failure(self, words: str, error_info: list[str]) -> TransferError:
         """A transfer that failed, with the pool's reason where it gave one."""
         why = ": ".join(error_info)
+        code, remedy = failures.export_refusal(words + why) or (error_info[0] if error_info else None, "")
         return TransferError(
             f"{self.side} disk {self.vdi}: {words}" + (f" ({why})" if why and why not in words else ""),
-            code=error_info[0] if error_info else None,
+            code=code,
             evidence={**self._evidence(), "xapi": list(error_info)},
+            remedy=remedy,
         )
 
     def _evidence(self) -> dict[str, Any]:
@@ -216,20 +222,38 @@ class Transfers:
 
     async def open_export(self, vdi: str, *, base: str | None) -> Transfer[SocketSource]:
         """A VHD export of a disk, or of what differs from ``base``. Raises NoSuchObject, TransferError."""
-        ref = await objects.ref_of(self._connection, "VDI", vdi)
-        refs = [ref] if base is None else [ref, await objects.ref_of(self._connection, "VDI", base)]
-        return await self._export(vdi, refs, {"format": "vhd"} | ({"base": refs[1]} if base is not None else {}))
+        query = {"format": "vhd"}
+        if base is None:
+            ref, record = await objects.record_of(self._connection, "VDI", vdi)
+            silent_seconds = await self._silent_seconds(record)
+            return await self._export(vdi, [ref], query, silent_seconds=silent_seconds)
+        refs = [await objects.ref_of(self._connection, "VDI", each) for each in (vdi, base)]
+        return await self._export(vdi, refs, query | {"base": refs[1]})
 
     async def open_qcow2(self, vdi: str) -> Transfer[SocketSource]:
         """A full qcow2 export of a disk, which xapi has since 25.27. Raises NoSuchObject, TransferError."""
         return await self._export(vdi, [await objects.ref_of(self._connection, "VDI", vdi)], {"format": "qcow2"})
 
-    async def _export(self, vdi: str, refs: list[str], query: dict[str, str]) -> Transfer[SocketSource]:
+    async def _silent_seconds(self, record: Mapping[str, Any]) -> float:
+        """How long nothing may come of a whole VHD export, beside a stall: of an image that is no VHD the pool reads all first."""
+        if await image_format_of(self._connection, record) in ("", VHD):
+            return 0.0
+        return int(record["virtual_size"]) / _SLOWEST_READ_BYTES_PER_SECOND
+
+    async def _export(
+        self, vdi: str, refs: list[str], query: dict[str, str], *, silent_seconds: float = 0.0
+    ) -> Transfer[SocketSource]:
         query = {"vdi": refs[0]} | query
         job = await self._job(vdi, "source", refs)
         opened = await self._open("GET", "/export_raw_vdi", query, job)
         explain = job.explain_with(self._connection)
-        stream = SocketSource(opened.sock, opened.first, stall_seconds=self._stall_seconds, explain=explain)
+        stream = SocketSource(
+            opened.sock,
+            opened.first,
+            stall_seconds=self._stall_seconds,
+            first_seconds=self._stall_seconds + silent_seconds,
+            explain=explain,
+        )
         return Transfer(self._connection, job, stream)
 
     async def open_import(self, vdi: str) -> Transfer[SocketSink]:
@@ -280,7 +304,7 @@ class Transfers:
         reasoned = job.failure(error.message, info)
         reasoned.evidence |= error.evidence
         reasoned.code = reasoned.code if info else error.code
-        reasoned.remedy = error.remedy
+        reasoned.remedy = reasoned.remedy or error.remedy
         return reasoned
 
     async def _addresses(self, vdi_ref: str) -> list[Address]:

@@ -28,7 +28,7 @@ def test_storage_with_qcow2_makes_larger_disks(new_pool: Any, make_on: Any, refu
     """Up to 16 TiB, and says in which format; a snapshot does not, which is a known mistake."""
     pool = new_pool("qcow2", image_formats=["vhd", "qcow2"])
     make = make_on(pool)
-    assert "image-format" not in make.field("VDI", make.vdi(2040 * GIB), "sm_config")
+    assert make.field("VDI", make.vdi(2040 * GIB), "sm_config") == {"image-format": "vhd"}
     vdi = make.vdi(6 << 40)
     assert make.field("VDI", vdi, "sm_config") == {"image-format": "qcow2"}
     snapshot = make.client("VDI.snapshot", vdi)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+import pytest
 
 from xo_warmig.simulator.bandwidth import Bandwidth
 from xo_warmig.simulator.delays import Delays
@@ -266,3 +267,32 @@ def test_the_vdi_must_be_named(client: Any) -> None:
         text = connection.recv(65536)
         client.join()
     assert b"Missing vdi query parameter" in text
+
+
+def kept_as(client: Any, image_format: str, vdi: str | None = None) -> None:
+    """As if its storage kept the disk so."""
+    uuid = client.pool.db.field("VDI", vdi or client.vdi, "uuid")
+    client.pool.storage.image(uuid).image_format = image_format
+
+
+@pytest.mark.parametrize("of_base", [False, True], ids=["the disk", "the base"])
+def test_no_differences_of_an_image_that_is_no_vhd(client: Any, of_base: bool) -> None:
+    """The refusal comes after the 200, as for all that is found when the disk is attached."""
+    base = client.disk()
+    kept_as(client, "qcow2", base if of_base else None)
+    task = client.task()
+    answer = client.get(base=base, task_id=task)
+    assert answer.line == "HTTP/1.1 200 OK"
+    assert b"ompute differences" in answer.body
+    code, why = client.record(task)["error_info"]
+    assert code == "INTERNAL_ERROR"
+    assert why.startswith('Failure("Vhd_tool_wrapper' if of_base else 'Failure("Cannot compute differences on non-VHD')
+
+
+@pytest.mark.parametrize(("image_format", "blocks"), [("vhd", 2), ("qcow2", 1), ("raw", 1)])
+def test_a_whole_export_of_another_image_has_no_zeros(client: Any, image_format: str, blocks: int) -> None:
+    """It goes by what is in it; a VHD by its table, blocks of zeros included."""
+    client.write(0, b"x")
+    client.write(BLOCK, bytes(BLOCK))
+    kept_as(client, image_format)
+    assert len(client.get().body) == 2048 + 512 + blocks * (512 + BLOCK) + 512

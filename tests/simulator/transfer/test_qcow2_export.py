@@ -50,13 +50,15 @@ def test_a_disk_that_no_vhd_can_hold(client: Any, tmp_path: Path, qemu_img: Call
     qemu_img("check", "-f", "qcow2", image)
 
 
-def test_a_release_without_it_does_not_know_the_format(make_client: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("by_release", [False, True], ids=["an early 8.3", "8.2"])
+def test_a_release_without_it_does_not_know_the_format(make_client: Callable[..., Any], by_release: bool) -> None:
     """And a difference in it is not simulated, which is said."""
     client = make_client()
     task = client.task()
     base = client.disk()
     assert b"not simulated" in client.get(format="qcow2", base=base).body
-    old = make_client(config=type(client.pool.config)(name="old", addresses=["127.0.0.1"], qcow2_export=False))
+    fields = {"release": "8.2"} if by_release else {"qcow2_export": False}
+    old = make_client(config=type(client.pool.config)(name="old", addresses=["127.0.0.1"], **fields))
     task = old.task()
     assert old.get(format="qcow2", task_id=task).line == "HTTP/1.0 404 Not Found"
     assert old.record(task)["error_info"] == ["INTERNAL_ERROR", "Unknown format qcow2"]

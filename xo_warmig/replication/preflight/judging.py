@@ -8,7 +8,7 @@ from xo_warmig.model.reports import Note, Warning_
 from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.model.vm import Vm
 from xo_warmig.replication.addresses import choose_addresses
-from xo_warmig.replication.large_disks import large_disk_errors, large_disk_warnings
+from xo_warmig.replication.large_disks import large_disk_errors
 from xo_warmig.replication.nbd_only import nbd_only_errors
 from xo_warmig.replication.networks import choose_networks
 from xo_warmig.replication.preflight.devices import of_devices
@@ -16,6 +16,7 @@ from xo_warmig.replication.preflight.disks import of_disks
 from xo_warmig.replication.preflight.encryption import of_encryption
 from xo_warmig.replication.preflight.hosts import of_hosts
 from xo_warmig.replication.preflight.identity import of_identity
+from xo_warmig.replication.preflight.images import of_images
 from xo_warmig.replication.preflight.interfaces import of_interfaces
 from xo_warmig.replication.preflight.licences import of_licences
 from xo_warmig.replication.preflight.machine import of_machine
@@ -68,6 +69,7 @@ def _found(request: WarmMigrationRequest, vm: Vm, srs: Mapping[str, str], around
     yield from of_disks(vm)
     yield from nbd_only_errors(request, vm, around.against_blocks)
     yield from large_disk_errors(request, vm, around.against_blocks, around.against_read_back)
+    yield from of_images(request, vm, srs, around)
     yield from of_space(vm, srs, around)
 
 
@@ -87,8 +89,7 @@ def _told(
     yield from of_hosts(request, vm, srs, networks, around)
     yield from of_tracking(request, vm, around)
     yield from told_of_vm(request, vm)
-    yield from large_disk_warnings(vm, around.against_listing, around.against_read_back)
-    yield from of_reading_back(request, vm, around)
+    yield from of_reading_back(request, vm, srs, around)
     yield from of_interfaces(request, vm, networks, around)
     yield from of_pools(vm, srs, around)
     yield from of_encryption(request, vm, around)

@@ -20,9 +20,8 @@ class Surroundings(NamedTuple):
 
     ``srs`` are those of the target pool that the request names, ``source_srs`` those of the VM's disks, both by uuid. ``there_already``:
     source disks that an earlier attempt left a copy of, for which no space is needed. ``ours``: ended migrations of this server, whose
-    door key is no obstacle. ``now``: seconds since the epoch. By source disk: ``against_blocks``, why its pool does not serve it over NBD,
-    and ``against_listing``, why nothing tells what a disk stores that no VHD can hold; "" where nothing stands against it.
-    ``against_vtpm_contents``: why what is in a vTPM cannot be carried over, "" where it can, or where there is none.
+    door key is no obstacle. ``now``: seconds since the epoch. ``against_blocks``: by source disk, why its pool does not serve it over NBD;
+    "" where it does. ``against_vtpm_contents``: why what is in a vTPM cannot be carried over, "" where it can, or where there is none.
     ``against_read_back``: why the target's disks cannot be read back over NBD, "" where they can, or where that does not matter.
     ``promised``: by uuid of an SR of the target, bytes that running migrations have yet to write to it. ``twins``: VMs of the target
     pool with the MAC addresses that the target is to have.
@@ -37,7 +36,6 @@ class Surroundings(NamedTuple):
     ours: frozenset[str] = frozenset()
     now: float = 0.0
     against_blocks: Mapping[str, str] = {}
-    against_listing: Mapping[str, str] = {}
     against_read_back: str = ""
     against_vtpm_contents: str = ""
     promised: Mapping[str, int] = {}

@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 
 from xo_warmig.errors import InvalidRequest
+from xo_warmig.model.images import RAW
 from xo_warmig.model.reports import Note
 from xo_warmig.model.requests import Transport, WarmMigrationRequest
 from xo_warmig.model.vm import Disk, PowerState, Vm
 from xo_warmig.replication.choosing import by_blocks_only
+from xo_warmig.replication.exports import exports_of_disk
+from xo_warmig.replication.preflight.images import against_snapshots
 from xo_warmig.replication.preflight.surroundings import Found, Surroundings
 
 
@@ -19,10 +22,11 @@ def of_tracking(request: WarmMigrationRequest, vm: Vm, around: Surroundings) -> 
         why = _against_tracking(disk, around)
         if not why or disk.tracked or around.against_blocks.get(disk.vdi, ""):
             continue
-        if by_blocks_only(request.transport, disk.virtual_size_bytes):
+        if against_snapshots(disk, around.source_srs.get(disk.sr)):
+            continue  # told as an error
+        if by_blocks_only(request.transport, exports_of_disk(disk)):
             yield InvalidRequest(
-                f"disk {disk.name_label!r} can be read over NBD alone, so only changed block tracking can tell its changes, and its pool "
-                f"does not allow that: {why}",
+                f"only changed block tracking can tell the changes of disk {disk.name_label!r}, and its pool does not allow that: {why}",
                 code="TRACKING_NEEDED",
                 evidence={"instancePath": "/vm", "disk": disk.vdi, "reason": why},
                 remedy="have the pool allow changed block tracking (licence, kind of storage), or shut the VM down and migrate it halted",
@@ -42,7 +46,8 @@ def _without_nbd(request: WarmMigrationRequest, vm: Vm, around: Surroundings) ->
     reasons: dict[str, list[str]] = {}
     for disk in vm.disks:
         why = around.against_blocks.get(disk.vdi, "")
-        if why and not by_blocks_only(request.transport, disk.virtual_size_bytes):
+        exports = exports_of_disk(disk)
+        if why and not exports.whole and not (exports.delta and vm.power_state is PowerState.RUNNING):
             reasons.setdefault(why, []).append(disk.vdi)
     for why, disks in reasons.items():
         yield Note(
@@ -58,6 +63,8 @@ def _against_tracking(disk: Disk, around: Surroundings) -> str:
     restrictions = around.source_facts.restrictions
     if restrictions and restrictions.get("restrict_cbt", "true") != "false":
         return "the licence of its pool does not allow it"
+    if disk.image_format == RAW:
+        return "it is a raw image"
     sr = around.source_srs.get(disk.sr)
     if sr is not None and sr.tracks_changes is False:
         return f"storage of type {sr.type} cannot"

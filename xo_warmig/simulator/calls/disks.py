@@ -6,6 +6,7 @@ The checks of VDI calls are theirs; these are the common steps, also of VM.snaps
 from typing import TYPE_CHECKING, Any
 
 from xo_warmig.simulator import tracking
+from xo_warmig.simulator.calls import images
 from xo_warmig.simulator.calls.operations import Hold, doing, refresh, refresh_around
 from xo_warmig.simulator.clock import now
 from xo_warmig.simulator.database import NULL
@@ -17,49 +18,25 @@ if TYPE_CHECKING:
     from xo_warmig.simulator.dispatch import Call
     from xo_warmig.simulator.pool import SimPool
 
-LARGEST_VHD_BYTES = 2040 << 30
-"""The largest VHD that SM makes (libs/sm/vhdutil.py)."""
-LARGEST_QCOW2_BYTES = 16 << 40
-"""The largest qcow2 image that it makes, where it has these (drivers/qcow2util.py of XCP-ng)."""
-
-QCOW2 = "qcow2"
-
 _OLD_DATA = b"old data" * (BLOCK // 8)
 
 _KEPT = ("name_label", "name_description", "type", "sharable", "xenstore_data", "on_boot", "tags", "allow_caching")
 
 
-def rounded(pool: "SimPool", size_bytes: int) -> int:
-    """The size that SM gives a disk. SR_BACKEND_FAILURE_79 when it cannot have it."""
-    largest = LARGEST_QCOW2_BYTES if QCOW2 in pool.config.image_formats else LARGEST_VHD_BYTES
-    if not 0 <= size_bytes <= largest:
-        raise invalid_size(f"VDI size must be between 1 MB and {largest >> 20} MB")
-    return max(1, -(-size_bytes // BLOCK)) * BLOCK
-
-
-def invalid_size(why: str) -> XapiFailure:
-    return XapiFailure("SR_BACKEND_FAILURE_79", "", f"VDI Invalid size [opterr={why}]", "")
-
-
 def create(call: "Call", sr: str, size_bytes: int, **fields: Any) -> str:
     """A new empty disk."""
-    size = rounded(call.pool, size_bytes)
-    if size > LARGEST_VHD_BYTES:
-        # Of its own accord. Snapshots do not get the key, which is a known mistake of SM.
-        fields["sm_config"] = {**fields.get("sm_config", {}), "image-format": QCOW2}
+    asked = fields.get("sm_config", {})
+    image_format = images.format_for(call.pool, sr, size_bytes, asked)
+    size = images.rounded(size_bytes, image_format, BLOCK)
+    fields["sm_config"] = {**asked, **images.told(call.pool, sr, image_format)}
     with doing(call, Hold("SR", sr, "vdi_create")):
         call.pool.delays.wait("create")
         call.pool.space.require_volume(sr, size)
         uuid = call.pool.db.new_uuid()
-        call.pool.storage.create(uuid, size)
-        if is_bare(call.pool, sr):
+        call.pool.storage.create(uuid, size, image_format)
+        if images.is_bare(call.pool, sr):
             _leave_old_data(call.pool, uuid)
         return record(call.pool, sr, uuid, **fields)
-
-
-def is_bare(pool: "SimPool", sr: str) -> bool:
-    """Whether disks of the SR are raw volumes."""
-    return pool.space.is_thick(sr) and pool.db.field("SR", sr, "sm_config").get("use_vhd") != "true"
 
 
 def _leave_old_data(pool: "SimPool", uuid: str) -> None:
@@ -143,8 +120,7 @@ def _split(call: "Call", vdi: str, *, tracked: bool = False, **fields: Any) -> s
     uuid, sibling = row["uuid"], db.new_uuid()
     if pool.storage.depth(uuid) >= MOST_DEPTH:
         raise XapiFailure("SR_BACKEND_FAILURE_109", "", "The snapshot chain is too long", "")
-    if is_bare(pool, row["SR"]):
-        raise XapiFailure("SR_OPERATION_NOT_SUPPORTED", row["SR"])
+    images.assert_snapshots(pool, row["SR"], pool.storage.image(uuid).image_format)
     pool.space.require_volume(row["SR"], row["virtual_size"])
     former = pool.storage.parent(uuid)
     with pool.storage.pen(uuid):
@@ -159,7 +135,9 @@ def _split(call: "Call", vdi: str, *, tracked: bool = False, **fields: Any) -> s
             _base_copy(pool, vdi, base, former)
         parent = pool.storage.parent(sibling)
         chained = {} if parent is None else {"vhd-parent": parent}
-        db.update_map("VDI", vdi, "sm_config", **{"vhd-parent": parent})
+        kept_as = pool.storage.image(sibling).image_format
+        db.update_map("VDI", vdi, "sm_config", **{"vhd-parent": parent}, **images.told(pool, row["SR"], kept_as))
+        chained |= images.told_of_snapshot(pool, row["SR"], kept_as)
         kept = {name: row[name] for name in _KEPT}
         ref = record(pool, row["SR"], sibling, **(kept | {"sm_config": chained} | fields))
         refresh_around(db, "VDI", vdi)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from xo_warmig.simulator.calls import vdi_cbt
+from xo_warmig.simulator.calls import images, vdi_cbt
 from xo_warmig.simulator.calls.operations import Hold, doing, refresh, refresh_around
 from xo_warmig.simulator.calls.sm import assert_known_driver, assert_plugged, supported_types
 from xo_warmig.simulator.failure import XapiFailure
@@ -20,6 +20,7 @@ def scan(call: "Call", sr: str) -> None:
         call.pool.delays.wait("scan")
         call.pool.space.rescan(sr)
         vdi_cbt.rescan(call.pool, sr)
+        images.rescan(call.pool, sr)
     call.pool.collector.kick()
 
 

@@ -2,12 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
-from xo_warmig.simulator.calls import disks
+from xo_warmig.simulator.calls import disks, images
 from xo_warmig.simulator.calls.operations import Hold, doing, refresh
 from xo_warmig.simulator.calls.sm import assert_plugged
 from xo_warmig.simulator.database import NULL
 from xo_warmig.simulator.datamodel import EPOCH
 from xo_warmig.simulator.failure import XapiFailure
+from xo_warmig.simulator.storage import BLOCK
 
 if TYPE_CHECKING:
     from xo_warmig.simulator.dispatch import Call
@@ -52,9 +53,9 @@ def resize(call: "Call", vdi: str, size: int) -> None:
     sr = db.row("VDI", vdi)["SR"]
     with doing(call, Hold("SR", sr, "vdi_resize"), Hold("VDI", vdi, "resize")):
         row = db.row("VDI", vdi)
-        wanted = disks.rounded(pool, size)
+        wanted = images.rounded(size, pool.storage.image(row["uuid"]).image_format, BLOCK)
         if wanted < row["virtual_size"]:
-            raise disks.invalid_size("shrinking not allowed")
+            raise images.invalid_size("shrinking not allowed")
         pool.delays.wait("resize")
         disks.resize(call, vdi, wanted)
         db.set("VDI", vdi, virtual_size=wanted)

@@ -11,6 +11,7 @@ from xo_warmig.errors import FormatError, NoSuchObject
 from xo_warmig.simulator.calls.operations import Hold, doing
 from xo_warmig.simulator.calls.sm import assert_plugged
 from xo_warmig.simulator.failure import XapiFailure
+from xo_warmig.simulator.storage.index import RAW
 from xo_warmig.simulator.tracking import is_attached
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def enable_cbt(call: "Call", vdi: str) -> None:
         row = db.row("VDI", vdi)
         if row["cbt_enabled"]:
             return
-        _require_vhd(row)
+        _require_cow(pool, row)
         pool.delays.wait("cbt")
         with pool.storage.pen(row["uuid"]), db.lock:
             pool.storage.logs.begin(row["uuid"], row["virtual_size"], attached=is_attached(db.row("VDI", vdi)))
@@ -116,10 +117,9 @@ def set_cbt_enabled(call: "Call", vdi: str, value: bool) -> None:
     call.pool.db.set("VDI", vdi, cbt_enabled=value)
 
 
-def _require_vhd(row: "Row") -> None:
-    """Only images of that kind can be tracked."""
-    settings = row["sm_config"]
-    if "raw" in (settings.get("type"), settings.get("image-format"), settings.get("vdi_type")):
+def _require_cow(pool: "SimPool", row: "Row") -> None:
+    """VHD and qcow2 images can be tracked, raw ones not."""
+    if pool.storage.exists(row["uuid"]) and pool.storage.image(row["uuid"]).image_format == RAW:
         raise _failed(66, "Invalid VDI type", "Raw VDI or snapshot not permitted")
 
 

@@ -4,6 +4,7 @@ Locks: a writer holds its image's pen for the length of a write, and whatever re
 the store's lock. Readers hold neither while they read bytes.
 """
 
+import functools
 import secrets
 import threading
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from xo_warmig.simulator.storage import images, index
 from xo_warmig.simulator.storage.blocks import BLOCK, MOST_BLOCKS, BlockFile, growth_bytes, image_bytes
 from xo_warmig.simulator.storage.change_logs import ChangeLogs
 from xo_warmig.simulator.storage.disk import Disk
-from xo_warmig.simulator.storage.index import Image
+from xo_warmig.simulator.storage.index import RAW, VHD, Image
 from xo_warmig.simulator.storage.merging import Step, merge, next_step
 
 
@@ -95,12 +96,13 @@ class ChainStore:
 
     # -- changes
 
-    def create(self, uuid: str, virtual_size_bytes: int) -> None:
+    def create(self, uuid: str, virtual_size_bytes: int, image_format: str = VHD) -> None:
         """An empty image; its size is rounded up to whole blocks, one at least."""
         if uuid in self.images:
             raise InvalidRequest(f"image {uuid} exists", evidence={"id": uuid})
         with self.lock:
-            self._add(uuid, Image(file=_new_name(), size_bytes=_rounded(virtual_size_bytes)))
+            size = _rounded(virtual_size_bytes)
+            self._add(uuid, Image(file=_new_name(), size_bytes=size, image_format=image_format))
             self.save()
 
     def destroy(self, uuid: str) -> None:
@@ -126,18 +128,21 @@ class ChainStore:
         """Let what ``uuid`` has so far become ``base_uuid``, hidden, with two empty children: ``uuid`` and ``snapshot_uuid``.
 
         Returns ``base_uuid``; or None when ``uuid`` had no blocks of its own, so that both just hang on its former parent.
-        A clone is made in the same way.
+        A clone is made in the same way. The children of a raw image are VHDs.
         """
         with self.pen(uuid), self.lock:
-            image, size = self.image(uuid), self.image(uuid).size_bytes
+            image = self.image(uuid)
+            kept_as = VHD if image.image_format == RAW else image.image_format
+            new = functools.partial(Image, size_bytes=image.size_bytes, image_format=kept_as)
             if not self.files[uuid].blocks:
-                self._add(snapshot_uuid, Image(file=_new_name(), size_bytes=size, parent=image.parent))
+                self._add(snapshot_uuid, new(file=_new_name(), parent=image.parent))
+                image.image_format = kept_as
                 self.save()
                 return None
             self.images[base_uuid], self.files[base_uuid] = image, self.files[uuid]
             image.hidden = True
             for child in (uuid, snapshot_uuid):
-                self._add(child, Image(file=_new_name(), size_bytes=size, parent=base_uuid))
+                self._add(child, new(file=_new_name(), parent=base_uuid))
             self.save()
             return base_uuid
 

@@ -2,17 +2,26 @@
 
 import os
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
+VHD: Final = "vhd"
+QCOW2: Final = "qcow2"
+RAW: Final = "raw"
+
 
 class Image(msgspec.Struct, kw_only=True):
-    """An image of a chain. ``file`` names its blocks' file; ``hidden`` ones are base copies, which nobody writes."""
+    """An image of a chain. ``file`` names its blocks' file; ``hidden`` ones are base copies, which nobody writes.
+
+    ``image_format`` is what a real one would be kept as; all of a chain have the same, but for a raw root.
+    """
 
     file: str
     size_bytes: int
     parent: str | None = None
     hidden: bool = False
+    image_format: str = VHD
 
 
 def load(path: Path) -> dict[str, Image]:

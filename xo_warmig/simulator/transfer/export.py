@@ -4,11 +4,12 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from xo_warmig.simulator.attach import attached
-from xo_warmig.simulator.calls.disks import LARGEST_VHD_BYTES
+from xo_warmig.simulator.calls.images import LARGEST_VHD_BYTES
 from xo_warmig.simulator.failure import XapiFailure
 from xo_warmig.simulator.release import at_least
 from xo_warmig.simulator.storage import BLOCK, Disk
 from xo_warmig.simulator.storage.images import nonzero_on
+from xo_warmig.simulator.storage.index import VHD
 from xo_warmig.simulator.transfer import answers, qcow2_layout
 from xo_warmig.simulator.transfer.handling import Refusal, Transfer, handled, logged_in, require_here, vdi_named
 from xo_warmig.simulator.transfer.vhd_layout import delta_layout, full_layout
@@ -49,7 +50,7 @@ def _answer(transfer: Transfer) -> None:
 
 def _formats(transfer: Transfer) -> set[str]:
     """What the pool's release exports."""
-    return set(answers.CONTENT_TYPES) - (set() if transfer.pool.config.qcow2_export else {"qcow2"})
+    return set(answers.CONTENT_TYPES) - (set() if transfer.pool.config.exports_qcow2 else {"qcow2"})
 
 
 def _export(transfer: Transfer, vdi: str, base: str | None) -> None:
@@ -84,11 +85,12 @@ def _send_raw(transfer: Transfer, disk: Disk) -> None:
 def _send_vhd(transfer: Transfer, disk: Disk, base: str | None) -> None:
     storage = transfer.pool.storage
     if base is not None and transfer.base is not None:
+        _require_vhds(transfer, transfer.base)
         blocks = storage.changed_blocks(transfer.vdi, transfer.base)
         sr_uuid = transfer.pool.db.field("SR", transfer.pool.db.field("VDI", base, "SR"), "uuid")
         layout = delta_layout(disk.size_bytes, blocks, transfer.base, f"/run/sr-mount/{sr_uuid}/{transfer.base}.vhd")
     else:
-        blocks = storage.allocated_blocks(transfer.vdi)
+        blocks = _stored_blocks(transfer, disk)
         layout = full_layout(disk.size_bytes, blocks)
     outlet = _outlet(transfer, layout.length_bytes)
     outlet.send(layout.head, more=True)
@@ -97,6 +99,25 @@ def _send_vhd(transfer: Transfer, disk: Disk, base: str | None) -> None:
         _send_block(outlet, disk, block)
     outlet.send(layout.tail)
     outlet.finish()
+
+
+def _require_vhds(transfer: Transfer, base_uuid: str) -> None:
+    """vhd-tool finds differences in the tables of VHDs alone (ocaml/xapi/vhd_tool_wrapper.ml)."""
+    for uuid, why in (
+        (transfer.vdi, "Cannot compute differences on non-VHD images"),
+        (base_uuid, "Vhd_tool_wrapper.send: base VDI is not a vhd; cannot compute differences: Driver_mismatch"),
+    ):
+        if transfer.pool.storage.image(uuid).image_format != VHD:
+            raise XapiFailure("INTERNAL_ERROR", f'Failure("{why}")')
+
+
+def _stored_blocks(transfer: Transfer, disk: Disk) -> list[int]:
+    """By the tables of VHDs; of any other image by reading all of it: those that are not zero."""
+    storage = transfer.pool.storage
+    blocks = storage.allocated_blocks(transfer.vdi)
+    if storage.image(transfer.vdi).image_format == VHD:
+        return blocks
+    return [block for block in blocks if any(True for _ in nonzero_on(disk, block))]
 
 
 def _send_qcow2(transfer: Transfer, disk: Disk) -> None:
