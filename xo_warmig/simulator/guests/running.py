@@ -35,6 +35,7 @@ class Guests:
         shutil.rmtree(self._directory, ignore_errors=True)  # what a killed process left
         self._lock = threading.Lock()
         self._guests: dict[str, Guest] = {}
+        self._disks: dict[str, list[Disk]] = {}  # those that a guest has open
         self._last: dict[str, dict[str, Any]] = {}  # what guests that have ended had written
 
     def start(self, vm_ref: str) -> None:
@@ -56,7 +57,7 @@ class Guests:
                     change_state=partial(self._change_state, vm_ref, config),
                     idle=config.kind == "none",
                 )
-            self._guests[vm_ref] = guest
+            self._guests[vm_ref], self._disks[vm_ref] = guest, disks
             guest.start()
 
     def stop(self, vm_ref: str) -> bool:
@@ -112,6 +113,16 @@ class Guests:
             return {"running": True} | guest.report()
         return {"running": False} | self._last.get(vm_ref, {})
 
+    def written(self) -> dict[str, dict[str, int]]:
+        """Bytes that each running guest wrote to each disk since it was started, by the disk's device."""
+        with self._lock:
+            opened = dict(self._disks)
+        written = {}
+        for vm_ref, disks in opened.items():
+            by_disk = {disk.uuid: disk.written_bytes for disk in disks}
+            written[vm_ref] = {device: by_disk.get(uuid, 0) for device, uuid in self._attached(vm_ref)}
+        return written
+
     def config(self, vm_ref: str) -> GuestConfig:
         """What the VM's ``other_config`` asks for; a guest that does nothing when it asks for nothing."""
         text = self._db.field("VM", vm_ref, "other_config").get(KEY)
@@ -129,7 +140,7 @@ class Guests:
                 return
             guest.end(cleanly=cleanly)
             self._last[vm_ref] = guest.report()
-            del self._guests[vm_ref]
+            del self._guests[vm_ref], self._disks[vm_ref]
 
     def _change_state(self, vm_ref: str, config: GuestConfig) -> None:
         if config.changes_state and config.kind != "none":
@@ -149,6 +160,14 @@ class Guests:
         mine = [v for v in vbds if v["type"] == "Disk" and v["mode"] == "RW" and not v["empty"]]
         mine.sort(key=lambda vbd: int(vbd["userdevice"]))
         return [self._db.field("VDI", mine[n]["VDI"], "uuid") for n in config.disks if n < len(mine)]
+
+    def _attached(self, vm_ref: str) -> list[tuple[str, str]]:
+        """Device and uuid of each disk that the VM has. One that goes away meanwhile has none."""
+        if not self._db.exists("VM", vm_ref):
+            return []
+        vbds = [self._db.row("VBD", ref) for ref in self._db.field("VM", vm_ref, "VBDs") if self._db.exists("VBD", ref)]
+        mine = [v for v in vbds if v["type"] == "Disk" and v["currently_attached"] and self._db.exists("VDI", v["VDI"])]
+        return [(str(v["device"]), str(self._db.field("VDI", v["VDI"], "uuid"))) for v in mine]
 
     def _workload(self, config: GuestConfig, disks: list[Disk]) -> Workload:
         match config.kind:
