@@ -142,6 +142,7 @@ class FakePool:
         self.serves_blocks = False  # over NBD
         self.refuses_tracking = False
         self.told = PoolFacts()
+        self.rate: float | None = None  # at which its hosts say that its VMs write
         self.against_listing = ""
         self.coalesces_until = 0.0  # by the loop's clock
         self.life = Life(host="host-1", host_booted="0.", vm_started="1")
@@ -378,6 +379,11 @@ class FakePool:
     async def life_of(self, vm: str) -> Life:
         async with self.world.call(self._name, "life_of"):
             return self.life
+        raise AssertionError
+
+    async def written_bytes_per_second(self, vm: str) -> float | None:
+        async with self.world.call(self._name, "written_bytes_per_second"):
+            return self.rate
         raise AssertionError
 
     async def host_lives(self, life: Life) -> bool:
