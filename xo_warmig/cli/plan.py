@@ -15,7 +15,7 @@ from xo_warmig.cli.request import as_request, request_parameters
 from xo_warmig.cli.tables import plain_table
 from xo_warmig.cli.terminal import output, print_json
 from xo_warmig.client import Client
-from xo_warmig.model.estimates import Estimate
+from xo_warmig.model.estimates import Basis, Estimate, ExpectedPart
 from xo_warmig.model.findings import Finding, LimitOf, PlannedDisk, PlannedLimit, PlannedVif, PlanReport, Severity
 from xo_warmig.model.rates import describe
 from xo_warmig.model.units import format_bytes, format_seconds
@@ -25,6 +25,12 @@ _LIMITS = {
     LimitOf.MIGRATION: "this migration",
     LimitOf.SOURCE: "all copies from or to pool",
     LimitOf.TARGET: "all copies from or to pool",
+}
+# Of what the guest writes.
+_WRITES = {
+    Basis.MEASURED: "what its deltas had",
+    Basis.SAMPLED: "by its host, in the last minutes; a delta may have less, or more of small writes",
+    Basis.DEFAULT: "assumed: its host does not tell",
 }
 _MARKS = {Severity.ERROR: ("✗", "red"), Severity.WARNING: ("!", "yellow"), Severity.INFO: ("·", "dim")}
 
@@ -119,15 +125,26 @@ def _limit(one: PlannedLimit) -> Text:
 
 
 def _estimate(expected: Estimate) -> list[Text]:
-    """How long, and what the downtime is made of; each with where the figure comes from."""
-    lines = []
+    """How fast, how long, and what that is made of; each with where the figure comes from."""
+    speed, written = expected.bytes_per_second, expected.written_bytes_per_second
+    lines = [_line("Speed", f"{format_bytes(speed.value)}/s", speed.source, "of a pass")]
+    if expected.downtime_parts:
+        lines.append(
+            _line("Writes", f"{format_bytes(written.value)}/s", written.source, _WRITES.get(written.source, ""))
+        )
     if expected.duration_seconds is not None:
         duration = expected.duration_seconds
-        lines.append(_line("Duration", format_seconds(duration.value), duration.source, f"{expected.passes} passes"))
-    parts = ", ".join(f"{part.name} {part.seconds:.1f} {part.source}" for part in expected.downtime_parts)
+        passes = f"{expected.passes} pass{'' if expected.passes == 1 else 'es'}"
+        parts = f"{passes}: {_parts(expected.duration_parts)}"
+        lines.append(_line("Duration", format_seconds(duration.value), duration.source, parts))
     downtime = expected.downtime_seconds
-    lines.append(_line("Downtime", format_seconds(downtime.value), downtime.source, parts or "none: it is halted"))
+    parts = _parts(expected.downtime_parts) or "none: it is halted"
+    lines.append(_line("Downtime", format_seconds(downtime.value), downtime.source, parts))
     return lines
+
+
+def _parts(parts: Sequence[ExpectedPart]) -> str:
+    return ", ".join(f"{part.name} {part.seconds:.1f} {part.source}" for part in parts)
 
 
 def _line(name: str, figure: str, source: str, more: str) -> Text:

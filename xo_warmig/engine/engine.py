@@ -164,6 +164,8 @@ class Engine:
         seen = await self._survey(request)
         limits = self._around.pacing.planned(Way("", request, seen.source, seen.target))
         known = self._works.known_of(request.vm, seen.source.uuid, seen.target.uuid)
+        if known.written_bytes_per_second is None:
+            known = known._replace(sampled_bytes_per_second=await seen.source.written_bytes_per_second(request.vm))
         return plan_report(request, seen, self._states_earlier(request.vm), limits, known)
 
     async def outcome(self, migration: str) -> str:
