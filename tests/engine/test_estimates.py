@@ -6,6 +6,7 @@ import pytest
 
 from tests.engine.conftest import Play
 from xo_warmig.model.estimates import Basis
+from xo_warmig.model.events import Decided
 from xo_warmig.model.units import MIB
 
 
@@ -69,3 +70,26 @@ def test_a_host_s_word_is_asked_for_where_no_delta_gave_one(play: Play) -> None:
         assert plan.estimate.written_bytes_per_second.source is not Basis.DEFAULT
 
     play(body)
+
+
+def test_the_first_prediction_is_the_host_s_word(play: Play) -> None:
+    """After the full pass, with where it comes from; what follows is measured, and one that tells nothing leaves it open."""
+
+    async def decisions(scene: Any, rate: float | None) -> list[Any]:
+        scene.world.source.rate = rate
+        migration = await scene.start()
+        await scene.ended_well(migration)
+        return [each.event for each in scene.engine.events(migration) if isinstance(each.event, Decided)]
+
+    async def body(scene: Any) -> None:
+        first, *others = await decisions(scene, 3.0 * MIB)
+        assert first.predicted_downtime_seconds > 0
+        assert "by what its host saw the guest write" in first.reason
+        assert others
+        assert not any("its host" in each.reason for each in others)
+
+    async def untold(scene: Any) -> None:
+        assert (await decisions(scene, None))[0].predicted_downtime_seconds is None
+
+    play(body)
+    play(untold)
