@@ -4,22 +4,25 @@ import pytest
 
 from xo_warmig.replication.lines import Line, fitted
 
+USUAL = Line(1.0, 1.0)
+
 
 def test_a_line_through_what_was_seen() -> None:
     """Of one that is far off it takes no notice."""
-    assert fitted([(1, 3.0), (2, 5.0), (3, 7.0)]) == Line(1.0, 2.0)
-    line = fitted([(1, 3.0), (2, 5.0), (3, 7.0), (3, 60.0), (2, 5.0), (1, 3.0)])
+    assert fitted([(1, 3.0), (2, 5.0), (3, 7.0)], usual=USUAL) == Line(1.0, 2.0)
+    line = fitted([(1, 3.0), (2, 5.0), (3, 7.0), (3, 60.0), (2, 5.0), (1, 3.0)], usual=USUAL)
     assert line is not None
     assert line.at(2) == pytest.approx(5.0, rel=0.1)
 
 
 def test_where_nothing_tells_what_another_one_costs() -> None:
-    """What was seen is all that is known."""
-    assert fitted([]) is None
-    assert fitted([(2, 5.0), (2, 7.0), (2, 6.0)]) == Line(6.0)
+    """What is usual, as many times as what was seen is."""
+    assert fitted([], usual=USUAL) is None
+    assert fitted([(2, 5.0), (2, 7.0), (2, 6.0)], usual=USUAL) == Line(2.0, 2.0)
+    assert fitted([(0, 3.0)], usual=USUAL) == Line(3.0, 3.0)
 
 
 def test_nothing_costs_less_than_nothing() -> None:
     """Neither one more thing, nor none."""
-    assert fitted([(1, 6.0), (3, 4.0)]) == Line(5.0)
-    assert fitted([(1, 1.0), (2, 4.0), (3, 6.0)]) == Line(0.0, 2.0)
+    assert fitted([(1, 6.0), (3, 4.0)], usual=USUAL) == Line(5.0)
+    assert fitted([(1, 1.0), (2, 4.0), (3, 6.0)], usual=USUAL) == Line(0.0, 2.0)

@@ -21,7 +21,7 @@ ASSUMED_FIXED: Final = {
     "finish": Line(0.5, 0.8),
 }
 # Seconds by bytes, attaching and detaching included.
-ASSUMED_READ_BACK: Final = Line(1.5, 1 / ASSUMED_BYTES_PER_SECOND)
+ASSUMED_READ_BACK: Final = dict.fromkeys(Way, Line(1.5, 1 / ASSUMED_BYTES_PER_SECOND))
 # Parts of a downtime besides shutdown, transfer and start.
 _ASSUMED_PARTS: Final = {"check": 0.1, "open": 0.6, "confirm": 0.6, "state": 0.1, "verify": 0.1}
 # Deltas over NBD are as fast as first passes over it, as long as none was seen.
@@ -66,7 +66,7 @@ class Known(NamedTuple):
 
     def read_back_seconds(self, way: Way, count_bytes: float) -> Figure:
         line = self.read_back.get(way)
-        return _figure(None if line is None else line.at(count_bytes), ASSUMED_READ_BACK.at(count_bytes))
+        return _figure(None if line is None else line.at(count_bytes), ASSUMED_READ_BACK[way].at(count_bytes))
 
     def downtime_part(self, name: str) -> Figure:
         """Seconds of a part that does not depend on how much is moved."""

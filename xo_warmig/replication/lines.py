@@ -16,15 +16,18 @@ class Line(NamedTuple):
         return self.at_zero + self.each * count
 
 
-def fitted(points: Sequence[tuple[float, float]]) -> Line | None:
+def fitted(points: Sequence[tuple[float, float]], *, usual: Line) -> Line | None:
     """Through points of a count and its cost, by the middle of all slopes between two of them, so that one that is far off says little.
 
-    Where all have one count, only that is known: nothing tells what another would cost. None without points.
+    Where all have one count, nothing tells what another would cost: it is as much more, or less, than usual. None without points.
     """
     if not points:
         return None
     slopes = [(y2 - y1) / (x2 - x1) for (x1, y1), (x2, y2) in combinations(points, 2) if x1 != x2]
-    each = max(0.0, statistics.median(slopes)) if slopes else 0.0
+    if not slopes:
+        times = statistics.median(y for _, y in points) / usual.at(points[0][0])
+        return Line(usual.at_zero * times, usual.each * times)
+    each = max(0.0, statistics.median(slopes))
     at_zero = statistics.median(y - each * x for x, y in points)
     if at_zero < 0:  # all of it is for what there is
         return Line(0.0, statistics.median(y / x for x, y in points if x))
