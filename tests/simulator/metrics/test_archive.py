@@ -31,3 +31,12 @@ def test_the_finest_ring_that_goes_back_far_enough_serves() -> None:
     assert archive.best(start=0, interval=5, now=now).steps == 12
     assert len(archive.finest.rows) == 120
     assert archive.names() == ["vbd_xvda_write"]
+
+
+def test_a_copy_stays_as_it_was() -> None:
+    """Whoever reads it may take their time."""
+    archive = filled([1.0, 2.0])
+    copy = archive.copy()
+    archive.add(1215, {"vbd_xvda_write": 3.0})
+    assert [row.time for row in copy.finest.rows] == [1205, 1210]
+    assert len(archive.finest.rows) == 3

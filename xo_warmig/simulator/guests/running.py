@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ import msgspec
 
 from xo_warmig.errors import InvalidRequest, NoSuchObject
 from xo_warmig.simulator import own_state
-from xo_warmig.simulator.database import Database
+from xo_warmig.simulator.database import Database, Row
 from xo_warmig.simulator.delays import Delays
 from xo_warmig.simulator.guests.block_writes import BlockWrites
 from xo_warmig.simulator.guests.file_writes import FileWrites
@@ -117,10 +118,13 @@ class Guests:
         """Bytes that each running guest wrote to each disk since it was started, by the disk's device."""
         with self._lock:
             opened = dict(self._disks)
+        rows = {
+            cls: self._db.rows(cls) for cls in ("VM", "VBD", "VDI")
+        }  # as they are now, whatever goes away meanwhile
         written = {}
         for vm_ref, disks in opened.items():
             by_disk = {disk.uuid: disk.written_bytes for disk in disks}
-            written[vm_ref] = {device: by_disk.get(uuid, 0) for device, uuid in self._attached(vm_ref)}
+            written[vm_ref] = {device: by_disk.get(uuid, 0) for device, uuid in _attached(vm_ref, rows)}
         return written
 
     def config(self, vm_ref: str) -> GuestConfig:
@@ -161,14 +165,6 @@ class Guests:
         mine.sort(key=lambda vbd: int(vbd["userdevice"]))
         return [self._db.field("VDI", mine[n]["VDI"], "uuid") for n in config.disks if n < len(mine)]
 
-    def _attached(self, vm_ref: str) -> list[tuple[str, str]]:
-        """Device and uuid of each disk that the VM has. One that goes away meanwhile has none."""
-        if not self._db.exists("VM", vm_ref):
-            return []
-        vbds = [self._db.row("VBD", ref) for ref in self._db.field("VM", vm_ref, "VBDs") if self._db.exists("VBD", ref)]
-        mine = [v for v in vbds if v["type"] == "Disk" and v["currently_attached"] and self._db.exists("VDI", v["VDI"])]
-        return [(str(v["device"]), str(self._db.field("VDI", v["VDI"], "uuid"))) for v in mine]
-
     def _workload(self, config: GuestConfig, disks: list[Disk]) -> Workload:
         match config.kind:
             case "blocks" if disks:
@@ -181,3 +177,11 @@ class Guests:
                 return Idle()
             case other:
                 raise InvalidRequest(f"no guest is of kind {other!r}", remedy="choose among none, blocks and files")
+
+
+def _attached(vm_ref: str, rows: Mapping[str, Mapping[str, Row]]) -> list[tuple[str, str]]:
+    """Device and uuid of each disk that a VM has."""
+    vm = rows["VM"].get(vm_ref)
+    vbds = [rows["VBD"][ref] for ref in (vm["VBDs"] if vm is not None else []) if ref in rows["VBD"]]
+    mine = [v for v in vbds if v["type"] == "Disk" and v["currently_attached"] and v["VDI"] in rows["VDI"]]
+    return [(str(v["device"]), str(rows["VDI"][v["VDI"]]["uuid"])) for v in mine]

@@ -50,6 +50,12 @@ class Archive:
     def finest(self) -> Ring:
         return self._rings[0]
 
+    def copy(self) -> "Archive":
+        """As it is now, for another thread."""
+        archive = Archive(self._step)
+        archive._rings = [ring._replace(rows=ring.rows.copy()) for ring in self._rings]
+        return archive
+
     def names(self) -> list[str]:
         """Of all figures that there ever were."""
         return sorted({name for ring in self._rings for row in ring.rows for name in row.figures})

@@ -33,20 +33,19 @@ class Recorder:
             self._thread.join()
 
     def archives(self, host_ref: str) -> dict[str, Archive]:
-        """Of the VMs that run on a host, by uuid."""
+        """Of the VMs that run on a host, by uuid; as they are now."""
+        vms = self._db.rows("VM")
+        here = {ref: str(vm["uuid"]) for ref, vm in vms.items() if vm["resident_on"] == host_ref}
         with self._lock:
-            kept = list(self._archives.items())
-        vms = {ref: self._db.row("VM", ref) for ref, _ in kept if self._db.exists("VM", ref)}
-        return {
-            str(vms[ref]["uuid"]): archive for ref, archive in kept if vms.get(ref, {}).get("resident_on") == host_ref
-        }
+            return {here[ref]: archive.copy() for ref, archive in self._archives.items() if ref in here}
 
     def _run(self) -> None:
         last = time.time()
         while not self._ending.wait(self.step_seconds - time.time() % self.step_seconds):
             now = time.time()
-            self.record(round(now / self.step_seconds) * self.step_seconds, now - last)
-            last = now
+            if now - last > self.step_seconds / 2:  # a wait may end a little early, and then again
+                self.record(round(now / self.step_seconds) * self.step_seconds, now - last)
+                last = now
 
     def record(self, at: int, seconds: float) -> None:
         """Take a reading ``seconds`` after the one before. Of a guest that is seen for the first time there is no rate yet."""
