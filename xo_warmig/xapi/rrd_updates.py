@@ -2,8 +2,9 @@
 
 Asked for as XML, which is the one form that has been the same since there are these figures; as JSON it was three: with names that have
 no quotes and NaN as it is, then with its rows inside of ``meta``, then with numbers as strings
-(ocaml/libs/xapi-rrd/lib/rrd_updates.ml). The figures are those of rrdp-iostat (``vbd_xvda_write``, bytes per second of what the guest
-wrote to a disk), kept without being asked for; an old guest's disk may be called ``hda`` or ``sda``.
+(ocaml/libs/xapi-rrd/lib/rrd_updates.ml). The figures are ``vbd_xvda_write``, bytes per second of what the guest wrote to a disk, kept
+without being asked for: by rrdd itself in 2013 (rrdd/rrdd_main.ml), by rrdp-iostat now. An old guest's disk may be ``hda`` or
+``sda``.
 """
 
 import math
