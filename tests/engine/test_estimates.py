@@ -7,6 +7,7 @@ import pytest
 from tests.engine.conftest import Play
 from xo_warmig.model.estimates import Basis
 from xo_warmig.model.events import Decided
+from xo_warmig.model.phases import Phase
 from xo_warmig.model.units import MIB
 
 
@@ -93,3 +94,21 @@ def test_the_first_prediction_is_the_host_s_word(play: Play) -> None:
 
     play(body)
     play(untold)
+
+
+def test_where_a_person_was_waited_for_nothing_is_learned_of_it(play: Play) -> None:
+    """Before the cutover, or for the commit; what came before it is as good as any."""
+
+    async def body(scene: Any) -> None:
+        migration = await scene.start(cutover="hold", commit="manual")
+        while scene.engine.report(migration).phase != Phase.HOLDING:
+            await scene.engine._journals[migration].changed()
+        await scene.engine.cutover(migration)
+        await scene.engine.outcome(migration)
+        while scene.engine.report(migration).phase != Phase.AWAITING_COMMIT:
+            await scene.engine._journals[migration].changed()
+        await scene.engine.commit(migration)
+        known = scene.engine._works.known_of("vm-2", scene.world.source.uuid, scene.world.target.uuid)
+        assert set(known.fixed) == {"prepare", "copy", "sync"}
+
+    play(body)
