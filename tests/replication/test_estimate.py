@@ -15,8 +15,8 @@ from xo_warmig.replication.convergence import ASSUMED_BYTES_PER_SECOND
 from xo_warmig.replication.estimate import estimate
 from xo_warmig.replication.expected_read_back import read_back_bytes
 from xo_warmig.replication.known import ASSUMED_WRITTEN_BYTES_PER_SECOND, Known
-from xo_warmig.replication.lines import Line
 from xo_warmig.replication.measured import Rate
+from xo_warmig.replication.trends import Trend
 
 USUAL = {"shutdown": 1.0, "start": 0.5}
 PARTS = {"shutdown": 2.0, "check": 0.1, "open": 0.2, "confirm": 1.0, "state": 0.1, "verify": 0.1, "start": 3.0}
@@ -24,13 +24,13 @@ MEASURED = Known(
     rates={Way.VHD: Rate(200 * MIB, "there")},
     speeds={Way.VHD: 200 * MIB},
     fixed={
-        "prepare": Line(3.0),
-        "copy": Line(2.0, 2.0),
-        "sync": Line(0.0, 2.0),
-        "cutover": Line(2.0),
-        "finish": Line(1.0, 2.0),
+        "prepare": Trend(3.0),
+        "copy": Trend(2.0, 2.0),
+        "sync": Trend(0.0, 2.0),
+        "cutover": Trend(2.0),
+        "finish": Trend(1.0, 2.0),
     },
-    read_back={Way.NBD: Line(2.0, 1 / (50 * MIB)), Way.VHD: Line(3.0, 1 / (25 * MIB))},
+    read_back={Way.NBD: Trend(2.0, 1 / (50 * MIB)), Way.VHD: Trend(3.0, 1 / (25 * MIB))},
     written_bytes_per_second=10 * MIB,
     parts=PARTS,
     usual=USUAL,
@@ -120,7 +120,7 @@ def test_deltas_go_by_what_is_read_so() -> None:
 
 def test_passes_end_as_soon_as_the_downtime_is_within_the_budget() -> None:
     """The one thing that convergence looks at: not how long a pass takes."""
-    slow = MEASURED._replace(fixed=dict(MEASURED.fixed) | {"copy": Line(600.0), "sync": Line(60.0)})
+    slow = MEASURED._replace(fixed=dict(MEASURED.fixed) | {"copy": Trend(600.0), "sync": Trend(60.0)})
     assert expect(slow).passes == 3
     assert expect(slow, target_downtime=7.0).passes > 3
 

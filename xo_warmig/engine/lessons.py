@@ -12,8 +12,8 @@ from xo_warmig.model.passes import PassKind, PassReport, Verdict, Way
 from xo_warmig.model.phases import Phase
 from xo_warmig.replication.convergence import SIGNIFICANT_BYTES
 from xo_warmig.replication.known import ASSUMED_FIXED, ASSUMED_READ_BACK, Known
-from xo_warmig.replication.lines import Line, fitted
 from xo_warmig.replication.measured import rates_of, speeds_of
+from xo_warmig.replication.trends import Trend, trend_of
 
 _NEWEST: Final = 9
 
@@ -33,11 +33,11 @@ def known_of(states: Sequence[MigrationState], vm: str, source_pool: str, target
     return Known(
         rates=rates_of([], passes),
         speeds=speeds_of(passes, newest=_NEWEST),
-        fixed=_lines(
+        fixed=_trends(
             ((name, len(state.plan.vm.disks), cost) for state in between for name, cost in _fixed(state)),
             ASSUMED_FIXED,
         ),
-        read_back=_lines((each for report in passes for each in _read_back(report)), ASSUMED_READ_BACK),
+        read_back=_trends((each for report in passes for each in _read_back(report)), ASSUMED_READ_BACK),
         written_bytes_per_second=median(
             [rate for each in own if (rate := each.dirty_bytes_per_second) is not None], None
         ),
@@ -78,13 +78,13 @@ def _medians(named: Iterable[tuple[str, float]]) -> dict[str, float]:
     return {name: statistics.median(values[-_NEWEST:]) for name, values in found.items()}
 
 
-def _lines(seen: Iterable[tuple[Key, float, float]], usual: Mapping[Key, Line]) -> dict[Key, Line]:
+def _trends(seen: Iterable[tuple[Key, float, float]], usual: Mapping[Key, Trend]) -> dict[Key, Trend]:
     """By key, through its newest counts with their costs."""
     found: dict[Key, list[tuple[float, float]]] = {}
     for key, count, cost in seen:
         found.setdefault(key, []).append((count, cost))
-    lines = {key: fitted(points[-_NEWEST:], usual=usual[key]) for key, points in found.items()}
-    return {key: line for key, line in lines.items() if line is not None}
+    trends = {key: trend_of(points[-_NEWEST:], usual=usual[key]) for key, points in found.items()}
+    return {key: trend for key, trend in trends.items() if trend is not None}
 
 
 def _read_back(report: PassReport) -> Iterable[tuple[Way, float, float]]:

@@ -7,21 +7,21 @@ from xo_warmig.model.estimates import Basis, Figure
 from xo_warmig.model.passes import Way
 from xo_warmig.model.units import MIB
 from xo_warmig.replication.convergence import ASSUMED_BYTES_PER_SECOND
-from xo_warmig.replication.lines import Line
 from xo_warmig.replication.measured import NOTHING_MEASURED, Rates
+from xo_warmig.replication.trends import Trend
 
 # Where nothing was measured and no host tells. A quiet server writes less, a database more.
 ASSUMED_WRITTEN_BYTES_PER_SECOND: Final = 2 * MIB
 # Seconds by number of disks, of what moves no data: calls, snapshots, attaching and detaching, as long as they take on a real xapi.
 ASSUMED_FIXED: Final = {
-    "prepare": Line(0.5, 0.2),
-    "copy": Line(2.0, 1.0),
-    "sync": Line(1.5, 0.5),
-    "cutover": Line(0.5, 0.7),
-    "finish": Line(0.5, 0.8),
+    "prepare": Trend(0.5, 0.2),
+    "copy": Trend(2.0, 1.0),
+    "sync": Trend(1.5, 0.5),
+    "cutover": Trend(0.5, 0.7),
+    "finish": Trend(0.5, 0.8),
 }
 # Seconds by bytes, attaching and detaching included.
-ASSUMED_READ_BACK: Final = dict.fromkeys(Way, Line(1.5, 1 / ASSUMED_BYTES_PER_SECOND))
+ASSUMED_READ_BACK: Final = dict.fromkeys(Way, Trend(1.5, 1 / ASSUMED_BYTES_PER_SECOND))
 # Parts of a downtime besides shutdown, transfer and start.
 _ASSUMED_PARTS: Final = {"check": 0.1, "open": 0.6, "confirm": 0.6, "state": 0.1, "verify": 0.1}
 # Deltas over NBD are as fast as first passes over it, as long as none was seen.
@@ -40,8 +40,8 @@ class Known(NamedTuple):
 
     rates: Rates = NOTHING_MEASURED
     speeds: Mapping[Way, float] = {}
-    fixed: Mapping[str, Line] = {}
-    read_back: Mapping[Way, Line] = {}
+    fixed: Mapping[str, Trend] = {}
+    read_back: Mapping[Way, Trend] = {}
     written_bytes_per_second: float | None = None
     sampled_bytes_per_second: float | None = None
     parts: Mapping[str, float] = {}
@@ -61,12 +61,12 @@ class Known(NamedTuple):
         return speed if limit is None or limit >= speed.value else Figure(value=limit, source=Basis.LIMIT)
 
     def fixed_seconds(self, name: str, disks: int) -> Figure:
-        line = self.fixed.get(name)
-        return _figure(None if line is None else line.at(disks), ASSUMED_FIXED[name].at(disks))
+        trend = self.fixed.get(name)
+        return _figure(None if trend is None else trend.at(disks), ASSUMED_FIXED[name].at(disks))
 
     def read_back_seconds(self, way: Way, count_bytes: float) -> Figure:
-        line = self.read_back.get(way)
-        return _figure(None if line is None else line.at(count_bytes), ASSUMED_READ_BACK[way].at(count_bytes))
+        trend = self.read_back.get(way)
+        return _figure(None if trend is None else trend.at(count_bytes), ASSUMED_READ_BACK[way].at(count_bytes))
 
     def downtime_part(self, name: str) -> Figure:
         """Seconds of a part that does not depend on how much is moved."""

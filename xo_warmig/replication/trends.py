@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 
-class Line(NamedTuple):
+class Trend(NamedTuple):
     """What nothing costs, and what one more does; neither is less than nothing."""
 
     at_zero: float
@@ -16,7 +16,7 @@ class Line(NamedTuple):
         return self.at_zero + self.each * count
 
 
-def fitted(points: Sequence[tuple[float, float]], *, usual: Line) -> Line | None:
+def trend_of(points: Sequence[tuple[float, float]], *, usual: Trend) -> Trend | None:
     """Through points of a count and its cost, by the middle of all slopes between two of them, so that one that is far off says little.
 
     Where all have one count, nothing tells what another would cost: it is as much more, or less, than usual. None without points.
@@ -26,9 +26,9 @@ def fitted(points: Sequence[tuple[float, float]], *, usual: Line) -> Line | None
     slopes = [(y2 - y1) / (x2 - x1) for (x1, y1), (x2, y2) in combinations(points, 2) if x1 != x2]
     if not slopes:
         times = statistics.median(y for _, y in points) / usual.at(points[0][0])
-        return Line(usual.at_zero * times, usual.each * times)
+        return Trend(usual.at_zero * times, usual.each * times)
     each = max(0.0, statistics.median(slopes))
     at_zero = statistics.median(y - each * x for x, y in points)
     if at_zero < 0:  # all of it is for what there is
-        return Line(0.0, statistics.median(y / x for x, y in points if x))
-    return Line(at_zero, each)
+        return Trend(0.0, statistics.median(y / x for x, y in points if x))
+    return Trend(at_zero, each)
