@@ -5,6 +5,7 @@ tells what it wrote, which is not the same. A guest that writes over the same bl
 smaller than those that a pass reads (64 KiB, or 2 MiB of a VHD) dirties more. The migration's first delta measures it.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
@@ -92,14 +93,16 @@ class _Model(NamedTuple):
         if self.vm.power_state is not PowerState.RUNNING:
             return Course(1, copy)
         deltas: list[ExpectedPart] = []
+        before = math.inf  # one delta alone does not say whether passes gain
         last, downtime = copy, self._downtime(copy)
         while len(deltas) + 2 < self.request.max_passes:
             last = self._pass("sync", self._dirtied(last.seconds), self.speed)
             deltas.append(last)
-            before, downtime = _sum(downtime).value, self._downtime(last)
+            downtime = self._downtime(last)
             expected = _sum(downtime).value
             if expected <= self.request.target_downtime or expected >= before * (1 - LEAST_GAIN):
                 break
+            before = expected
         sync = _expected("sync", _sum(deltas)) if deltas else None
         return Course(len(deltas) + 2, copy, sync, downtime)
 
