@@ -1,9 +1,10 @@
 """Our full pass beside its limits, over HTTP, HTTPS, NBD and NBD with TLS, in turn and between the same two pools.
 
 ``python -m bench.copy [http https nbd nbds] [--all] [--json]``. All read the same snapshots and write all of the same disks, which are
-full. Ours is the pass that a migration runs, from opening both ends until the target's task has confirmed it and both control domains
-have let go; a yardstick's time ends when its import's answer does. One disk of 2 GiB in five pairs of ours and its limit, the other
-yardsticks in the first two rounds only; four disks of 256 MiB in two pairs, without goals (``--all``: as many runs, of 2 GiB each).
+full. Ours is the pass that a migration runs, hashed and marked on its way as always: from opening both ends until the target's task has
+confirmed it, both control domains have let go, and a sample of it was read back. A yardstick's time ends when its import's answer does.
+One disk of 2 GiB in five pairs of ours and its limit, the other yardsticks in the first two rounds only; four disks of 256 MiB in two
+pairs, without goals (``--all``: as many runs, of 2 GiB each).
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench import curl, nbdcopy
-from bench.passes import Ends, carry_out, ends_of, full_pass
+from bench.passes import Ends, ends_of, full_pass
 from bench.relay import relay
 from bench.result import Figure, Goal, Result, figure, tell
 from bench.side import Side
@@ -96,7 +97,7 @@ def runs_of(kind: Kind, ends: Ends, others: Yardsticks) -> dict[str, Run]:
     """Ours and its limits, by name."""
 
     async def ours(way: Way, connections: int) -> None:
-        await carry_out(full_pass(ends.pairs, way=way, connections=connections), ends.source, ends.target)
+        await ends.passes.carry_out(full_pass(ends.pairs, way=way, connections=connections))
 
     several = connections_for(len(ends.pairs))
     if not kind.nbd_purpose:

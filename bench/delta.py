@@ -12,14 +12,13 @@ import uuid
 from typing import NamedTuple
 
 from bench.control import ask
-from bench.passes import carry_out
+from bench.passes import Passes, passes_between
 from bench.result import Figure, Goal, Result, figure, tell
 from bench.side import Side
 from bench.site import connected, site_in_memory
 from xo_warmig.model.passes import DiskPassPlan, PassKind, PassPlan, Way
 from xo_warmig.model.units import GIB, KIB, MIB
 from xo_warmig.replication.choosing import MOST_CONNECTIONS
-from xo_warmig.replication.ports import SourcePool, TargetPool
 from xo_warmig.simulator.launch import Site
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, PoolConfig, SiteConfig, VmConfig
 
@@ -38,11 +37,10 @@ def pools() -> SiteConfig:
 
 
 class Bench(NamedTuple):
-    """The two pools, and the source's disk."""
+    """The two pools, passes between them, and the source's disk."""
 
     site: Site
-    source: SourcePool
-    target: TargetPool
+    passes: Passes
     disk: str
 
     async def copy(self, base: str | None, read: str, onto: str, way: Way) -> tuple[int, float]:
@@ -60,28 +58,28 @@ class Bench(NamedTuple):
         target = self.site.pools[1]
         before, begun = (await ask(target, "trace"))["number"], time.monotonic()
         kind = PassKind.FULL if base is None else PassKind.DELTA
-        await carry_out(PassPlan(number=1, kind=kind, disks=[plan]), self.source, self.target)
+        await self.passes.carry_out(PassPlan(number=1, kind=kind, disks=[plan]))
         seconds = time.monotonic() - begun
-        return sum(each["bytes"] for each in (await ask(target, f"trace?since={before}"))["transfers"]), seconds
+        passed = (await ask(target, f"trace?since={before}"))["transfers"]
+        return sum(each["bytes"] for each in passed if each["name"] == "import_raw_vdi"), seconds
 
 
 async def measure(*, everything: bool) -> Result:
     """Base, writes, delta."""
     with site_in_memory(pools(), written_bytes=(40 if everything else 4) * GIB) as site:
-        async with connected(site) as directory:
-            source = await directory.pool_of_vm(site.pools[0].vms[0].uuid)
-            target = await directory.pool_of_sr(site.pools[1].srs[0].uuid)
-            disk = (await source.read_vm(site.pools[0].vms[0].uuid)).disks[0]
-            bench = Bench(site, source, target, disk.vdi)
+        vm, sr = site.pools[0].vms[0].uuid, site.pools[1].srs[0].uuid
+        async with connected(site) as directory, passes_between(directory, vm, sr) as passes:
+            source, target = await directory.pool_of_vm(vm), await directory.pool_of_sr(sr)
+            disk = (await source.read_vm(vm)).disks[0]
+            bench = Bench(site, passes, disk.vdi)
             await source.track(disk.vdi)
             base = await source.snapshot_disk(disk.vdi, tag="bench/base", epoch=1)
             copies = [
-                await target.create_disk(disk, sr=site.pools[1].srs[0].uuid, migration=str(uuid.uuid4()), epoch=1)
-                for _ in (Way.CBT, Way.VHD)
+                await target.create_disk(disk, sr=sr, migration=str(uuid.uuid4()), epoch=1) for _ in (Way.CBT, Way.VHD)
             ]
             for each in copies:
                 await bench.copy(None, base, each, Way.NBD)
-            await ask(site.pools[0], "guest", vm=site.pools[0].vms[0].uuid, write=WRITES * WRITE_BYTES)
+            await ask(site.pools[0], "guest", vm=vm, write=WRITES * WRITE_BYTES)
             after = await source.snapshot_disk(disk.vdi, tag="bench/after", epoch=1)
             listed, exported = await asyncio.to_thread(offered, site, base, after)
             sent, seconds = await bench.copy(base, after, copies[0], Way.CBT)

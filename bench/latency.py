@@ -1,52 +1,29 @@
 """Our full pass over NBD between pools that are near and far: what a round trip of 1, 10 and 50 ms leaves of the rate without one.
 
 All rates are of one run, in turn, so that what else the machine does falls on all of them. Each pass is whole: from opening both ends
-until the target's task has confirmed it.
+until the target's task has confirmed it and a sample of it was read back, with the round trips of all calls that this takes.
 """
 
 import asyncio
 import resource
 import sys
 import time
-import uuid
 from contextlib import AbstractContextManager, AsyncExitStack, ExitStack
-from typing import NamedTuple
 
+from bench.passes import Ends, ends_of, full_pass
 from bench.result import Goal, Result, figure, tell
-from bench.site import connected, two_pools
-from xo_warmig.disks.meter import Meter
-from xo_warmig.model.passes import DiskPassPlan, PassKind, PassPlan, Verdict, Way
-from xo_warmig.model.units import KIB, MIB
+from bench.site import two_pools
+from xo_warmig.model.passes import Way
+from xo_warmig.model.units import GIB, KIB, MIB
 from xo_warmig.replication.choosing import connections_for
-from xo_warmig.replication.clock import SystemClock
-from xo_warmig.replication.run import Begun, Ways, run_pass
 from xo_warmig.simulator.launch import Site
-from xo_warmig.xapi.directory import Directory
 
 ROUNDS = 3
-ALLOCATED_BYTES = 512 * MIB
+ALLOCATED_BYTES = GIB  # the calls of a pass take as long for a small disk
 MILLISECONDS = (0, 1, 10, 50)
 MANY_DISKS = 8
 MANY_ALLOCATED_BYTES = 128 * MIB
 MANY_MILLISECONDS = 50
-
-
-class Copying(NamedTuple):
-    """What is copied again and again between two pools that are so far away."""
-
-    ways: Ways
-    plan: PassPlan
-
-    async def seconds(self) -> float:
-        """Of one pass."""
-        start = time.monotonic()
-        meters = {disk.disk: Meter() for disk in self.plan.disks}
-        run = await run_pass(self.plan, self.ways, begun=Begun(time.time(), start, None), meters=meters)
-        if run.report.verdict is not Verdict.COMPLETE:
-            raise RuntimeError(f"our pass is {run.report.verdict}: {run.error}")
-        if any(each.notes for each in run.report.disks):
-            raise RuntimeError(f"it was not read over NBD alone: {run.report.disks[0].notes}")
-        return time.monotonic() - start
 
 
 def far_pools(milliseconds: int, *, disks: int, allocated_bytes: int) -> AbstractContextManager[Site]:
@@ -56,41 +33,22 @@ def far_pools(milliseconds: int, *, disks: int, allocated_bytes: int) -> Abstrac
     )
 
 
-async def copying(directory: Directory, site: Site) -> Copying:
-    """Between the two pools of a site."""
-    vm_uuid, sr = site.pools[0].vms[0].uuid, site.pools[1].srs[0].uuid
-    source, target = await directory.pool_of_vm(vm_uuid), await directory.pool_of_sr(sr)
-    vm = await source.read_vm(vm_uuid)
-    disks = []
-    for disk in vm.disks:
-        snapshot = await source.snapshot_disk(disk.vdi, tag="bench/1", epoch=1)
-        disks.append(
-            DiskPassPlan(
-                disk=disk.vdi,
-                read_vdi=snapshot,
-                base=None,
-                target_vdi=await target.create_disk(disk, sr=sr, migration=str(uuid.uuid4()), epoch=1),
-                virtual_size_bytes=disk.virtual_size_bytes,
-                skip_zeros=True,
-                way=Way.NBD,
-                connections=connections_for(len(vm.disks)),
-            )
-        )
-    plan = PassPlan(number=1, kind=PassKind.FULL, disks=disks)
-    return Copying(Ways(source, target, SystemClock()), plan)
+async def seconds_of(ends: Ends) -> float:
+    """Of one pass."""
+    begun = time.monotonic()
+    await ends.passes.carry_out(full_pass(ends.pairs, way=Way.NBD, connections=connections_for(len(ends.pairs))))
+    return time.monotonic() - begun
 
 
 async def rates(sites: dict[int, Site]) -> dict[int, list[float]]:
     """MiB/s by milliseconds, a round's all beside each other."""
     found: dict[int, list[float]] = {each: [] for each in sites}
     async with AsyncExitStack() as stack:
-        copies = {}
-        for each, site in sites.items():
-            copies[each] = await copying(await stack.enter_async_context(connected(site)), site)
+        copies = {each: await stack.enter_async_context(ends_of(site)) for each, site in sites.items()}
         for number in range(-1, ROUNDS):
             turns = list(copies.items())
-            for each, copy in turns if number % 2 else reversed(turns):
-                seconds = await copy.seconds()
+            for each, ends in turns if number % 2 else reversed(turns):
+                seconds = await seconds_of(ends)
                 if number >= 0:  # the first round only warms up
                     found[each].append(ALLOCATED_BYTES / MIB / seconds)
     return found
@@ -98,8 +56,8 @@ async def rates(sites: dict[int, Site]) -> dict[int, list[float]]:
 
 async def most_resident_mib(site: Site) -> float:
     """Of this process, which copies eight disks at once after all that it did before."""
-    async with connected(site) as directory:
-        await (await copying(directory, site)).seconds()
+    async with ends_of(site) as ends:
+        await seconds_of(ends)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB / MIB
 
 

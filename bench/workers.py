@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from bench.copy import GIGABYTE, KINDS
-from bench.passes import Pair, carry_out, ends_of, full_pass
+from bench.passes import Pair, ends_of, full_pass, passes_between
 from bench.result import Figure, Result, figure, tell
 from bench.site import credentials, signed_in, two_pools
 from bench.turns import Taken, Turn, in_turn, ratios
@@ -47,12 +47,11 @@ class Spent(msgspec.Struct, frozen=True):
 
 async def copy(task: Task) -> None:
     """A child's life."""
-    async with signed_in(task.servers) as directory:
-        source, target = await directory.pool_of_vm(task.vm), await directory.pool_of_sr(task.sr)
+    async with signed_in(task.servers) as directory, passes_between(directory, task.vm, task.sr) as passes:
         print("ready", flush=True)
         while await asyncio.to_thread(sys.stdin.readline):
             before = resource.getrusage(resource.RUSAGE_SELF)
-            await carry_out(full_pass(task.pairs, way=task.way, connections=task.connections), source, target)
+            await passes.carry_out(full_pass(task.pairs, way=task.way, connections=task.connections))
             used = resource.getrusage(resource.RUSAGE_SELF)
             seconds = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
             print(msgspec.json.encode(Spent(seconds, used.ru_maxrss * KIB)).decode(), flush=True)

@@ -1,14 +1,17 @@
-"""What tests ask of simulated pools from outside: their ``/_sim/`` pages, XAPI sessions of the tests' own, and VMs of little."""
+"""Simulated pools as tests start them, what they ask of them from outside (``/_sim/``, XAPI sessions of their own), and VMs of little."""
 
 import json
 import ssl
 import urllib.request
 import warnings
+from contextlib import AbstractContextManager
 from typing import Any
 
+from tests import forked
 from xo_warmig.model.units import MIB
-from xo_warmig.simulator.launch import Pool
-from xo_warmig.simulator.site import DiskConfig, GuestConfig, VmConfig
+from xo_warmig.simulator import launch
+from xo_warmig.simulator.launch import Pool, Site
+from xo_warmig.simulator.site import DiskConfig, GuestConfig, SiteConfig, VmConfig
 
 
 def _unverified() -> ssl.SSLContext:
@@ -25,6 +28,11 @@ def _unverified() -> ssl.SSLContext:
 UNVERIFIED = _unverified()
 
 
+def start_site(config: SiteConfig) -> AbstractContextManager[Site]:
+    """``launch.start_site``, with pools that are forked."""
+    return launch.start_site(config, forked.pool)
+
+
 def control(pool: Pool, page: str, /, **order: Any) -> Any:
     """Ask the pool's ``/_sim/``: a GET without an order, a POST with one."""
     body = json.dumps(order).encode() if order else None
@@ -36,8 +44,10 @@ def control(pool: Pool, page: str, /, **order: Any) -> Any:
 class XapiSession:
     """A session of the test's own, over JSON-RPC. What it asks no migration asks, so no fault strikes it."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._url = f"{pool.url}/jsonrpc"
+    def __init__(self, pool: Pool, address: str = "") -> None:
+        """At the pool's first host, or the one with the address."""
+        url = f"{pool.config.scheme}://{address}:{pool.config.port}" if address else pool.url
+        self._url = f"{url}/jsonrpc"
         self.reference = self._send("session.login_with_password", pool.username, pool.password, "1.0", "eyes")
 
     def call(self, method: str, *arguments: Any) -> Any:

@@ -426,11 +426,14 @@ async def test_who_watches_is_signed_in_again_and_goes_on() -> None:
     async def watch(client: Client) -> str:
         told = client.notifications()
         waiting = asyncio.ensure_future(client.call("m"))
-        async for notification in told:
-            seen.append(notification.params["n"])
-            if len(seen) == 2:
-                break
-        waiting.cancel()
+        try:
+            async for notification in told:
+                seen.append(notification.params["n"])
+                if len(seen) == 2:
+                    break
+        finally:
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
         return "seen"
 
     server = Restarting(count)

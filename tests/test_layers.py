@@ -4,6 +4,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.sources import tree
+
 PACKAGE = Path(__file__).parent.parent / "xo_warmig"
 
 # area -> the areas that it may import, beside itself.
@@ -35,7 +37,7 @@ def area_of(path: Path) -> str:
 
 def imported_modules(path: Path) -> Iterator[tuple[int, str]]:
     """Line and full name of every import in a module, those inside functions included."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, name.name) for name in node.names)
         elif isinstance(node, ast.ImportFrom):

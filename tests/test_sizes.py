@@ -5,6 +5,8 @@ import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.sources import tree
+
 PACKAGE = Path(__file__).parent.parent / "xo_warmig"
 
 MOST_FILE_LINES, MEDIAN_FILE_LINES = 500, 150
@@ -23,7 +25,7 @@ def modules() -> dict[str, Path]:
 def functions() -> Iterator[tuple[int, str]]:
     """Length in lines, and place, of every function."""
     for path in modules().values():
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 assert node.end_lineno is not None
                 yield node.end_lineno - node.lineno + 1, f"{path.relative_to(PACKAGE)}:{node.lineno} {node.name}"
@@ -51,7 +53,7 @@ def test_functions_are_small() -> None:
 
 def imports_when_loaded(path: Path, names: set[str]) -> Iterator[str]:
     """What a module imports as it is loaded: not what is for the type checker alone, nor inside functions."""
-    pending: list[ast.stmt] = list(ast.parse(path.read_text()).body)
+    pending: list[ast.stmt] = list(tree(path).body)
     while pending:
         node = pending.pop()
         if isinstance(node, ast.If | ast.Try) and "TYPE_CHECKING" not in ast.dump(getattr(node, "test", node)):

@@ -31,6 +31,7 @@ from xo_warmig.api.users import hash_password
 from xo_warmig.api.vault import open_vault
 from xo_warmig.engine.store.database import FILE_NAME, Database, url_in
 from xo_warmig.errors import IncorrectState, InvalidRequest, NoSuchObject, PoolError, PoolUnreachable
+from xo_warmig.model.encryption import Encryption
 from xo_warmig.model.events import Event, PhaseChanged, RecordedEvent
 from xo_warmig.model.findings import Finding, OurObject, PlanReport, Severity, SweepReport, SweptObject
 from xo_warmig.model.phases import STAGES, Phase, WaitingFor, can_cancel, is_end
@@ -256,6 +257,7 @@ class FakeServers:
             read_only=server.read_only,
             status=ServerStatus.DISCONNECTED,
             fingerprint=server.fingerprint,
+            pins=server.pins,
         )
         if server.enabled:
             self._connected(server.id)
@@ -282,6 +284,8 @@ class FakeServers:
             label=server.label,
             read_only=server.read_only,
             allow_unauthorized=server.allow_unauthorized,
+            fingerprint=server.fingerprint,
+            pins=server.pins,
         )
 
     async def connect(self, server_id: str) -> None:
@@ -291,6 +295,11 @@ class FakeServers:
 
     async def disconnect(self, server_id: str) -> None:
         self._states[server_id] = msgspec.structs.replace(self._states[server_id], status=ServerStatus.DISCONNECTED)
+
+    def meet(self, server_id: str, place: str, fingerprint: str) -> None:
+        """Another host of the pool, whose certificate is pinned."""
+        state = self._states[server_id]
+        self._states[server_id] = msgspec.structs.replace(state, pins=state.pins | {place: fingerprint})
 
     def lose(self, server_id: str, code: str) -> None:
         """A connection, with this error."""
@@ -306,6 +315,7 @@ class FakeServers:
             pool_name_label="north",
             master="host-1",
             fingerprint="AA:BB",
+            encryption=Encryption(protocol="TLSv1", cipher="AES128-SHA", key_type="RSA", key_bits=2048),
         )
 
 

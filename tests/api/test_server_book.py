@@ -49,6 +49,25 @@ async def test_a_pinned_certificate_is_stored(book: ServerBook, database: Databa
     assert stored.fingerprint == "AA:BB"
 
 
+async def test_certificates_of_other_hosts_are_stored_too(
+    book: ServerBook, database: Database, fake_servers: Any
+) -> None:
+    """All that were ever met, until the server is removed or has another address."""
+    id = await book.add(**ASKED, enabled=True)
+    fake_servers.meet(id, "two:443", "CC:DD")
+    book.keep_pins()
+    fake_servers.clear()
+    again = ServerBook(ServerStore(database, Vault(KEY)), fake_servers)
+    await again.restore()
+    assert fake_servers.credentials[id].pins == {"two:443": "CC:DD"}
+    fake_servers.meet(id, "three:443", "EE:FF")
+    await again.disable(id)
+    await again.change(id, password="new")
+    assert fake_servers.credentials[id].pins == {"two:443": "CC:DD", "three:443": "EE:FF"}
+    await again.change(id, host="south")
+    assert fake_servers.credentials[id].pins == ServerStore(database, Vault(KEY)).get(id).pins == {}
+
+
 @pytest.mark.parametrize("host", ["north", "NORTH/", "https://north/"])
 async def test_an_address_is_registered_once(book: ServerBook, host: str) -> None:
     """Spelled either way."""

@@ -392,6 +392,8 @@ def test_servers(site: Any, client: Any) -> None:
         "host-1",
     )
     assert (shown["enabled"], shown["readOnly"], shown["allowUnauthorized"]) == (True, False, True)
+    assert (shown["fingerprint"], shown["encryption"]["protocol"]) == ("AA:BB", "TLSv1")
+    assert [each["code"] for each in shown["weaknesses"]] == ["OLD_TLS", "NO_FORWARD_SECRECY"]
     again = client.error("server.add", asked | {"host": "NORTH/"})
     assert (again["code"], again["data"]) == (16, {"objectId": "NORTH/", "objectType": "server"})
     busy = client.error("server.enable", {"id": id})
@@ -400,6 +402,16 @@ def test_servers(site: Any, client: Any) -> None:
     assert client.call("server.enable", id=id) is True
     assert client.call("server.remove", id=id) is True
     assert client.error("server.remove", {"id": id})["code"] == 1
+
+
+def test_a_fingerprint_is_given_for_a_server(site: Any, client: Any) -> None:
+    """Pinned from the first; what is no SHA-256 is refused."""
+    asked = {"host": "east", "username": "root", "password": "p", "autoConnect": False}
+    wrong = client.error("server.add", asked | {"fingerprint": "AA:BB"})
+    assert (wrong["code"], wrong["data"]["errors"][0]["instancePath"]) == (10, "/fingerprint")
+    id = client.call("server.add", **asked, fingerprint=":".join(["0f"] * 32))
+    assert site.servers.credentials[id].fingerprint == ":".join(["0f"] * 32)
+    client.call("server.remove", id=id)
 
 
 def test_a_server_is_changed(site: Any, client: Any) -> None:

@@ -24,6 +24,7 @@ DEFAULTS = {
     "minPassInterval": 0.0,
     "mapVdisSrs": {},
     "mapVifsNetworks": {},
+    "macAddresses": "keep",
     "shutdown": {"timeout": 1200, "force": "ifNoTools"},
     "onFailure": "keep",
     "transport": "auto",
@@ -52,7 +53,8 @@ def test_every_option_has_its_parameter(canned: Any, run: Any) -> None:
     canned.answers["warmMigration.start"] = "m-1"
     options = f"""--no-start --delete-source --cutover 2026-05-01T23:30+02:00 --commit 60
         --target-downtime 0.2 --max-passes 4 --min-pass-interval 9 --map-vdi {VM}={SR}
-        --map-vif {SR}={VM} --shutdown-timeout 60 --force-shutdown never --on-failure drop --transport vhd --verify full
+        --map-vif {SR}={VM} --mac {SR}=02:16:3E:00:00:01 --mac {VM}=new
+        --shutdown-timeout 60 --force-shutdown never --on-failure drop --transport vhd --verify full
         --max-rate 50MiB/s --throttle-final-pass --force""".split()
     assert json.loads(run("migrate", VM, SR, *options, "--detach", "--json").stdout) == {"id": "m-1"}
     assert asked(canned) == {
@@ -67,6 +69,7 @@ def test_every_option_has_its_parameter(canned: Any, run: Any) -> None:
         "minPassInterval": 9.0,
         "mapVdisSrs": {VM: SR},
         "mapVifsNetworks": {SR: VM},
+        "macAddresses": {SR: "02:16:3E:00:00:01", VM: "new"},
         "shutdown": {"timeout": 60, "force": "never"},
         "onFailure": "drop",
         "transport": "vhd",
@@ -155,6 +158,16 @@ def test_no_time(run: Any, options: tuple[str, str]) -> None:
     result = run("migrate", VM, SR, *options)
     assert result.exit_code == 2
     assert options[0] in result.stderr
+
+
+@pytest.mark.parametrize(
+    "given", ["old", f"{VM}=02:16:3e", f"{VM}=02-16-3e-00-00-01", "eth0=new", f"new --mac {VM}=new"]
+)
+def test_no_address(run: Any, given: str) -> None:
+    """Nor a word for all beside one for a single interface."""
+    result = run("migrate", VM, SR, "--mac", *given.split())
+    assert result.exit_code == 2
+    assert "--mac" in result.stderr
 
 
 @pytest.mark.parametrize("text", ["fast", "0", "63K", "50 MB per second"])

@@ -12,6 +12,35 @@ from xo_warmig.cli.tables import migrations_table
 from xo_warmig.model.reports import MigrationReport
 
 
+def test_show_tells_how_passes_were_read_and_why(canned: Any, run: Any, report: Any) -> None:
+    """One line for passes that were read alike; where disks differ, each of the ways with its disks."""
+
+    def read(number: int, *disks: tuple[str, str, str]) -> dict[str, Any]:
+        told = [
+            {"disk": disk, "verdict": "complete", "readBytes": 1, "writtenBytes": 1, "seconds": 1.0}
+            | {"transferSeconds": 1.0, "way": way, "wayReason": reason}
+            for disk, way, reason in disks
+        ]
+        a_pass: dict[str, Any] = report()["passes"][0]
+        return a_pass | {"number": number, "disks": told}
+
+    nbd, cbt = ("nbd", "it serves [it]"), ("cbt", "it tracks")
+    canned.answers["warmMigration.get"] = report(
+        passes=[
+            read(1, ("d-1", *nbd), ("d-2", *nbd)),
+            read(2, ("d-1", *cbt), ("d-2", "vhd", "it forgot")),
+            *(read(number, ("d-1", *cbt), ("d-2", *cbt)) for number in (3, 4)),
+        ]
+    )
+    lines = [line for line in run("show", "m-1").stdout.splitlines() if ": read " in line or " read " in line]
+    assert lines == [
+        "Pass 1: read over NBD: it serves [it]",
+        "Pass 2: disk d-1 read over NBD, changed blocks only: it tracks",
+        "Pass 2: disk d-2 read from a VHD export: it forgot",
+        "Passes 3 to 4: read over NBD, changed blocks only: it tracks",
+    ]
+
+
 def test_list_shows_a_row_per_migration(canned: Any, run: Any, report: Any) -> None:
     """Names are data: brackets in a VM's name are printed, not interpreted."""
     canned.answers["warmMigration.list"] = [report(), report(id="m-2", phase="failed")]

@@ -28,7 +28,7 @@ def plan() -> dict[str, Any]:
         "targetSr": SR,
         "targetSrName": "fast [1]",
         "way": "vhd",
-        "wayReason": "no NBD",
+        "wayReason": "no NBD [yet]",
         "reused": False,
         "firstPassBytes": 2 * GIB,
         "reason": "no earlier copy",
@@ -37,6 +37,7 @@ def plan() -> dict[str, Any]:
         "vif": "i-1",
         "device": "0",
         "mac": "aa:bb:cc:dd:ee:ff",
+        "targetMac": "aa:bb:cc:dd:ee:ff",
         "network": "n-1",
         "networkName": "LAN",
         "reason": "same name",
@@ -54,7 +55,11 @@ def plan() -> dict[str, Any]:
             disk | {"device": "10", "disk": "d-2", "reused": True, "way": "vhdDelta", "firstPassBytes": None},
             disk,
         ],
-        "vifs": [vif, vif | {"device": "1", "network": None, "networkName": "", "reason": "no network of that name"}],
+        "vifs": [
+            vif,
+            vif
+            | {"device": "1", "network": None, "networkName": "", "reason": "no network of that name", "targetMac": ""},
+        ],
         "findings": [
             finding("A_NOTE", "info"),
             finding("A_WARNING", "warning", remedy="Do [this].", needsForce=True),
@@ -114,6 +119,8 @@ def test_a_plan_as_tables(canned: Any, run: Any, plan: dict[str, Any]) -> None:
         "delta, reused",
         "disk 0: no earlier copy",
         "disk 10: no earlier copy",
+        "disk 0: read from a VHD export: no NBD [yet]",
+        "disk 10: read from a VHD export against the earlier copy's base: no NBD [yet]",
         "aa:bb:cc:dd:ee:ff",
         "LAN",
         "none",

@@ -34,6 +34,26 @@ SYNCING = {"phase": "syncing", "stage": "sync"}
 HOLDING = {"phase": "holding", "stage": "sync", "waitingFor": "operator"}
 
 
+def test_how_a_pass_is_read_is_told_as_it_begins_and_when_it_changes(told: Told) -> None:
+    """With the reason; a pass that was read otherwise in the end says so above its line."""
+
+    def disk(device: str, way: str, reason: str) -> dict[str, Any]:
+        place = {"disk": f"d-{device}", "targetVdi": None, "nameLabel": "", "device": device, "virtualSizeBytes": 9}
+        return place | {"doneBytes": 0, "totalBytes": 9, "bytesPerSecond": 0.0, "way": way, "wayReason": reason}
+
+    def running(number: int, *disks: dict[str, Any]) -> dict[str, Any]:
+        current = {"number": number, "kind": "full", "started": 1.0, "remainingSeconds": None, "disks": list(disks)}
+        return COPYING | {"currentPass": current}
+
+    both = running(1, disk("0", "nbd", "it serves [it]"), disk("1", "nbd", "it serves [it]"))
+    apart = running(2, disk("0", "cbt", "it tracks"), disk("1", "vhd", "it forgot"))
+    assert told(both, both, apart, apart) == [
+        "  read over NBD: it serves [it]",
+        "  disk 0 read over NBD, changed blocks only: it tracks",
+        "  disk 1 read from a VHD export: it forgot",
+    ]
+
+
 def test_holding_is_told_once_with_how_to_end_it(told: Told) -> None:
     """Though it goes on with passes in between."""
     assert told(SYNCING, HOLDING, SYNCING, HOLDING, {"phase": "stopping", "stage": "cutover"}) == [

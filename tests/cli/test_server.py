@@ -62,6 +62,34 @@ def test_list_shows_states_and_errors(canned: Any, run: Any) -> None:
     assert "no route" in text
 
 
+def test_a_fingerprint_can_be_given(canned: Any, run: Any) -> None:
+    """And is left out where it is not."""
+    canned.answers |= {"server.add": "s-1", "server.getAll": [CONNECTED]}
+    result = run("server", "add", "pool", "root", "--fingerprint", "AA:BB", env={"XO_WARMIG_POOL_PASSWORD": "secret"})
+    assert result.exit_code == 0, result.output
+    assert canned.calls[0][1]["fingerprint"] == "AA:BB"
+
+
+OF_6_5 = CONNECTED | {
+    "fingerprint": "AA:BB",
+    "encryption": {"protocol": "TLSv1", "cipher": "AES128-SHA", "keyType": "RSA", "keyBits": 1024},
+    "weaknesses": [{"code": "OLD_TLS", "message": "speaks no newer protocol than TLS 1.0", "remedy": "keep it apart"}],
+}
+
+
+@pytest.mark.parametrize("command", [("server", "add", "pool", "root"), ("server", "list")])
+def test_what_is_weak_about_a_connection_is_told(canned: Any, run: Any, command: tuple[str, ...]) -> None:
+    """Beside the certificate that was pinned, when a pool is added and in the list."""
+    canned.answers |= {"server.add": "s-1", "server.getAll": [OF_6_5]}
+    lines = run(*command, env={"XO_WARMIG_POOL_PASSWORD": "secret"}).stdout.splitlines()
+    assert lines[-4:] == [
+        "TLS 1.0 with AES128-SHA, certificate RSA 1024 bits",
+        "certificate SHA-256 AA:BB",
+        "! OLD_TLS: speaks no newer protocol than TLS 1.0",
+        "→ keep it apart",
+    ]
+
+
 def test_remove_names_the_server(canned: Any, run: Any) -> None:
     """By id."""
     canned.answers["server.remove"] = True

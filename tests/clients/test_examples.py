@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.clients.conftest import HERE, Node, Served, served
-from tests.pools import XapiSession, control, tiny_vm
-from xo_warmig.simulator.launch import Site, start_site
+from tests.pools import XapiSession, control, start_site, tiny_vm
+from xo_warmig.simulator.launch import Site
 from xo_warmig.simulator.site import PoolConfig, SiteConfig
 
 EXAMPLES = HERE.parents[1] / "examples"

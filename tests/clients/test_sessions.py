@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from tests.clients.conftest import Node, served
-from tests.pools import tiny_vm
+from tests.pools import start_site, tiny_vm
 from tests.scenarios.test_joining import standing
 from xo_warmig.model.units import MIB
-from xo_warmig.simulator.launch import Pool, start_site
+from xo_warmig.simulator.launch import Pool
 from xo_warmig.simulator.site import PoolConfig, SiteConfig
 
 Run = Callable[..., Awaitable[dict[str, Any]]]

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.clients.conftest import served
-from tests.pools import control, tiny_vm
-from xo_warmig.simulator.launch import start_site
+from tests.pools import control, start_site, tiny_vm
 from xo_warmig.simulator.site import PoolConfig, SiteConfig
 
 Node = Callable[..., Awaitable[dict[str, Any]]]

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import XenAPI
 
+from tests.pools import start_site
 from xo_warmig.model.units import MIB
-from xo_warmig.simulator.launch import Pool, start_site
+from xo_warmig.simulator.launch import Pool
 from xo_warmig.simulator.site import DiskConfig, PoolConfig, SiteConfig, VmConfig
 
 Node = Callable[..., Awaitable[dict[str, Any]]]

@@ -9,16 +9,18 @@ from typing import NamedTuple
 import pytest
 
 from xo_warmig.disks.budget import BUFFER_BYTES
-from xo_warmig.disks.pace import BURST_SECONDS, Credit, Limit, Pace, piece_bytes_of
+from xo_warmig.disks.pace import BURST_SECONDS, Credit, Limit, Pace, Share, piece_bytes_of
 from xo_warmig.model.units import GIB, KIB, MIB
 
 FAST = 1000 * MIB
 
 
 class Copy(NamedTuple):
-    """A copy under these limits: ``own_rate`` is what it could make, from ``begin`` to ``end``, in pieces."""
+    """A copy under these limits, by a share of its own where none is given: ``own_rate`` is what it could make, from ``begin`` to
+    ``end``, in pieces.
+    """
 
-    limits: Sequence[Limit]
+    limits: Sequence[Limit | Share]
     own_rate: float = FAST
     begin: float = 0.0
     end: float = 1e9
@@ -27,28 +29,32 @@ class Copy(NamedTuple):
 
 def played(copies: Sequence[Copy], seconds: float, *, since: float = 0.0) -> list[float]:
     """What each copy passes from ``since`` to ``seconds``, in bytes per second, when all run side by side."""
-    credits_ = [Credit(copy.limits) for copy in copies]
+    credits_ = [Credit(list(map(share_of, copy.limits))) for copy in copies]
     passed = [0] * len(copies)
     number = itertools.count()
-    # A copy asks, and once it is due it passes what it may; then it asks again.
-    moments = [(copy.begin, next(number), who, False) for who, copy in enumerate(copies)]
+    # A copy asks, and asks again when it is told to; once something is due it passes what it may, and asks for more.
+    moments = [(copy.begin, next(number), who) for who, copy in enumerate(copies)]
     while moments:
-        now, _, who, due = heapq.heappop(moments)
+        now, _, who = heapq.heappop(moments)
         copy = copies[who]
         if now >= min(seconds, copy.end):
+            credits_[who].leave()
             continue
-        if due:
+        due = credits_[who].due(now)
+        if due <= now:
             count = credits_[who].spend(copy.piece_bytes)
             passed[who] += count if now >= since else 0
-            now += count / copy.own_rate
-        else:
-            now = credits_[who].due(now)
-        heapq.heappush(moments, (now, next(number), who, not due))
+            due = now + count / copy.own_rate
+        heapq.heappush(moments, (due, next(number), who))
     return [count / (seconds - since) for count in passed]
 
 
 def limit(rate: float | None) -> Limit:
     return Limit(lambda: rate)
+
+
+def share_of(one: Limit | Share) -> Share:
+    return one if isinstance(one, Share) else Share(one)
 
 
 @pytest.mark.parametrize("rate", [64 * KIB, 1 * MIB, 37.5 * MIB, 900 * MIB])
@@ -58,6 +64,40 @@ def test_copies_share_equally_and_make_the_rate_together(rate: float, copies: in
     shares = played([Copy([shared]) for shared in [limit(rate)] * copies], 20.0)
     assert sum(shares) == pytest.approx(rate, rel=0.05)
     assert shares == pytest.approx([rate / copies] * copies, rel=0.05, abs=4 * KIB)
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(64 * KIB, 40.0), (37.5 * MIB, 8.0), (900 * MIB, 4.0)])
+@pytest.mark.parametrize("disks", [[8, 1], [1, 1, 20], [3, 5]])
+def test_migrations_share_equally_and_so_do_the_disks_of_each(rate: float, seconds: float, disks: list[int]) -> None:
+    """A VM of many disks has no more of a pool's line than a VM of one."""
+    pool = limit(rate)
+    shares = [share for count in disks for share in [Share(pool)] * count]
+    passed = played([Copy([share]) for share in shares], seconds)
+    wanted = [rate / len(disks) / count for count in disks for _ in range(count)]
+    assert sum(passed) == pytest.approx(rate, rel=0.05)
+    assert passed == pytest.approx(wanted, rel=0.1, abs=4 * KIB)
+
+
+def test_what_a_slow_disk_leaves_goes_to_the_others() -> None:
+    """Those of its migration, whose share stays as it is. It loses what it could pass while it waits for two turns of the share."""
+    pool = limit(30 * MIB)
+    many = Share(pool)
+    passed = played([Copy([many], own_rate=2 * MIB), Copy([many]), Copy([pool])], 10.0)
+    assert passed[0] + passed[1] == pytest.approx(passed[2], rel=0.05)
+    assert sum(passed) == pytest.approx(30 * MIB, rel=0.05)
+    assert 1.6 * MIB < passed[0] <= 2 * MIB
+
+
+def test_a_disk_that_waited_and_left_keeps_no_place() -> None:
+    """The others of its migration wait no longer because of it."""
+    many = Share(limit(MIB))
+    passing, coming, gone, waiting = (Credit([many]) for _ in range(4))
+    assert passing.due(0.0) == 0.0
+    turn = coming.due(0.0)
+    assert gone.due(0.0) == pytest.approx(turn)
+    assert waiting.due(0.0) == pytest.approx(2 * turn)
+    gone.leave()
+    assert waiting.due(0.0) == pytest.approx(turn)
 
 
 def test_pieces_of_any_size_get_the_same() -> None:
@@ -120,7 +160,11 @@ def test_a_rate_may_change_at_any_time() -> None:
 def test_no_copy_waits_for_long() -> None:
     """Twenty of them at the slowest rate there may be: each passes something within a second or two (R15)."""
     slow = limit(64 * KIB)
-    for credit in [Credit([slow]) for _ in range(20)]:
+    assert min(played([Copy([slow])] * 20, 2.0)) > 0
+    many = Share(limit(64 * KIB))
+    assert min(played([Copy([many])] * 20, 2.0)) > 0
+    slow = limit(64 * KIB)
+    for credit in [Credit([Share(slow)]) for _ in range(20)]:
         assert credit.due(0.0) <= 2.0
         assert credit.spend(BUFFER_BYTES) <= 64 * KIB
 
@@ -149,7 +193,7 @@ class Time:
 def test_a_pace_waits_until_bytes_are_due_and_tells_how_long() -> None:
     """10 MiB at 1 MiB/s take ten seconds, in steps of a hundredth."""
     time = Time()
-    pace = Pace([limit(MIB)], now=time.now, wait=time.wait)
+    pace = Pace([Share(limit(MIB))], now=time.now, wait=time.wait)
     left = 10 * MIB
     while left:
         left -= pace.take(left)
@@ -160,7 +204,7 @@ def test_a_pace_waits_until_bytes_are_due_and_tells_how_long() -> None:
 
 def test_a_pace_that_was_stopped_holds_nobody() -> None:
     """What waits is let go at once, by the stream that then says that it is closed."""
-    pace = Pace([limit(64 * KIB)], now=lambda: 100.0)
+    pace = Pace([Share(limit(64 * KIB))], now=lambda: 100.0)
     taken = [pace.take(MIB)]
     waiting = threading.Thread(target=lambda: taken.append(pace.take(GIB)))
     while pace._credit.due(100.0) <= 100.0:  # in a time that stands still; then it has to wait

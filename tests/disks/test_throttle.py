@@ -13,7 +13,7 @@ from tests.disks.memory_readers import always, readers
 from xo_warmig.disks.copy import CopyResult, copy_extents, copy_vhd
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
-from xo_warmig.disks.pace import Limit, Pace
+from xo_warmig.disks.pace import Limit, Pace, Share
 from xo_warmig.disks.sent import SentLog
 from xo_warmig.disks.streams import ByteSink
 from xo_warmig.disks.throttle import Throttle, ThrottledSink, ThrottledSource
@@ -59,14 +59,15 @@ async def copied(throttle: Throttle, sink: MemorySink) -> CopyResult:
     return await copy_vhd(source, ThrottledSinks(sink, throttle), order, sent=SentLog(Mark()), meter=Meter())
 
 
-def limit(rate: float | None) -> Limit:
-    return Limit(lambda: rate)
+def limit(rate: float | None) -> Share:
+    """The share that one migration has of it."""
+    return Share(Limit(lambda: rate))
 
 
-HELD: dict[str, Callable[[Limit], Throttle]] = {
+HELD: dict[str, Callable[[Share], Throttle]] = {
     "reading": lambda limit: Throttle([limit]),
     "writing": lambda limit: Throttle([], [limit]),
-    "both, by limits of their own": lambda own: Throttle([own], [Limit(own.rate)]),
+    "both, by limits of their own": lambda own: Throttle([own], [Share(Limit(own.limit.rate))]),
 }
 
 
@@ -100,11 +101,17 @@ async def test_connections_to_a_disk_share_its_pace() -> None:
 
 
 async def test_two_copies_under_one_limit_make_it_together() -> None:
-    """Neither gets its bytes first."""
-    shared, rate = limit(40 * MIB), 40 * MIB
+    """Neither gets its bytes first, be they of one migration or of two."""
+    one, rate = limit(40 * MIB), 40 * MIB
+    for shares in ((one, one), (one, Share(one.limit))):
+        await two_copies(shares, rate)
+
+
+async def two_copies(shares: tuple[Share, Share], rate: float) -> None:
+    """Under these shares of a limit of that rate."""
     sinks = [Watched(), Watched()]
     begin = time.monotonic()
-    await asyncio.gather(*(copied(Throttle([], [shared]), sink) for sink in sinks))
+    await asyncio.gather(*(copied(Throttle([], [share]), sink) for share, sink in zip(shares, sinks, strict=True)))
     ends = [sink.moments[-1] - begin for sink in sinks]
     assert 0.9 <= max(ends) / (2 * SIZE / rate) <= BUSY
     assert min(ends) > 0.6 * max(ends)
@@ -114,7 +121,7 @@ async def test_without_a_limit_the_streams_are_the_pools_own() -> None:
     """Nothing stands in the way."""
     sink, source = MemorySink(), MemorySource(STREAM)
     throttle = Throttle()
-    assert throttle.source(source) is throttle.back(source) is source
+    assert throttle.source(source) is throttle.back(source) is throttle.head(source) is source
     assert throttle.sink(sink) is sink
     await copied(Throttle([limit(None)], [limit(None)]), sink)
     assert sink.disk() == DISK
@@ -123,7 +130,7 @@ async def test_without_a_limit_the_streams_are_the_pools_own() -> None:
 async def test_at_a_low_rate_bytes_trickle() -> None:
     """Small pieces, and never long without a byte at either end (R15); then the limit goes, at once."""
     rates: list[float | None] = [256 * KIB]
-    slow = Limit(lambda: rates[0])
+    slow = Share(Limit(lambda: rates[0]))
     sink = Watched()
     copying = asyncio.ensure_future(copied(Throttle([slow], [limit(256 * KIB)], piece_bytes=64 * KIB), sink))
     await asyncio.sleep(1.0)

@@ -15,6 +15,7 @@ from xo_warmig.model.pools import PoolFacts, Twin
 from xo_warmig.model.requests import ShutdownPolicy
 from xo_warmig.model.vm import (
     Attachment,
+    CdDrive,
     Disk,
     Life,
     Look,
@@ -63,6 +64,8 @@ class FakeVm:
         self.tag: str | None = None
         self.cd: list[str] = []
         self.vifs: dict[str, str] = {}
+        self.addresses: dict[str, str] = {}
+        self.cached: list[str] = []
         self.volatile: VolatileState | None = None
         self.tools = True
         self.ha = ""
@@ -144,6 +147,7 @@ class FakePool:
         self.told = PoolFacts()
         self.rate: float | None = None  # at which its hosts say that its VMs write
         self.against_listing = ""
+        self.against_vtpms = ""
         self.coalesces_until = 0.0  # by the loop's clock
         self.life = Life(host="host-1", host_booted="0.", vm_started="1")
         self.srs = {
@@ -331,6 +335,11 @@ class FakePool:
     async def against_nbd(self) -> str:
         async with self.world.call(self._name, "against_nbd"):
             return "" if self.serves_blocks else "no network serves it"
+        raise AssertionError
+
+    async def against_vtpm_contents(self) -> str:
+        async with self.world.call(self._name, "against_vtpm_contents"):
+            return self.against_vtpms
         raise AssertionError
 
     async def against_blocks(self, vdi: str) -> str:
@@ -537,9 +546,18 @@ class FakePool:
             if vdi not in self.known(vm).vdis:
                 self.known(vm).vdis.append(vdi)
 
-    async def create_cd_drive(self, vm: str, device: str) -> None:
+    async def create_cd_drive(self, vm: str, source: CdDrive) -> None:
         async with self.world.call(self._name, "create_cd_drive"):
-            self.known(vm).cd.append(device)
+            if source.device not in self.known(vm).cd:
+                self.known(vm).cd.append(source.device)
+
+    async def remove_vif(self, vm: str, device: str) -> None:
+        async with self.world.call(self._name, "remove_vif"):
+            self.known(vm).vifs.pop(device, None)
+
+    async def remove_cd_drive(self, vm: str, device: str) -> None:
+        async with self.world.call(self._name, "remove_cd_drive"):
+            self.known(vm).cd = [each for each in self.known(vm).cd if each != device]
 
     async def create_vif(self, vm: str, source: Vif, *, network: str) -> None:
         async with self.world.call(self._name, "create_vif"):
@@ -580,6 +598,14 @@ class FakePool:
     async def restore_ha(self, vm: str, source: Vm) -> None:
         async with self.world.call(self._name, "restore_ha"):
             self.known(vm).ha = source.ha_restart_priority
+
+    async def allow_caching(self, vm: str, source: Vm) -> None:
+        async with self.world.call(self._name, "allow_caching"):
+            self.known(vm).cached = [disk.device for disk in source.disks if disk.allow_caching]
+
+    async def set_guest_addresses(self, vm: str, source: Vm) -> None:
+        async with self.world.call(self._name, "set_guest_addresses"):
+            self.known(vm).addresses = {vif.device: vif.ipv4.address for vif in source.vifs}
 
     async def discard_vm(self, vm: str) -> None:
         async with self.world.call(self._name, "discard_vm"):

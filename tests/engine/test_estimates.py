@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.engine.conftest import Play
@@ -27,6 +28,19 @@ def test_a_downtime_over_the_budget_is_told_beforehand(play: Play) -> None:
         assert plan.possible
         assert finding.evidence["budget_seconds"] == 0.5
         assert finding.evidence["predicted_seconds"] == plan.estimate.downtime_seconds.value
+
+    play(body)
+
+
+def test_whoever_starts_without_a_plan_is_told_of_the_downtime_too(play: Play) -> None:
+    """The same warning stands in the migration from its first fact on; none where the budget is kept."""
+
+    async def body(scene: Any) -> None:
+        scene.request = msgspec.structs.replace(scene.request, target_downtime=0.5)
+        migration = await scene.start()
+        (warning,) = scene.engine.report(migration).warnings
+        assert (warning.code, warning.evidence["budget_seconds"]) == ("DOWNTIME_OVER_BUDGET", 0.5)
+        await scene.ended_well(migration)
 
     play(body)
 

@@ -54,6 +54,7 @@ def test_two_calls_at_the_same_moment_make_one_migration(play: Any) -> None:
         ({"start_destination_vm": False}, "startDestinationVm"),
         ({"delete_source_vm": True}, "deleteSourceVm"),
         ({"map_vifs_networks": {"vif-1": "net-target"}}, "mapVifsNetworks"),
+        ({"mac_addresses": "new"}, "macAddresses"),
     ],
 )
 def test_other_flags_meanwhile_are_refused(play: Any, change: dict[str, Any], name: str) -> None:

@@ -17,6 +17,7 @@ from xo_warmig.model.passes import PassKind, PassReport
 from xo_warmig.model.rates import PoolRate, RateTable, WrittenRates, read_rates
 from xo_warmig.model.units import KIB, MIB
 from xo_warmig.model.vm import PowerState
+from xo_warmig.replication.line import Line
 
 
 class APool(NamedTuple):
@@ -43,8 +44,13 @@ def way(migration: str = "m-1", source: Any = INTEL, target: Any = AMD, **asked:
     return Way(migration, msgspec.structs.replace(REQUEST, **asked), source, target)
 
 
-def limits(throttle: Throttle) -> tuple[list[Any], list[Any]]:
+def shares(throttle: Throttle) -> tuple[list[Any], list[Any]]:
     return list(throttle._reading), list(throttle._writing)
+
+
+def limits(throttle: Throttle) -> tuple[list[Any], list[Any]]:
+    reading, writing = shares(throttle)
+    return [share.limit for share in reading], [share.limit for share in writing]
 
 
 def rates(throttle: Throttle) -> tuple[list[float | None], list[float | None]]:
@@ -85,7 +91,8 @@ def test_disks_and_migrations_share_what_is_theirs() -> None:
     other = pacing.throttle(way("m-2", max_rate=MIB), in_downtime=False)
     back = pacing.throttle(way("m-3", source=AMD, target=INTEL), in_downtime=False)
     (own, intel), (own_writing,) = limits(one)
-    assert limits(same) == limits(one)
+    assert shares(same) == shares(one), "the disks of a migration have one share of each limit"
+    assert {*shares(one)[0]}.isdisjoint(shares(other)[0])
     assert own is not own_writing
     assert limits(other)[0][0] is not own
     assert limits(other)[0][1] is intel
@@ -108,14 +115,17 @@ def test_a_limit_changes_with_the_hour() -> None:
 def test_a_plan_tells_all_limits() -> None:
     """What they are at this hour, over the day, and whether they hold in the downtime."""
     pacing = Pacing({"intel": rated("10MiB", h08_18=MIB), "AMD": rated(7 * MIB, final=True)}, minute=lambda: 9 * 60)
-    planned = pacing.planned(way("", max_rate=3 * MIB))
+    found = pacing.planned(way("", max_rate=3 * MIB))
+    planned = found.holding
     assert [(each.of, each.name, each.bytes_per_second, each.final_pass) for each in planned] == [
         (LimitOf.MIGRATION, "", 3 * MIB, False),
         (LimitOf.SOURCE, "Intel", MIB, False),
         (LimitOf.TARGET, "AMD", 7 * MIB, True),
     ]
     assert planned[1].table.default == 10 * MIB
-    assert Pacing().planned(way()) == []
+    assert (found.minute, Pacing().planned(way()).holding) == (9 * 60, [])
+    assert found.line(in_downtime=False) == Line([each.table for each in planned], 9 * 60)
+    assert found.line(in_downtime=True) == Line([planned[2].table], 9 * 60)
 
 
 # Whole migrations. The guest is quiet, so that passes tell their limits and nothing else.

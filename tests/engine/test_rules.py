@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.engine.fake_pools import BLOCK
 from xo_warmig.engine.blocks import SOURCE_OPERATIONS, TARGET_OPERATIONS
 from xo_warmig.errors import PoolError, PoolUnreachable, SafetyError, TransferError, WarmigError
 from xo_warmig.model.passes import Verdict
@@ -356,6 +357,22 @@ def test_r4_a_pass_of_which_one_disk_failed_is_no_base(play: Any) -> None:
         assert report.passes[0].verdict is Verdict.PARTIAL
         assert "source.shut_down" not in world.trace
         assert world.our_snapshots() == []
+
+    play(body)
+
+
+def test_r4_a_disk_that_fails_for_good_stops_the_others(play: Any) -> None:
+    """At once: nothing that they still copied would be a base."""
+
+    async def body(scene: Any) -> None:
+        world = scene.world
+        world.throughput = BLOCK / 10
+        world.fail("source.open_export", 1, error=world.refusal())
+        migration, _ = await failing(scene)
+        (only,) = scene.engine.report(migration).passes
+        assert sorted(each.verdict for each in only.disks) == [Verdict.FAILED, Verdict.PARTIAL]
+        assert only.bytes <= BLOCK
+        assert only.seconds < 30
 
     play(body)
 

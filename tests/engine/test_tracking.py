@@ -171,7 +171,7 @@ def test_r21_a_host_that_goes_down_in_the_cutover_voids_the_log(play: Any, call:
 
 
 def test_blocks_that_cannot_be_opened_are_read_from_an_export_instead(play: Any) -> None:
-    """In the same pass, and it is told (R12)."""
+    """In the same pass, and it is told (R12); each disk's report has its way and the reason."""
 
     async def body(scene: Scene) -> None:
         serving(scene)
@@ -180,6 +180,12 @@ def test_blocks_that_cannot_be_opened_are_read_from_an_export_instead(play: Any)
         migration = await scene.start()
         await scene.ended_well(migration)
         assert "WAY_CHANGED" in scene.codes(migration)
+        first, second, *_ = scene.engine.report(migration).passes
+        assert {(each.way, each.way_reason) for each in first.disks} == {(Way.NBD, "the pool serves the disk over NBD")}
+        assert {(each.way, each.way_reason) for each in second.disks} == {
+            (Way.VHD, f"not over NBD: {dropped.message}"),
+            (Way.CBT, "the pool tracks the disk's changes and serves it over NBD"),
+        }
         see_moved(scene)
 
     play(body)

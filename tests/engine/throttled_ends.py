@@ -18,6 +18,7 @@ async def pass_through(stream: Any, count_bytes: int) -> None:
     pace, loop = stream._pace, asyncio.get_running_loop()
     begin = loop.time()
     while count_bytes:
-        await asyncio.sleep(max(0.0, pace._credit.due(loop.time()) - loop.time()))
+        while (due := pace._credit.due(loop.time())) > loop.time():
+            await asyncio.sleep(due - loop.time())
         count_bytes -= pace._credit.spend(count_bytes)
     pace.waited_seconds += loop.time() - begin

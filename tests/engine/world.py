@@ -38,6 +38,7 @@ _READS = (
     "our_objects",
     "against_nbd",
     "against_blocks",
+    "against_vtpm_contents",
     "against_qcow2",
     "is_tracked",
     "changed_blocks",
@@ -237,10 +238,11 @@ class World:
 
     async def read_table(self, source: Any, size_bytes: int) -> bytes:
         """Stands in for ``disks.table.read_table``."""
-        if source.dead or source.pool.name in self.down:
+        end = end_of(source)
+        if end.dead or end.pool.name in self.down:
             raise TransferError("the source broke", evidence={"side": "source"})
-        source.close()
-        return bitmap_of([index for index, _ in source.blocks])
+        end.close()
+        return bitmap_of([index for index, _ in end.blocks])
 
     @property
     def streams(self) -> Streams:
@@ -257,8 +259,9 @@ class World:
 
     async def read_clusters(self, source: Any, size_bytes: int) -> bytes:
         """Stands in for ``disks.table.read_clusters``."""
-        source.close()
-        return from_extents((Extent(index * BLOCK, BLOCK) for index, _ in source.blocks), size_bytes)
+        end = end_of(source)
+        end.close()
+        return from_extents((Extent(index * BLOCK, BLOCK) for index, _ in end.blocks), size_bytes)
 
     async def list_blocks(self, blocks: bytes, pending: bytes, size_bytes: int, *, gap_bytes: int) -> Listed:
         """``disks.table.list_blocks`` without a thread, which knows nothing of virtual time."""

@@ -19,10 +19,10 @@ from tests.faults.incidents import Incident
 from tests.faults.looking import Watcher
 from tests.faults.servers import Nursery, Server
 from tests.faults.words import Word, say
-from tests.pools import XapiSession, control, tiny_vm
+from tests.pools import XapiSession, control, start_site, tiny_vm
 from xo_warmig.client import CallFailed, Client, ConnectionLost
 from xo_warmig.model.units import GIB, MIB
-from xo_warmig.simulator.launch import Pool, Site, start_site
+from xo_warmig.simulator.launch import Pool, Site
 from xo_warmig.simulator.site import PoolConfig, SiteConfig, VmConfig
 
 _ENDS = ("done", "failed", "cancelled")

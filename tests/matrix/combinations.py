@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 RELEASES = ("6.5", "7.1", "7.6", "8.0", "8.2", "8.3")
 FIRST_WITH_UEFI = "8.0"
+FIRST_WITH_PV_IN_PVH = "7.6"
 RAW_LVM = "raw lvm"
 
 
 class Combination(NamedTuple):
-    """One migration: ``kind`` of the VM is hvm or pv; ``scheme`` of both pools is http or https.
+    """One migration: ``kind`` of the VM is its type of domain; ``scheme`` of both pools is http or https.
 
     Each pool has two kinds of storage, joined by ``and``. Of three disks the second is on the second kind.
     """
@@ -33,7 +34,7 @@ class Combination(NamedTuple):
 VALUES: dict[str, Sequence[object]] = {
     "source": RELEASES,
     "target": RELEASES,
-    "kind": ("hvm", "pv"),
+    "kind": ("hvm", "pv", "pv_in_pvh"),
     "firmware": ("bios", "uefi"),
     "disks": (1, 3),
     "source_srs": ("ext and nfs", "lvmoiscsi and lvm"),
@@ -43,9 +44,11 @@ VALUES: dict[str, Sequence[object]] = {
 
 
 def is_valid(combination: Combination) -> bool:
-    """To a release that is not older; UEFI where both have it, and never for a guest that is paravirtual."""
+    """To a release that is not older; UEFI and PV within PVH where both have it, and UEFI never for a guest that is paravirtual."""
     order = RELEASES.index
     if order(combination.target) < order(combination.source):
+        return False
+    if combination.kind == "pv_in_pvh" and order(combination.source) < order(FIRST_WITH_PV_IN_PVH):
         return False
     if combination.firmware == "bios":
         return True

@@ -5,25 +5,28 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.matrix.combinations import RAW_LVM, Combination
+from tests.matrix.everything import bios_strings_of, vm_of
 from tests.matrix.records import Difference, unexplained
 from tests.pools import XapiSession, control
 from tests.scenarios.conftest import world_of
-from xo_warmig.model.units import MIB
 from xo_warmig.simulator import datamodel
 from xo_warmig.simulator.launch import Pool, Site
-from xo_warmig.simulator.site import DiskConfig, GuestConfig, PoolConfig, VmConfig
+from xo_warmig.simulator.site import PoolConfig
 
-DISK_BYTES = 8 * MIB
 UNKNOWN = frozenset(
     {"MESSAGE_METHOD_UNKNOWN", "MESSAGE_REMOVED", "MESSAGE_PARAMETER_COUNT_MISMATCH", "FIELD_TYPE_ERROR"}
 )
 
 
 class Outcome(NamedTuple):
-    """``disks``: the hashes of both sides' disks by their position. ``refused``: calls that a release did not know."""
+    """``disks``: the hashes of both sides' disks by their position. ``state``: what each VM changed of itself: clock, NVRAM, vTPM.
+
+    ``refused``: calls that a release did not know.
+    """
 
     report: dict[str, Any]
     disks: list[tuple[str, str]]
+    state: tuple[str, str]
     differences: list[Difference]
     refused: list[str]
 
@@ -31,6 +34,7 @@ class Outcome(NamedTuple):
         """What is not as it should be, in words; none when all is."""
         return [
             *([] if self.report["phase"] == "done" else [f"it is {self.report['phase']}: {self.report['error']}"]),
+            *([] if self.state[0] == self.state[1] else ["what the VM changed of itself differs"]),
             *(f"disk {n} differs" for n, (left, right) in enumerate(self.disks) if left != right),
             *(f"{each.cls}.{each.field} was {each.source!r} and is {each.target!r}" for each in self.differences),
             *(f"the release does not know {method}" for method in self.refused),
@@ -47,28 +51,26 @@ async def carry_out(combination: Combination, directory: Path) -> Outcome:
 
 
 def pools_of(combination: Combination) -> list[PoolConfig]:
-    vm = VmConfig(
-        name_label="matrix",
-        name_description="a VM of all kinds",
-        kind=combination.kind,
-        firmware=combination.firmware,
-        memory_bytes=256 * MIB,
-        disks=[DiskConfig(size_bytes=DISK_BYTES, allocated_bytes=2 * MIB, sr=n % 2) for n in range(combination.disks)],
-        vifs=2,
-        tags=["matrix"],
-        other_config={"base_template_name": "Debian", "ours": "stays"},
-        xenstore_data={"vm-data/role": "web"},
-        NVRAM={"EFI-variables": "dmFyaWFibGVz"} if combination.firmware == "uefi" else {},
-        guest=GuestConfig(kind="blocks", rate=MIB, span=2 * MIB, disks=list(range(combination.disks))),
-    )
+    """All hosts are of one maker, so that the VM's BIOS strings can be had on releases that let nobody set them, too."""
     https = combination.scheme == "https"
     fields: dict[str, Any] = {"https": https, "nbd_purpose": "nbd" if https else ""}
+    vm = vm_of(combination)
     source = PoolConfig(
-        name="source", release=combination.source, vms=[vm], **_storage(combination.source_srs), **fields
+        name="source",
+        release=combination.source,
+        vms=[vm],
+        host_bios_strings=bios_strings_of(combination.source),
+        **_storage(combination.source_srs),
+        **fields,
     )
     other: dict[str, Any] = {"cpu_vendor": "AuthenticAMD", "seed": 2}
     target = PoolConfig(
-        name="target", release=combination.target, **_storage(combination.target_srs), **fields, **other
+        name="target",
+        release=combination.target,
+        host_bios_strings=bios_strings_of(combination.target),
+        **_storage(combination.target_srs),
+        **fields,
+        **other,
     )
     return [source, target]
 
@@ -91,9 +93,10 @@ def _look(site: Site, report: dict[str, Any]) -> Outcome:
     source, target = site.pools
     left, right = _Side(source, source.vms[0].uuid), _Side(target, report["targetVm"])
     disks = list(zip(left.hashes(), right.hashes(), strict=True))
+    state = left.state(), right.state()
     right.start()
     differences = _differences(left, _Side(target, report["targetVm"]))
-    return Outcome(report, disks, differences, [*_refused(source), *_refused(target)])
+    return Outcome(report, disks, state, differences, [*_refused(source), *_refused(target)])
 
 
 class _Side:
@@ -107,11 +110,16 @@ class _Side:
         vbds = [self._record("VBD", ref) for ref in self.vm["VBDs"]]
         self.vbds = sorted(vbds, key=lambda vbd: int(vbd["userdevice"]))
         self.vifs = sorted((self._record("VIF", ref) for ref in self.vm["VIFs"]), key=lambda vif: str(vif["device"]))
+        self.vtpms = [self._record("VTPM", ref) for ref in self.vm.get("VTPMs", [])]
         self.vdis = [self._record("VDI", vbd["VDI"]) for vbd in self.vbds if vbd["type"] == "Disk"]
 
     def start(self) -> None:
         """LookupError when it cannot."""
         self._session.call("VM.start", self._ref, False, False)
+
+    def state(self) -> str:
+        (vm,) = [vm for vm in control(self.pool, "state")["vms"] if vm["uuid"] == self.vm["uuid"]]
+        return str(vm["own_state"])
 
     def hashes(self) -> list[str]:
         hashes = control(self.pool, "state?hash=1")["vdis"]
@@ -129,6 +137,7 @@ def _differences(left: _Side, right: _Side) -> list[Difference]:
         ("VBD", left.vbds, right.vbds),
         ("VIF", left.vifs, right.vifs),
         ("VDI", left.vdis, right.vdis),
+        ("VTPM", left.vtpms, right.vtpms),
     ]
     return [
         difference

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.disks.memory import vhd
 from tests.replication.memory_pools import BLOCKS, DELTA, DISK, SIZE, SMALL, STREAM, Break, MemoryPools
-from xo_warmig.disks.pace import Limit
+from xo_warmig.disks.pace import Limit, Share
 from xo_warmig.disks.throttle import Throttle
 from xo_warmig.errors import FormatError, PoolError, PoolUnreachable, SafetyError, TransferError, WarmigError
 from xo_warmig.formats.vhd import BLOCK_BYTES
@@ -358,7 +358,7 @@ async def test_a_copy_that_is_held_to_a_limit_goes_on_after_breaks_as_any_other(
     """In pieces as small as a slow limit wants them, and it tells that it was held back."""
     pools = MemoryPools([Break("target", 9 * MIB), Break("source", 17 * MIB)])
     rate = 20 * MIB  # so slow that a busy machine has to wait for it, too
-    throttle = Throttle([Limit(lambda: rate)], piece_bytes=64 * 1024)
+    throttle = Throttle([Share(Limit(lambda: rate))], piece_bytes=64 * 1024)
     begin = time.monotonic()
     report = await pools.copy(throttle=throttle)
     assert report.verdict is Verdict.COMPLETE, report.error

@@ -8,6 +8,7 @@ import pytest
 from tests.replication.test_preflight import REQUEST, VM
 from xo_warmig.model.estimates import Basis, Estimate
 from xo_warmig.model.passes import Way
+from xo_warmig.model.rates import HourRate, RateTable
 from xo_warmig.model.requests import Verify
 from xo_warmig.model.units import GIB, KIB, MIB
 from xo_warmig.model.vm import PowerState
@@ -15,6 +16,7 @@ from xo_warmig.replication.convergence import ASSUMED_BYTES_PER_SECOND
 from xo_warmig.replication.estimate import estimate
 from xo_warmig.replication.expected_read_back import read_back_bytes
 from xo_warmig.replication.known import ASSUMED_WRITTEN_BYTES_PER_SECOND, Known
+from xo_warmig.replication.line import Line
 from xo_warmig.replication.measured import Rate
 from xo_warmig.replication.trends import Trend
 
@@ -42,8 +44,8 @@ def expect(known: Known = MEASURED, vm: dict[str, Any] | None = None, **changes:
     around: dict[str, Any] = {
         "ways": [Way.VHD, Way.VHD],
         "first_pass_bytes": 10 * GIB,
-        "limit": None,
-        "final_limit": None,
+        "line": Line(),
+        "final_line": Line(),
     }
     request = {"verify": Verify.NONE} | {
         key: changes.pop(key) for key in list(changes) if key not in {*around, "against_read_back"}
@@ -137,16 +139,38 @@ def test_a_busy_guest_costs_passes_and_downtime() -> None:
     assert hopeless.downtime_seconds.value > REQUEST.target_downtime
 
 
+def limited_to(rate: int) -> Line:
+    return Line([RateTable(default=rate)])
+
+
 def test_limits_count_where_they_hold() -> None:
     """Those of the passes make the whole longer, one that holds in the downtime that too."""
-    free, limited = expect(), expect(limit=50 * MIB)
+    free, limited = expect(), expect(line=limited_to(50 * MIB))
     assert (limited.bytes_per_second.value, limited.bytes_per_second.source) == (50 * MIB, Basis.LIMIT)
     assert free.duration_seconds is not None
     assert limited.duration_seconds is not None
     assert limited.duration_seconds.value > free.duration_seconds.value
-    throttled = expect(limit=50 * MIB, final_limit=50 * MIB)
+    throttled = expect(line=limited_to(50 * MIB), final_line=limited_to(50 * MIB))
     assert throttled.downtime_seconds.value > limited.downtime_seconds.value
-    assert expect(limit=900 * MIB).bytes_per_second.source is Basis.MEASURED
+    assert expect(line=limited_to(900 * MIB)).bytes_per_second.source is Basis.MEASURED
+
+
+def test_limits_count_with_the_hours_that_the_copy_runs_through() -> None:
+    """Planned ten minutes before the office closes, a night's copy is told to be one; the downtime is that of its hour."""
+    office = RateTable(default=None, hours=[HourRate(begin=8 * 60, end=18 * 60, bytes_per_second=MIB)])
+    free = expect()
+    evening = expect(line=Line([office], 17 * 60 + 50), final_line=Line([office], 17 * 60 + 50))
+    # With more passes it would go on until the evening.
+    morning = expect(line=Line([office], 8 * 60), final_line=Line([office], 8 * 60), max_passes=2)
+    assert free.duration_seconds is not None
+    assert evening.duration_seconds is not None
+    assert morning.duration_seconds is not None
+    assert evening.duration_seconds.value == pytest.approx(free.duration_seconds.value + 600, rel=0.2)
+    assert evening.bytes_per_second.source is Basis.LIMIT
+    assert evening.bytes_per_second.value == pytest.approx(10 * GIB / 650, rel=0.05)
+    assert evening.downtime_seconds.value < 60
+    assert morning.duration_seconds.value > 10 * GIB / MIB
+    assert morning.downtime_seconds.value > 600
 
 
 def test_an_earlier_copy_leaves_the_bytes_open() -> None:

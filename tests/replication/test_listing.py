@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from tests.replication.memory_pools import Clock
+from xo_warmig.disks.pace import Limit, Share
+from xo_warmig.disks.throttle import Throttle, ThrottledSource
 from xo_warmig.errors import FormatError, PoolError, PoolUnreachable, TransferError, TransferStalled, WarmigError
 from xo_warmig.formats.cbt import from_extents
 from xo_warmig.model.extents import Extent, total_bytes
@@ -48,8 +50,20 @@ class Source:
             raise TransferError("it is held", code="DISK_STILL_ATTACHED")
 
 
-async def listed(source: Any, *, way: Way = Way.NBD, pending: bytes = b"", broken: WarmigError | None = None) -> Any:
+async def listed(
+    source: Any,
+    *,
+    way: Way = Way.NBD,
+    pending: bytes = b"",
+    broken: WarmigError | None = None,
+    throttle: Throttle | None = None,
+    read: list[Any] | None = None,
+) -> Any:
+    """``read`` gets the streams that were read."""
+
     async def read_clusters(source: Any, size_bytes: int) -> bytes:
+        if read is not None:
+            read.append(source)
         if broken is not None:
             raise broken
         return from_extents(STORED, size_bytes)
@@ -59,7 +73,7 @@ async def listed(source: Any, *, way: Way = Way.NBD, pending: bytes = b"", broke
         virtual_size_bytes=SIZE, skip_zeros=True,
     )  # fmt: skip
     ways = Ways(source, source, Clock(), Streams(read_clusters=read_clusters))
-    found, why = await list_parts(plan, way, ways, Ends(), pending)
+    found, why = await list_parts(plan, way, ways, Ends(), pending, throttle or Throttle())
     assert total_bytes(found.extents()) == found.total_bytes
     return list(found.extents()), why
 
@@ -69,6 +83,19 @@ async def test_what_the_export_lists_is_read() -> None:
     source = Source()
     assert await listed(source) == (STORED, "")
     assert (source.opened, source.open) == (1, 0)
+
+
+async def test_the_head_of_an_export_is_held_to_the_source_s_limits() -> None:
+    """Of a full disk it is a gibibyte; it holds back no transfer."""
+    source: Any = Source()
+    read = list[Any]()
+    throttle = Throttle([Share(Limit(lambda: MIB))])
+    assert (await listed(source, throttle=throttle, read=read))[0] == STORED
+    (stream,) = read
+    assert isinstance(stream, ThrottledSource)
+    assert stream.stream is source
+    stream._pace.waited_seconds = 9.0
+    assert throttle.held_back_seconds == 0.0
 
 
 async def test_what_an_unfinished_pass_wrote_is_read_in_any_case() -> None:

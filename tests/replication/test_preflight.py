@@ -201,10 +201,55 @@ def test_the_reserve_is_small_on_small_srs() -> None:
 
 
 def test_the_same_sr_is_refused() -> None:
-    """The disks are there already."""
+    """The disks are there already; of an SR that both pools have, that one disk stays is enough."""
     (error,) = look(disks(sr="sr-target")).errors
     assert error.code == "SAME_SR"
     assert error.evidence["instancePath"] == "/sr"
+    all_there = [msgspec.structs.replace(disk, sr="sr-target") for disk in VM.disks]
+    (error,) = look({"disks": all_there, "pool": "pool-target"}).errors
+    assert (error.code, error.evidence["disks"]) == ("SAME_SR", ["disk-0", "disk-1"])
+
+
+def test_disks_of_one_pool_are_brought_together() -> None:
+    """One is on the SR already and is copied within it, the other one comes: told, and planned."""
+    found = look(disks(sr="sr-target") | {"pool": "pool-target"})
+    assert found.plan is not None
+    assert found.plan.srs == {"disk-0": "sr-target", "disk-1": "sr-target"}
+    (note,) = found.notes
+    assert (note.code, note.evidence["disks"]) == ("DISK_STAYS_ON_SR", ["disk-0"])
+
+
+def test_one_disk_alone_goes_to_another_sr() -> None:
+    """The others stay on theirs, in their own pool."""
+    there = {"disks": [msgspec.structs.replace(disk, sr="sr-target") for disk in VM.disks], "pool": "pool-target"}
+    more = (msgspec.structs.replace(SR, uuid="sr-more"),)
+    found = look(there, more_srs=more, map_vdis_srs={"disk-1": "sr-more"})
+    assert found.plan is not None
+    assert found.plan.srs == {"disk-0": "sr-target", "disk-1": "sr-more"}
+
+
+def test_an_sr_that_gets_no_disk_is_not_looked_at() -> None:
+    """Where every disk is mapped, ``sr`` names no more than the pool."""
+    more = (msgspec.structs.replace(SR, uuid="sr-more"),)
+    everywhere = {"disk-0": "sr-more", "disk-1": "sr-more"}
+    assert look(sr={"plugged": False}, more_srs=more, map_vdis_srs=everywhere).errors == []
+    there = {"disks": [msgspec.structs.replace(disk, sr="sr-target") for disk in VM.disks], "pool": "pool-target"}
+    assert look(there, more_srs=more, map_vdis_srs=everywhere).errors == []
+
+
+def test_an_sr_that_is_both_ends_needs_room_for_both() -> None:
+    """Its copies and, thick, the snapshots of the disks that it has."""
+    there = disks(sr="sr-target") | {"pool": "pool-target"}
+    assert look(there, sr={"thin": False, "free_bytes": 65 * GIB}).errors == []
+    (error,) = look(there, sr={"thin": False, "free_bytes": 63 * GIB}).errors
+    assert (error.code, error.evidence["needed"]) == ("NO_SPACE", 60 * GIB)
+
+
+def test_an_sr_of_the_source_that_is_being_taken_away() -> None:
+    """It stops a migration as one of the target does; new disks it need not allow."""
+    (error,) = look(source_sr={"current_operations": ["unplug"]}).errors
+    assert (error.code, error.evidence["instancePath"]) == ("SR_GOING", "/vm")
+    assert look(source_sr={"allowed_operations": ["vdi_destroy"]}).warnings == []
 
 
 def test_deletion_without_start_is_refused() -> None:
@@ -225,10 +270,12 @@ def test_a_vm_without_disks_may_go() -> None:
     assert [error.code for error in look({"disks": []}, sr={"plugged": False}).errors] == ["SR_NOT_WRITABLE"]
 
 
-@pytest.mark.parametrize("operation", ["migrate_send", "pool_migrate", "clean_shutdown", "reverting"])
+@pytest.mark.parametrize(
+    "operation", ["migrate_send", "pool_migrate", "clean_shutdown", "reverting", "checkpoint", "copy"]
+)
 def test_an_operation_in_progress_that_crosses_ours(operation: str) -> None:
     """Named, with XAPI's own migration first."""
-    (error,) = look({"current_operations": ["clone", "snapshot", operation]}).errors
+    (error,) = look({"current_operations": ["metadata_export", "snapshot", operation]}).errors
     assert isinstance(error, ForbiddenOperation)
     assert error.evidence["operation"] == operation
 

@@ -3,21 +3,23 @@
 import asyncio
 import json
 import os
-import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from tests.pools import control
+from tests import forked
+from tests.pools import control, start_site
+from xo_warmig import config
 from xo_warmig.app import running
 from xo_warmig.client import Client, connect
 from xo_warmig.config import Config
 from xo_warmig.model.pool_tasks import label_of
+from xo_warmig.model.rates import WrittenRates
 from xo_warmig.model.units import MIB
-from xo_warmig.simulator.launch import Pool, Site, start_site
+from xo_warmig.simulator.launch import Pool, Site
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, PoolConfig, SiteConfig, VmConfig
 
 
@@ -81,6 +83,11 @@ def _shows_a_migration(task: dict[str, Any], status: str) -> bool:
     return bool(task["name_label"].startswith(label_of("")) and task["status"] == status)
 
 
+def warned(report: dict[str, Any]) -> list[str]:
+    """Codes of its warnings, but for the one that all simulated pools bring about which are spoken to over plain HTTP."""
+    return [warning["code"] for warning in report["warnings"] if warning["code"] != "POOL_IN_CLEAR"]
+
+
 def small_vm(**changes: Any) -> VmConfig:
     """Two small disks, and a guest that writes a little."""
     fields: dict[str, Any] = {
@@ -100,10 +107,13 @@ class Served(NamedTuple):
 
 
 @asynccontextmanager
-async def served_here(state_dir: Path, upstream: str | None = None) -> AsyncIterator[Served]:
-    """In this process; before an upstream, if that is given."""
+async def served_here(
+    state_dir: Path, upstream: str | None = None, rates: Mapping[str, WrittenRates] | None = None
+) -> AsyncIterator[Served]:
+    """In this process; before an upstream, if that is given. ``rates``: of pools, by what the configuration calls them."""
+    pools = {name: config.PoolConfig(rate=rate) for name, rate in (rates or {}).items()}
     async with (
-        running(Config(port=0, state_dir=state_dir, upstream=upstream)) as server,
+        running(Config(port=0, state_dir=state_dir, upstream=upstream, pools=pools)) as server,
         connect(server.url, token=server.token) as client,
     ):
         yield Served(os.getpid(), server.url, client)
@@ -112,26 +122,32 @@ async def served_here(state_dir: Path, upstream: str | None = None) -> AsyncIter
 @asynccontextmanager
 async def served_apart(state_dir: Path) -> AsyncIterator[Served]:
     """As ``xo-warmig serve``, in a process of its own."""
-    command = [sys.executable, "-m", "xo_warmig", "serve", "--port", "0", "--state-dir", str(state_dir), "--json"]
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    with state_dir.with_suffix(".log").open("ab") as log:
+        process = await asyncio.to_thread(forked.server, "--port", "0", "--state-dir", str(state_dir), log=log)
     try:
-        assert process.stdout is not None
-        ready = json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
+        ready = json.loads(await asyncio.wait_for(asyncio.to_thread(process.first_line), 30))
         async with connect(ready["url"], email=ready["email"], password=ready["password"]) as client:
             yield Served(process.pid, ready["url"], client)
     finally:
         process.terminate()
-        await process.wait()
+        process.wait()  # not in a thread: a server that ran in this loop has taken the loop's threads with it
+        process.close()
 
 
 @asynccontextmanager
 async def world_of(
-    directory: Path, source: PoolConfig, target: PoolConfig, *, apart: bool, upstream: str | None
+    directory: Path,
+    source: PoolConfig,
+    target: PoolConfig,
+    *,
+    apart: bool,
+    upstream: str | None,
+    rates: Mapping[str, WrittenRates] | None = None,
 ) -> AsyncIterator[World]:
     """Everything up, and down again."""
     state = directory / "state"
     with start_site(SiteConfig(pools=[source, target], directory=directory / "pools")) as site:
-        async with served_apart(state) if apart else served_here(state, upstream) as served:
+        async with served_apart(state) if apart else served_here(state, upstream, rates) as served:
             await add_pools(served.client, site)
             yield World(site, served)
 
@@ -155,7 +171,7 @@ def worlds(tmp_path: Path) -> Worlds:
     """Makes a world.
 
     Keyword arguments: ``vms`` of the source pool, ``source`` and ``target`` for fields of the pools, ``apart`` for a server in a
-    process of its own, ``upstream`` for one that stands before that URL.
+    process of its own, ``upstream`` for one that stands before that URL, ``rates`` of pools in its configuration.
     """
 
     def make(
@@ -165,6 +181,7 @@ def worlds(tmp_path: Path) -> Worlds:
         *,
         apart: bool = False,
         upstream: str | None = None,
+        rates: Mapping[str, WrittenRates] | None = None,
     ) -> AbstractAsyncContextManager[World]:
         return world_of(
             tmp_path,
@@ -172,6 +189,7 @@ def worlds(tmp_path: Path) -> Worlds:
             PoolConfig(name="amd-pool", cpu_vendor="AuthenticAMD", seed=2, **(target or {})),
             apart=apart,
             upstream=upstream,
+            rates=rates,
         )
 
     return make

@@ -108,7 +108,7 @@ async def test_a_plain_vm_may_go_to_any_release(worlds: Worlds, release: str) ->
         report, found = await planned(world)
         assert report["possible"], report["findings"]
         assert ("OLDER_RELEASE" in found) is (release != "8.3")
-        assert set(found) <= {"OLDER_RELEASE", "SAMPLE_OF_EXPORT_HEAD", "NO_NBD"}
+        assert set(found) <= {"OLDER_RELEASE", "SAMPLE_OF_EXPORT_HEAD", "NO_NBD", "POOL_IN_CLEAR"}
 
 
 async def test_a_pool_without_room_for_it(worlds: Worlds) -> None:

@@ -13,12 +13,14 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
+from tests import forked
+from tests.pools import start_site
 from tests.scenarios.conftest import Worlds
 from tests.scenarios.test_migration import ended
 from xo_warmig.cli.access import FILE_NAME, Access
 from xo_warmig.client import Client, ConnectionLost, connect, persistently
 from xo_warmig.model.units import MIB
-from xo_warmig.simulator.launch import Site, start_site
+from xo_warmig.simulator.launch import Site
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, PoolConfig, SiteConfig, VmConfig
 
 _SECONDS = 90.0
@@ -38,25 +40,24 @@ class Standing:
         self.state_dir = directory / "state"
         self._log = directory / "log"
         self._port = 0
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: forked.Forked | None = None
         self.access = Access(url="", token="")
 
     async def start(self) -> None:
-        command = ["serve", "--port", str(self._port), "--state-dir", str(self.state_dir), "--json"]
-        with self._log.open("a") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "xo_warmig", *command, stdout=asyncio.subprocess.PIPE, stderr=log
-            )
-        assert self._process.stdout is not None
-        ready = await asyncio.wait_for(self._process.stdout.readline(), _SECONDS)
+        where = ["--port", str(self._port), "--state-dir", str(self.state_dir)]
+        with self._log.open("ab") as log:
+            self._process = await asyncio.to_thread(forked.server, *where, log=log)
+        ready = await asyncio.wait_for(asyncio.to_thread(self._process.first_line), _SECONDS)
         assert ready, self._log.read_text()[-2000:]
         self.access = msgspec.json.decode((self.state_dir / FILE_NAME).read_bytes(), type=Access)
         self._port = urlsplit(self.access.url).port or 0
 
     async def end(self, number: signal.Signals) -> None:
-        if self._process is not None and self._process.returncode is None:
+        if self._process is not None:
             self._process.send_signal(number)
-            await asyncio.wait_for(self._process.wait(), _SECONDS)
+            await asyncio.to_thread(self._process.wait, _SECONDS)
+            self._process.close()
+            self._process = None
 
     def client(self) -> contextlib.AbstractAsyncContextManager[Client]:
         return connect(self.access.url, token=self.access.token)

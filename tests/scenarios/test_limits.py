@@ -1,9 +1,10 @@
-"""A migration that is held to a rate, on the wire: while the source runs it keeps to it, in the downtime it does not."""
+"""Migrations that are held to rates, on the wire: while the source runs they keep to them, in the downtime only where told to."""
 
 from collections.abc import Callable
 from typing import Any
 
 from tests.scenarios.test_migration import ended, hashes
+from xo_warmig.model.rates import WrittenRates
 from xo_warmig.model.units import KIB, MIB
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, VmConfig
 
@@ -42,3 +43,34 @@ async def test_the_line_stays_free_and_the_downtime_is_short_all_the_same(worlds
     assert final["bytes"] >= 8 * MIB
     assert not final["throttled"]
     assert final["throughputBytesPerSecond"] > 2 * RATE
+
+
+# Both halves of the day, so that the hour in which the test runs does not matter.
+ALL_DAY: dict[str, int | str] = {"00-12": f"{RATE}", "12-24": f"{RATE}"}
+
+
+async def test_a_pool_s_table_holds_its_copies_and_the_final_pass_where_it_says_so(worlds: Worlds) -> None:
+    """By the name of the target's pool, in any case. The plan tells the table, and warns of one that fits no pool."""
+    guest = GuestConfig(kind="blocks", rate=4 * MIB, cluster=256 * KIB, span=8 * MIB, disks=[0])
+    disks = [DiskConfig(size_bytes=32 * MIB, allocated_bytes=8 * MIB)]
+    rates = {
+        "AMD-Pool": WrittenRates(default="1GiB", hours=ALL_DAY, throttle_final_pass=True),
+        "amd-poll": WrittenRates(default=RATE // 2),
+    }
+    vms = [VmConfig(name_label="far-away", disks=disks, guest=guest)]
+    async with worlds(vms=vms, rates=rates) as world:
+        asked = {"vm": world.vm, "sr": world.sr, "startDestinationVm": False, "deleteSourceVm": False}
+        plan = await world.client.call("warmMigration.plan", **asked)
+        (limit,) = plan["limits"]
+        assert (limit["of"], limit["name"], limit["bytesPerSecond"]) == ("targetPool", "amd-pool", RATE)
+        assert limit["finalPass"]
+        (strange,) = [each for each in plan["findings"] if each["code"] == "LIMIT_WITHOUT_POOL"]
+        assert strange["evidence"]["name"] == "amd-poll"
+        await world.migrate(startDestinationVm=False, targetDowntime=0.1, maxPasses=3)
+        report = await ended(world)
+        assert report["phase"] == "done", report["error"]
+    for each in report["passes"]:
+        seconds = max(disk["transferSeconds"] for disk in each["disks"])
+        assert each["throttled"]
+        assert each["writtenBytes"] <= 1.1 * RATE * seconds, "the target's pool has no limit on what is read elsewhere"
+    assert report["passes"][-1]["bytes"] >= 2 * MIB

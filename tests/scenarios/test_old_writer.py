@@ -11,11 +11,11 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from tests.pools import XapiSession, control
+from tests.pools import XapiSession, control, start_site
 from tests.scenarios.test_joining import BANDWIDTH, large_vm, standing, until_copying
 from xo_warmig.client import CallFailed
 from xo_warmig.model.units import MIB
-from xo_warmig.simulator.launch import Pool, Site, start_site
+from xo_warmig.simulator.launch import Pool, Site
 from xo_warmig.simulator.site import PoolConfig, SiteConfig
 
 _SECONDS = 90.0

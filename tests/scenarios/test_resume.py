@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from tests.pools import control
+from tests.pools import control, start_site
 from xo_warmig.disks.meter import Meter
 from xo_warmig.model.passes import DiskPassPlan, DiskPassReport, Mark, Verdict
 from xo_warmig.model.servers import ServerCredentials
 from xo_warmig.model.units import GIB, MIB
 from xo_warmig.replication.clock import SystemClock
-from xo_warmig.replication.disk_copy import copy_disk
+from xo_warmig.replication.disk_copy import DiskCopy
 from xo_warmig.replication.limits import CopyLimits
 from xo_warmig.replication.ways import Ways
-from xo_warmig.simulator.launch import Pool, Site, start_site
+from xo_warmig.simulator.launch import Pool, Site
 from xo_warmig.simulator.site import DiskConfig, PoolConfig, SiteConfig, VmConfig
 from xo_warmig.xapi.directory import Directory
 
@@ -69,7 +69,7 @@ class Pass:
         target: Any = await self.directory.pool_of_sr(self.target.srs[0].uuid)
         ways = Ways(source, target, SystemClock())
         fields: dict[str, Any] = {"number": 1, "meter": self.meter, "book": self.book, "limits": QUICK} | changes
-        return await copy_disk(plan, ways, **fields)
+        return await DiskCopy(plan, ways, **fields).run()
 
     async def imported_bytes(self) -> int:
         """What all imports took, broken ones included."""

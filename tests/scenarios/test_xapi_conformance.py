@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from xo_warmig.simulator.launch import start_site
+from tests.pools import start_site
 from xo_warmig.simulator.site import PoolConfig, SiteConfig
 
 SCRIPT = Path(__file__).parents[1] / "conformance" / "xapi_conformance.py"

@@ -191,3 +191,11 @@ def test_a_host_crashes(ask: Ask, pool: SimPool, vm: str) -> None:
     assert (state["sessions"], state["tasks"]) == (0, [])
     assert ask("GET", "trace")["power"][-1]["power_state"] == "Halted"
     ask("POST", "host", {"host": "nobody", "crash": True}, status=400)
+
+
+def test_all_sessions_end(ask: Ask, pool: SimPool) -> None:
+    """Whoever has them."""
+    session = pool.sessions.login("root", "somebody", pool.master)
+    assert ask("POST", "sessions", {"end": True})["ended"] >= 1
+    assert not pool.sessions.valid(session)
+    assert ask("POST", "sessions", {}) == {"ended": 0}

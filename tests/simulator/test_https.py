@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from xo_warmig.simulator.launch import Site, start_site
+from tests.pools import start_site
+from xo_warmig.simulator.launch import Site
 from xo_warmig.simulator.site import PoolConfig, SiteConfig
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.pools import start_site
 from xo_warmig.errors import WarmigError
 from xo_warmig.simulator import older_errors
 from xo_warmig.simulator.calls import devices
-from xo_warmig.simulator.launch import start_site
 from xo_warmig.simulator.site import PoolConfig, SiteConfig, VmConfig
 
 

@@ -17,7 +17,8 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from xo_warmig.simulator.launch import Pool, start_site
+from tests.pools import start_site
+from xo_warmig.simulator.launch import Pool
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, PoolConfig, SiteConfig, VmConfig
 
 MIB = 1 << 20

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
+import msgspec
 import pytest
 
 from xo_warmig.simulator.faults import FaultKind, FaultOrder
@@ -59,6 +60,17 @@ def test_a_connection_is_kept_for_the_next_call(connection: http.client.HTTPConn
         answer.read()
         assert answer.getheader("connection") == "keep-alive"
         assert connection.sock is not None
+
+
+def test_latency_is_a_round_trip_for_each_call(pool: SimPool, connection: http.client.HTTPConnection) -> None:
+    """Its answer comes that much later, whatever the protocol; a connection that is kept costs no more."""
+    pool.config = msgspec.structs.replace(pool.config, latency_seconds=0.1)
+    request = {"jsonrpc": "2.0", "method": "session.login_with_password", "params": ["root", "password"], "id": 7}
+    for path, body in (("/", login_body()), ("/jsonrpc", json.dumps(request))):
+        begun = time.monotonic()
+        connection.request("POST", path, body)
+        assert connection.getresponse().read()
+        assert 0.1 <= time.monotonic() - begun < 1
 
 
 def test_json_rpc_has_exactly_its_content_type(connection: http.client.HTTPConnection) -> None:

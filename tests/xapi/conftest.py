@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
+from tests.pools import start_site
 from xo_warmig.model.servers import ServerCredentials
 from xo_warmig.simulator.expression import parse
 from xo_warmig.simulator.launch import Pool as SimulatedPool
-from xo_warmig.simulator.launch import Site, start_site
+from xo_warmig.simulator.launch import Site
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, PoolConfig, SiteConfig, VmConfig
 from xo_warmig.xapi import failures
 from xo_warmig.xapi.directory import Directory

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from xo_warmig.errors import NoSuchObject, PoolError, SafetyError
-from xo_warmig.model.vm import Disk, Vif, Vm
+from xo_warmig.model.vm import CdDrive, Disk, Vif, Vm
 from xo_warmig.xapi import creation
 from xo_warmig.xapi.disposal import discard_vm
 from xo_warmig.xapi.reading import read_vm
@@ -108,9 +108,11 @@ async def test_disks_and_devices_are_made_once(pool: Any, source: Vm, disk: Disk
         vm = await create(pool, source)
         vdi = await creation.create_disk(pool, disk, sr=pool.get("SR", sr)["uuid"], migration="m-1", epoch=1)
         await creation.attach_disk(pool, vm, vdi, disk)
-        await creation.create_cd_drive(pool, vm, "3")
+        await creation.create_cd_drive(pool, vm, CdDrive(device="3", bootable=True))
         await creation.create_vif(pool, vm, vif, network=pool.get("network", network)["uuid"])
     assert {cls: len(pool.records[cls]) for cls in ("VDI", "VBD", "VIF")} == {"VDI": 1, "VBD": 2, "VIF": 1}
+    (drive,) = (vbd for vbd in pool.records["VBD"].values() if vbd["type"] == "CD")
+    assert (drive["userdevice"], drive["bootable"], drive["empty"]) == ("3", True, True)
     (made,) = pool.records["VIF"].values()
     assert (made["MAC"], made["MTU"], made["locking_mode"]) == ("aa:bb:cc:00:00:01", "1500", "locked")
 
@@ -122,6 +124,18 @@ async def test_locking_is_only_named_where_the_source_has_it(pool: Any, source: 
     await creation.create_vif(pool, await create(pool, source), vif, network=pool.get("network", network)["uuid"])
     (made,) = pool.records["VIF"].values()
     assert "locking_mode" not in made
+
+
+async def test_an_address_that_the_pool_makes_is_made_once(pool: Any, source: Vm) -> None:
+    """Asked for as XAPI takes it, and found again by its device and network."""
+    network = pool.add("network")
+    vif = Vif(uuid="v", device="0", mac="", mtu=1500, network="n")
+    vm = await create(pool, source)
+    for made in ("", "62:00:00:00:00:01"):
+        await creation.create_vif(pool, vm, vif, network=pool.get("network", network)["uuid"])
+        (record,) = pool.records["VIF"].values()
+        assert record["MAC"] == made
+        record["MAC"] = "62:00:00:00:00:01"
 
 
 async def test_an_unknown_sr_is_refused_before_anything_is_made(pool: Any, source: Vm, disk: Disk) -> None:
@@ -146,6 +160,65 @@ async def test_a_vtpm_is_made_where_the_source_has_one(pool: Any, source: Vm) ->
     for _ in range(2):
         await create(pool, msgspec.structs.replace(source, vtpms=1))
     assert len(pool.records["VTPM"]) == 1
+
+
+async def test_a_unique_vtpm_stays_one(pool: Any, source: Vm) -> None:
+    """XAPI never copies what is in it."""
+    asked: list[bool] = []
+    pool.handlers["VTPM.create"] = lambda _, is_unique: asked.append(is_unique)
+    await create(pool, msgspec.structs.replace(source, vtpms=1, vtpm_is_unique=True))
+    assert asked == [True]
+
+
+def with_strings(source: Vm, **strings: str) -> Vm:
+    named = {key.replace("_", "-"): text for key, text in strings.items()}
+    return msgspec.structs.replace(source, metadata=source.metadata | {"bios_strings": named})
+
+
+async def test_bios_strings_are_set_where_they_can_be(pool: Any, source: Vm) -> None:
+    """A serial number beside generic ones, too; an earlier try's stay."""
+    given: list[dict[str, str]] = []
+
+    def set_once(_: str, strings: dict[str, str]) -> str:
+        if given:
+            raise pool.failure("VM_BIOS_STRINGS_ALREADY_SET")
+        given.append(strings)
+        return ""
+
+    pool.handlers["VM.set_bios_strings"] = set_once
+    vm = with_strings(source, bios_vendor="Xen", system_product_name="HVM domU", system_serial_number="ds=nocloud")
+    for _ in range(2):
+        await create(pool, vm)
+    assert given == [{"system-serial-number": "ds=nocloud"}]
+
+
+@pytest.mark.parametrize(("maker", "lent"), [("Dell Inc.", True), ("HP", False)])
+async def test_before_7_3_a_host_of_the_same_maker_lends_its_own(pool: Any, source: Vm, maker: str, lent: bool) -> None:
+    """That which is most like the VM; a host of another maker does not."""
+    of_maker = {"bios-vendor": maker, "system-manufacturer": maker}
+    pool.add("host", bios_strings=of_maker)
+    alike = pool.add("host", bios_strings=of_maker | {"bios-version": "1.5.1"})
+    asked: list[tuple[str, ...]] = []
+    pool.handlers["VM.copy_bios_strings"] = lambda *arguments: asked.append(arguments)
+    vm = with_strings(source, bios_vendor="Dell Inc.", system_manufacturer="Dell Inc.", bios_version="1.5.1")
+    await creation.create_vm(pool, vm, migration="m-1", epoch=1, blocked=BLOCKED, api_version=(2, 6))
+    assert [host for _, host in asked] == ([alike] if lent else [])
+    assert pool.calls("VM.set_bios_strings") == []
+
+
+async def test_caching_is_allowed_where_it_was(pool: Any, source: Vm, disk: Disk) -> None:
+    """Once."""
+    sr = pool.get("SR", pool.add("SR"))["uuid"]
+    vm = await create(pool, source)
+    vdi = await creation.create_disk(pool, disk, sr=sr, migration="m-1", epoch=1)
+    await creation.attach_disk(pool, vm, vdi, disk)
+    record = pool.get("VDI", pool._by_uuid("VDI", vdi))
+    record["allow_caching"] = False
+    cached = msgspec.structs.replace(source, disks=[msgspec.structs.replace(disk, allow_caching=True)])
+    for _ in range(2):
+        await creation.allow_caching(pool, vm, cached)
+    assert record["allow_caching"] is True
+    assert pool.calls("VDI.set_allow_caching") == ["VDI.set_allow_caching"]
 
 
 async def test_a_discarded_target_is_gone_and_stays_gone(pool: Any, source: Vm) -> None:

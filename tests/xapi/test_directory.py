@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.pools import start_site
 from xo_warmig.errors import ForbiddenOperation, InvalidRequest, NoSuchObject, PoolError, PoolUnreachable
 from xo_warmig.model.servers import ServerCredentials, ServerStatus
-from xo_warmig.simulator.launch import Site, start_site
+from xo_warmig.simulator.launch import Site
 from xo_warmig.simulator.site import PoolConfig, SiteConfig
 from xo_warmig.xapi import server
 from xo_warmig.xapi.directory import Directory
@@ -195,6 +196,34 @@ async def test_a_lost_session_is_renewed_by_reads_only(site: Site, directory: Di
             assert caught.value.code == "SESSION_INVALID"
         assert await source.calls.call("VM.get_name_description", ref) != "changed"
     await source.calls.call("VM.set_name_description", ref, "changed")
+
+
+async def test_a_read_outlives_a_master_that_goes_while_it_is_asked(
+    site: Site, source: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its connection breaks, and then it is no master any more; what changes something is sent once, all the same."""
+    vm = site.pools[0].vms[0].uuid
+    ref = await source.calls.call("VM.get_by_uuid", vm)
+    connection: Any = source.calls
+    plain = connection._once
+    broken = PoolUnreachable("it broke")
+    broken.__cause__ = ConnectionResetError()
+    slave = PoolError("refused", code="HOST_IS_SLAVE", evidence={"xapi": ["HOST_IS_SLAVE", "192.0.2.1"]})
+    troubles: list[PoolError] = []
+
+    def once(address: Any, session: str, method: str, arguments: tuple[Any, ...]) -> Any:
+        if method.startswith("VM.") and troubles:
+            raise troubles.pop(0)
+        return plain(address, session, method, arguments)
+
+    monkeypatch.setattr(connection, "_once", once)
+    troubles += [broken, slave]
+    assert await source.calls.call("VM.get_uuid", ref) == vm
+    assert troubles == []
+    troubles += [broken, slave]
+    with pytest.raises(PoolUnreachable):
+        await source.calls.call("VM.set_name_description", ref, "changed")
+    assert troubles == [slave]
 
 
 async def end_session(pool: Pool) -> None:

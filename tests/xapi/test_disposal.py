@@ -7,7 +7,7 @@ import pytest
 
 from xo_warmig.errors import PoolError, SafetyError
 from xo_warmig.xapi import disposal
-from xo_warmig.xapi.disposal import destroy_disk, destroy_vm, detach_disk
+from xo_warmig.xapi.disposal import destroy_disk, destroy_vm, detach_disk, remove_device
 
 
 @pytest.fixture
@@ -203,3 +203,34 @@ async def test_a_disk_is_not_taken_from_a_vm_that_runs_or_is_not_ours(
         await detach_disk(pool, uuid_of(pool, "VM", target), uuid_of(pool, "VDI", vdi))
     assert caught.value.code == code
     assert vbd in pool.records["VBD"]
+
+
+async def test_only_the_device_at_the_position_goes(pool: Any, target: str, make_vdi: Callable[..., str]) -> None:
+    """A disk there is none of them; gone already is as good, and so is a VM that is not there."""
+    vm = uuid_of(pool, "VM", target)
+    first, second = (pool.add("VIF", VM=target, device=device) for device in "01")
+    drive = pool.add("VBD", VM=target, type="CD", userdevice="3")
+    disk = pool.add("VBD", VM=target, type="Disk", userdevice="0", VDI=make_vdi())
+    pool.get("VM", target).update(VIFs=[first, second], VBDs=[drive, disk])
+    for _ in range(2):
+        await remove_device(pool, vm, "VIF", "1")
+        await remove_device(pool, vm, "VBD", "3")
+        await remove_device(pool, vm, "VBD", "0")
+        pool.get("VM", target).update(VIFs=[first], VBDs=[disk])
+    assert (list(pool.records["VIF"]), list(pool.records["VBD"])) == ([first], [disk])
+    await remove_device(pool, "nowhere", "VIF", "0")
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"), [({"power_state": "Running"}, "NOT_HALTED"), ({"other_config": {}}, "NOT_OURS")]
+)
+async def test_a_device_is_not_taken_from_a_vm_that_runs_or_is_not_ours(
+    pool: Any, target: str, fields: dict[str, Any], code: str
+) -> None:
+    """Nothing is changed then (R8)."""
+    vif = pool.add("VIF", VM=target, device="0")
+    pool.get("VM", target).update(fields | {"VIFs": [vif]})
+    with pytest.raises(SafetyError) as caught:
+        await remove_device(pool, uuid_of(pool, "VM", target), "VIF", "0")
+    assert caught.value.code == code
+    assert vif in pool.records["VIF"]

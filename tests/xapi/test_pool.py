@@ -57,7 +57,7 @@ async def make_target(target: Pool, vm: Vm, sr: str, migration: str) -> tuple[st
     for disk in vm.disks:
         await target.attach_disk(made, disks[disk.vdi], disk)
     for drive in vm.cd_drives:
-        await target.create_cd_drive(made, drive.device)
+        await target.create_cd_drive(made, drive)
     network = (await target.networks())[0].uuid
     for vif in vm.vifs:
         await target.create_vif(made, vif, network=network)

@@ -61,6 +61,17 @@ async def test_a_pool_tells_of_itself(equipped: Any) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("purposes", "expected"),
+    [([], False), (["insecure_nbd"], True), (["nbd"], False), (["insecure_nbd", "nbd"], False)],
+)
+async def test_blocks_that_are_served_in_clear_are_seen(equipped: Any, purposes: list[str], expected: bool) -> None:
+    """By the purposes of all networks: one that wants TLS is enough."""
+    for purpose in purposes:
+        equipped.add("network", purpose=[purpose])
+    assert (await read_facts(equipped)).nbd_in_clear is expected
+
+
 async def test_a_rolling_upgrade_is_seen(equipped: Any) -> None:
     """By the pool's own note."""
     (record,) = equipped.records["pool"].values()
@@ -120,6 +131,13 @@ async def test_who_has_the_same_addresses(pool: Any) -> None:
     assert [(twin.vm, twin.mac, twin.running) for twin in twins] == [("vm-9", mac, True), ("vm-10", None, False)]
 
 
+async def test_a_twin_s_address_may_be_written_otherwise(pool: Any) -> None:
+    """XAPI keeps it as it was given, and looks for that."""
+    mac = VM.vifs[0].mac.upper()
+    pool.add("VIF", VM=pool.add("VM", **vm_record()), MAC=mac)
+    assert [(twin.vm, twin.mac) for twin in await read_twins(pool, VM)] == [("vm-9", mac)]
+
+
 def test_how_a_vm_is_built_is_read_of_any_release() -> None:
     """Of one without ``domain_type`` by its boot policy; what is not there is the default."""
     old = build_from({"HVM_boot_policy": "BIOS order", "other_config": {}})
@@ -129,16 +147,31 @@ def test_how_a_vm_is_built_is_read_of_any_release() -> None:
         {
             "domain_type": "hvm",
             "HVM_boot_params": {"firmware": "uefi"},
-            "platform": {"secureboot": "true"},
+            "platform": {"secureboot": "true", "cores-per-socket": "2", "device-model": "qemu-upstream-uefi"},
             "hardware_platform_version": "2",
             "memory_dynamic_min": "1024",
             "VCPUs_max": "4",
-            "bios_strings": {"bios-vendor": "Dell Inc."},
+            "bios_strings": {"bios-vendor": "Dell Inc.", "hp-rombios": "x"},
             "has_vendor_device": True,
         }
     )
     assert (new.firmware, new.secure_boot, new.hardware_version, new.memory_start_bytes) == ("uefi", True, 2, 1024)
-    assert (new.vcpus, new.own_bios_strings, new.vendor_device) == (4, True, True)
+    assert (new.vcpus, new.cores_per_socket, new.device_model, new.vendor_device) == (
+        4,
+        "2",
+        "qemu-upstream-uefi",
+        True,
+    )
+    assert (new.bios_strings, new.fixed_bios_strings) == ({"bios-vendor": "Dell Inc."}, ["hp-rombios"])
+
+
+@pytest.mark.parametrize(
+    ("text", "sure", "auto"), [("true", True, False), ("auto", False, True), ("false", False, False)]
+)
+def test_secure_boot_may_go_by_the_pool(text: str, sure: bool, auto: bool) -> None:
+    """``auto`` is neither on nor off."""
+    found = build_from({"HVM_boot_policy": "BIOS order", "other_config": {}, "platform": {"secureboot": text}})
+    assert (found.secure_boot, found.secure_boot_auto) == (sure, auto)
 
 
 def test_what_ties_a_vm_is_read_of_any_release() -> None:
@@ -152,10 +185,12 @@ def test_what_ties_a_vm_is_read_of_any_release() -> None:
             "affinity": "OpaqueRef:3",
             "appliance": "OpaqueRef:4",
             "groups": ["OpaqueRef:5"],
+            "VCPUs_params": {"mask": "0,1"},
             "snapshot_schedule": "OpaqueRef:6",
         }
     )
     assert (len(found.pci), found.vgpus, found.vusbs, found.groups) == (2, 1, 1, 1)
+    assert found.cpu_mask == "0,1"
     assert found.affinity
     assert found.appliance
     assert found.snapshot_schedule

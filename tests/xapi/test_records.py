@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from xo_warmig.errors import NoSuchObject
-from xo_warmig.model.vm import PowerState
+from xo_warmig.model.vm import GuestAddress, PowerState
 from xo_warmig.xapi.reading import is_booted, read_networks, read_vm, was_started
 from xo_warmig.xapi.records import Origin, as_json, has_tools
 
@@ -72,13 +72,23 @@ async def test_cd_drives_are_no_disks(
     vm = make_vm()
     iso = make_vdi()
     make_vbd(vm, iso, userdevice="3", type="CD", mode="RO")
-    make_vbd(vm, "OpaqueRef:NULL", userdevice="4", type="CD", empty=True)
+    make_vbd(vm, "OpaqueRef:NULL", userdevice="4", type="CD", empty=True, bootable=False)
     found = await read(pool, vm)
     assert found.disks == []
     assert [(drive.device, drive.inserted_vdi) for drive in found.cd_drives] == [
         ("3", pool.get("VDI", iso)["uuid"]),
         ("4", None),
     ]
+    assert [drive.bootable for drive in found.cd_drives] == [True, False]
+
+
+async def test_a_vtpm_may_be_unique(pool: Any, surroundings: Any, make_vm: Callable[..., str]) -> None:
+    """It is read only of a VM that has one: old releases cannot say."""
+    vm = make_vm(VTPMs=[pool.add("VTPM", is_unique=True)])
+    found = await read(pool, vm)
+    assert (found.vtpms, found.vtpm_is_unique) == (1, True)
+    await read(pool, make_vm())
+    assert len(pool.calls("VTPM.get_is_unique")) == 1
 
 
 async def test_other_users_of_a_disk_are_named(
@@ -161,6 +171,23 @@ async def test_interfaces_come_with_their_networks(pool: Any, surroundings: Any,
     (vif,) = found.vifs
     assert (vif.mac, vif.mtu, vif.locking_mode) == ("aa:bb:cc:00:00:01", 1500, "network_default")
     assert found.networks[vif.network].vlan == 7
+    assert not vif.is_addressed
+    assert not vif.is_locked
+
+
+async def test_an_address_that_the_pool_gives_is_read(
+    pool: Any, surroundings: Any, make_vm: Callable[..., str]
+) -> None:
+    """The guest's tools set it; without a mode there is none, whatever stands there."""
+    vm = make_vm()
+    static = {"ipv4_configuration_mode": "Static", "ipv4_addresses": ["192.0.2.7/24"], "ipv4_gateway": "192.0.2.1"}
+    none = {"ipv6_configuration_mode": "None", "ipv6_addresses": [""], "ipv6_gateway": ""}
+    plain = {"VM": vm, "device": "0", "MAC": "aa:bb:cc:00:00:01", "MTU": "1500", "network": surroundings["network"]}
+    pool.add("VIF", **plain, **static, **none, qos_algorithm_type="", qos_algorithm_params={})
+    (vif,) = (await read(pool, vm)).vifs
+    assert vif.ipv4 == GuestAddress(mode="Static", address="192.0.2.7/24", gateway="192.0.2.1")
+    assert vif.ipv6 == GuestAddress()
+    assert vif.is_addressed
 
 
 async def test_metadata_is_json_with_the_release_it_is_from(

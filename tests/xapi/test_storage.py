@@ -80,3 +80,11 @@ async def test_an_sr_is_plugged_when_a_live_host_has_it(pool: Any) -> None:
     pool.get("host_metrics", metrics)["live"] = True
     found = await read_sr(pool, uuid)
     assert (found.plugged, found.free_bytes) == (True, 600)
+
+
+def test_what_is_done_to_an_sr_and_may_be() -> None:
+    """By the kinds of its operations; a record without them tells nothing."""
+    busy = record(current_operations={"OpaqueRef:t": "scan"}, allowed_operations=["vdi_destroy", "plug"])
+    sr = sr_from(busy, plugged=True, driver=None)
+    assert (sr.current_operations, sr.allowed_operations) == (["scan"], ["plug", "vdi_destroy"])
+    assert sr_from(record(), plugged=True, driver=None).allowed_operations == []

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from xo_warmig.model.vm import PowerState, Vm
-from xo_warmig.xapi.vm_spec import bios_strings_for, platform_for, vm_record
+from xo_warmig.xapi.vm_spec import platform_for, vm_record
 
 NEW, OLD = (2, 21), (2, 6)
 
@@ -113,6 +113,9 @@ def test_other_config_keeps_the_guest_s_and_drops_everybody_s_book_keeping() -> 
                 "xo:backup:job": "j",
                 "xo:copy_of": "x",
                 "xo:base_delta_vdi": "y",
+                "xo:base_delta": "z",
+                "xo:base_delta:7c5d5b1e": "z",
+                "XenCenter.CustomFields.owner": "ops",
                 "xo_warmig:door": "k",
                 "pci": "0/0000:04:00.0",
             }
@@ -121,6 +124,7 @@ def test_other_config_keeps_the_guest_s_and_drops_everybody_s_book_keeping() -> 
     assert made["other_config"] == {
         "mac_seed": "seed",
         "base_template_name": "Debian",
+        "XenCenter.CustomFields.owner": "ops",
         "xo_warmig:migration": "m-1",
         "xo_warmig:role": "target",
         "xo_warmig:epoch": "1",
@@ -157,23 +161,18 @@ def test_a_device_model_stays_where_the_target_knows_it(
     assert not {"featureset", "timeoffset"} & set(platform)
 
 
-def test_generic_bios_strings_are_left_to_the_target() -> None:
-    """They can be set only once."""
-    assert (
-        bios_strings_for({"bios_strings": {"bios-vendor": "Xen", "system-product-name": "HVM domU", "oem-1": "Xen"}})
-        == {}
-    )
-    assert bios_strings_for({}) == {}
-
-
-def test_bios_strings_that_the_pool_would_refuse_are_left_out() -> None:
-    """Unknown keys, empty and unprintable values."""
-    strings = {
-        "bios-vendor": "Dell Inc.",
-        "system-version": "",
-        "system-serial-number": "ü",
-        "oem-1": "x",
-        "hp-rombios": "y",
-        "enclosure-asset-tag": "z" * 513,
+@pytest.mark.parametrize(("firmware", "kept"), [("uefi", True), ("bios", False)])
+def test_a_device_model_for_uefi_stays_with_a_vm_that_boots_by_it(firmware: str, kept: bool) -> None:
+    """No release starts one that was changed to BIOS with it."""
+    metadata = {
+        "platform": {"device-model": "qemu-upstream-uefi"},
+        "HVM_boot_params": {"firmware": firmware},
+        "xo_warmig:api_version": "2.21",
     }
-    assert bios_strings_for({"bios_strings": strings}) == {"bios-vendor": "Dell Inc."}
+    assert ("device-model" in platform_for(metadata, NEW)) is kept
+
+
+def test_processors_of_the_host_do_not_travel() -> None:
+    """Weight and cap do."""
+    made = record(source(VCPUs_params={"weight": "512", "cap": "50", "mask": "0,1"}))
+    assert made["VCPUs_params"] == {"weight": "512", "cap": "50"}

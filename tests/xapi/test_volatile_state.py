@@ -9,7 +9,7 @@ from xo_warmig.errors import PoolError
 from xo_warmig.model.vm import Vm, VolatileState
 from xo_warmig.xapi.reading import read_vm
 from xo_warmig.xapi.records import Origin
-from xo_warmig.xapi.volatile_state import apply_volatile_state, read_again
+from xo_warmig.xapi.volatile_state import against_vtpm_contents, apply_volatile_state, read_again
 
 ORIGIN = Origin("p", "lab", (2, 21))
 
@@ -35,12 +35,35 @@ async def test_one_reading_tells_all_that_changed(pool: Any, make_vm: Callable[.
     assert (now.name_label, state.time_offset) == ("web-2", "7")
 
 
+async def test_devices_are_read_only_where_one_came_or_went(pool: Any, make_vm: Callable[..., str]) -> None:
+    """The record names them; then they are as if the whole VM had been read again."""
+    ref = make_vm()
+    before = await planned(pool, ref)
+    network = pool.add("network", name_label="dmz", PIFs=[])
+    fields = {
+        "MAC": "aa:bb:cc:00:00:01",
+        "MTU": "1500",
+        "other_config": {},
+        "qos_algorithm_type": "",
+        "qos_algorithm_params": {},
+    }
+    vif = pool.add("VIF", VM=ref, device="0", network=network, **fields)
+    drive = pool.add("VBD", VM=ref, type="CD", VDI="OpaqueRef:NULL", userdevice="3")
+    pool.get("VM", ref).update(VIFs=[vif], VBDs=[drive], ha_restart_priority="restart")
+    now, _ = await read_again(pool, ORIGIN, before)
+    again = await planned(pool, ref)
+    assert now == again
+    assert ([each.mac for each in now.vifs], len(now.cd_drives)) == (["aa:bb:cc:00:00:01"], 1)
+
+
 async def test_it_travels_from_one_vm_to_another(pool: Any, make_vm: Callable[..., str]) -> None:
     """NVRAM, the clock's offset and what is in the vTPM."""
     pool.handlers["VTPM.get_contents"] = lambda _: "Y29udGVudHM="
     filled: list[tuple[str, ...]] = []
     pool.handlers["VTPM.set_contents"] = lambda *arguments: filled.append(arguments)
-    source = make_vm(NVRAM={"EFI-variables": "AAAA"}, platform={"timeoffset": "7"}, VTPMs=["OpaqueRef:a"])
+    source = make_vm(
+        NVRAM={"EFI-variables": "AAAA"}, platform={"timeoffset": "7"}, VTPMs=[pool.add("VTPM", is_unique=False)]
+    )
     target = make_vm(platform={"viridian": "true"}, VTPMs=["OpaqueRef:b"])
     state = await state_of(pool, source)
     await apply_volatile_state(pool, pool.get("VM", target)["uuid"], state)
@@ -81,7 +104,15 @@ async def test_a_release_without_nvram_takes_vms_that_boot_without(
 async def test_contents_without_a_vtpm_are_refused(pool: Any, make_vm: Callable[..., str]) -> None:
     """A guest that seals its disk with them would not boot."""
     pool.handlers["VTPM.get_contents"] = lambda _: "Y29udGVudHM="
-    state = await state_of(pool, make_vm(VTPMs=["OpaqueRef:a"]))
+    state = await state_of(pool, make_vm(VTPMs=[pool.add("VTPM", is_unique=False)]))
     with pytest.raises(PoolError) as caught:
         await apply_volatile_state(pool, pool.get("VM", make_vm())["uuid"], state)
     assert caught.value.code == "NO_VTPM"
+
+
+@pytest.mark.parametrize("root", [True, False])
+async def test_contents_are_for_root_alone(pool: Any, root: bool) -> None:
+    """Whatever role an account of a directory has, and told before anything is copied."""
+    session = pool.add("session", is_local_superuser=root)
+    assert bool(await against_vtpm_contents(pool, session)) is not root
+    assert pool.calls("VTPM.get_contents") == []

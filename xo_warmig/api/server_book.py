@@ -55,8 +55,9 @@ class ServerBook:
         allow_unauthorized: bool,
         enabled: bool,
         read_only: bool = False,
+        fingerprint: str | None = None,
     ) -> str:
-        """The new server's id. Credentials in ``host`` win over the others, as in XO.
+        """The new server's id. Credentials in ``host`` win over the others, as in XO. ``fingerprint``: to be pinned from the first.
 
         Raises:
             XoError: 16, the address is registered already. InvalidRequest: it is no address.
@@ -71,6 +72,7 @@ class ServerBook:
             allow_unauthorized=allow_unauthorized,
             read_only=read_only,
             enabled=enabled,
+            fingerprint=fingerprint,
         )
         await self._servers.add(server)  # refuses what is no address: such a server must not be stored
         try:
@@ -127,7 +129,7 @@ class ServerBook:
         await self._servers.add(server)
 
     async def change(self, server_id: str, *, host: str | None = None, **members: object) -> None:
-        """Members of ``ServerCredentials`` by name; those that are None stay. Another host forgets the pinned certificate.
+        """Members of ``ServerCredentials`` by name; those that are None stay. Another host forgets the pinned certificates.
 
         Raises:
             NoSuchObject, XoError 16: another server has the address. InvalidRequest: it is none. PoolError: SERVER_CONNECTED.
@@ -141,7 +143,7 @@ class ServerBook:
             changes |= {"host": given.host} | {name: value for name, value in in_host.items() if value}
         after = msgspec.structs.replace(before, **changes)
         if key_of(after.host) != key_of(before.host):
-            after = msgspec.structs.replace(after, fingerprint=None)
+            after = msgspec.structs.replace(after, fingerprint=None, pins={})
         if server_id in self._unusable:
             await self._servers.add(after)
             del self._unusable[server_id]
@@ -191,11 +193,12 @@ class ServerBook:
 
     def keep_pins(self) -> None:
         """Store the certificates that connections pinned since, so that a restart does not trust anew."""
-        pins = {state.id: state.fingerprint for state in self._servers.states()}
+        live = {state.id: state for state in self._servers.states()}
         for server in self._store.all():
-            pin = pins.get(server.id)
-            if pin is not None and pin != server.fingerprint:
-                self._store.put(msgspec.structs.replace(server, fingerprint=pin))
+            if (state := live.get(server.id)) is not None:
+                fingerprint, pins = state.fingerprint or server.fingerprint, server.pins | state.pins
+                if (fingerprint, pins) != (server.fingerprint, server.pins):
+                    self._store.put(msgspec.structs.replace(server, fingerprint=fingerprint, pins=pins))
 
 
 def _refused(server: ServerCredentials, error: WarmigError) -> ServerState:

@@ -69,6 +69,7 @@ class ServerStore:
             read_only=row.read_only,
             enabled=row.enabled,
             fingerprint=row.fingerprint,
+            pins=row.pins,
         )
 
 

@@ -14,6 +14,7 @@ from xo_warmig.cli.access import Access
 from xo_warmig.cli.request import as_request, request_parameters
 from xo_warmig.cli.tables import plain_table
 from xo_warmig.cli.terminal import output, print_json
+from xo_warmig.cli.ways import ways_planned
 from xo_warmig.client import Client
 from xo_warmig.model.estimates import Basis, Estimate, ExpectedPart, Figure
 from xo_warmig.model.findings import Finding, LimitOf, PlannedDisk, PlannedLimit, PlannedVif, PlanReport, Severity
@@ -58,6 +59,7 @@ def planned(report: PlanReport) -> RenderableType:
         disks = sorted(report.disks, key=lambda disk: (len(disk.device), disk.device))
         shown += ["", _disks(disks)]
         shown += [Text(f"disk {disk.device}: {disk.reason}", style="dim") for disk in disks if disk.reason]
+        shown += [Text(told, style="dim") for told in ways_planned(disks)]
     if report.vifs:
         shown += ["", _vifs(report.vifs)]
     if report.limits:
@@ -107,7 +109,8 @@ def _vifs(vifs: Sequence[PlannedVif]) -> Table:
     table.add_column("", style="dim")
     for vif in sorted(vifs, key=lambda vif: (len(vif.device), vif.device)):
         network = Text("none", style="red") if vif.network is None else Text(vif.network_name or vif.network)
-        table.add_row(escape(vif.device), vif.mac, network, escape(vif.reason))
+        changes = "" if vif.target_mac.lower() == vif.mac.lower() else f" → {vif.target_mac or 'new'}"
+        table.add_row(escape(vif.device), f"{vif.mac}{changes}", network, escape(vif.reason))
     return table
 
 

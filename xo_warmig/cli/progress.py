@@ -4,6 +4,7 @@ Lines of finished passes and phases scroll away above the bars; without a termin
 are escaped, never markup.
 """
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +16,7 @@ from rich.text import Text
 
 from xo_warmig.cli.tables import pass_rate, rate, seconds
 from xo_warmig.cli.waiting import commands, taken_up_again, waits
+from xo_warmig.cli.ways import Reading, ways_of_disks
 from xo_warmig.model.passes import PassKind, PassReport, Verdict
 from xo_warmig.model.phases import Phase, Stage, can_cancel, is_end
 from xo_warmig.model.reports import CurrentPass, DiskProgress, MigrationReport
@@ -53,6 +55,8 @@ class MigrationProgress:
         self._warned = 0
         self._epoch = 1
         self._waits = ""
+        self._ways: list[str] = []
+        self._devices: dict[str, str] = {}
         self._live = Live(console=console, get_renderable=self._render, refresh_per_second=8, transient=True)
 
     def __enter__(self) -> Self:
@@ -72,6 +76,7 @@ class MigrationProgress:
         for one in report.passes[self._finished :]:
             if not _is_settled(one, report):
                 break
+            self._tell_ways(one.disks)
             self._console.print(_pass_line(one), highlight=False)
             self._finished += 1
         for warning in report.warnings[self._warned :]:
@@ -111,13 +116,24 @@ class MigrationProgress:
             self._line(PHASE_TEXTS[phase])
         self._phase = phase
 
+    def _tell_ways(self, disks: Sequence[Reading]) -> None:
+        """How a pass is read, where that is not as of the one before it."""
+        ways = ways_of_disks(disks, self._devices)
+        if ways and ways != self._ways:
+            for told in ways:
+                self._console.print(Text(f"  {told}", style="dim"))
+            self._ways = ways
+
     def _show_pass(self, current: CurrentPass | None) -> None:
         number = current.number if current is not None else 0
         if number != self._pass:
             for task in self._tasks.values():
                 self._bars.remove_task(task)
             self._tasks, self._pass = {}, number
-        for disk in current.disks if current is not None else []:
+        disks = current.disks if current is not None else []
+        self._devices |= {disk.disk: disk.device for disk in disks}
+        self._tell_ways(disks)
+        for disk in disks:
             self._show_disk(number, disk)
 
     def _show_disk(self, number: int, disk: DiskProgress) -> None:

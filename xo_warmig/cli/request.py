@@ -7,10 +7,11 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import click
+import msgspec
 
 from xo_warmig.cli.sizes import size
 from xo_warmig.model.rates import LEAST_RATE, describe
-from xo_warmig.model.requests import ForceShutdown, OnFailure, Transport, Verify, WarmMigrationRequest
+from xo_warmig.model.requests import ForceShutdown, MacAddress, OnFailure, Transport, Verify, WarmMigrationRequest
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -25,6 +26,28 @@ def pair(text: str) -> tuple[str, str]:
     except ValueError as error:
         raise click.BadParameter(f"{text!r} is not of the form UUID=UUID") from error
     return first, second
+
+
+def address(text: str) -> str | tuple[str, str]:
+    """The type of the option that says which MAC addresses the target gets: ``keep``, ``new``, ``UUID=ADDRESS`` or ``UUID=new``."""
+    if text in ("keep", "new"):
+        return text
+    vif, _, wanted = text.partition("=")
+    try:
+        return str(UUID(vif)), msgspec.convert(wanted, MacAddress)
+    except (ValueError, msgspec.ValidationError) as error:
+        raise click.BadParameter(
+            f"{text!r} is neither keep nor new nor of the form UUID=ADDRESS or UUID=new"
+        ) from error
+
+
+def _addresses(given: tuple[str | tuple[str, str], ...]) -> str | dict[str, str]:
+    """All of the option's values together; ``keep`` and ``new`` are for all interfaces, and stand alone."""
+    pairs = [each for each in given if isinstance(each, tuple)]
+    words = [each for each in given if isinstance(each, str)]
+    if words and len(given) > 1:
+        raise click.BadParameter("keep and new are for all interfaces and are given alone", param_hint="--mac")
+    return words[0] if words else dict(pairs) or DEFAULTS.mac_addresses
 
 
 def cutover(text: str, *, now: Callable[[], datetime] = datetime.now) -> str:
@@ -111,6 +134,13 @@ _PARAMETERS = (
     click.option("--map-vdi", type=pair, multiple=True, metavar="VDI=SR", help="Put one disk on another SR."),
     click.option("--map-vif", type=pair, multiple=True, metavar="VIF=NETWORK", help="Choose an interface's network."),
     click.option(
+        "--mac",
+        type=address,
+        multiple=True,
+        metavar="keep|new|VIF=ADDRESS|VIF=new",
+        help="Keep the interfaces' MAC addresses, as is the default, have the target's pool make new ones, or choose one's.",
+    ),
+    click.option(
         "--shutdown-timeout",
         type=click.IntRange(min=1),
         default=DEFAULTS.shutdown.timeout,
@@ -158,7 +188,9 @@ _PARAMETERS = (
         is_flag=True,
         help="Keep to the limits in the downtime too, which makes it longer.",
     ),
-    click.option("--force", is_flag=True, help="Go on in spite of warnings that cost data, which `plan` marks."),
+    click.option(
+        "--force", is_flag=True, help="Go on in spite of warnings that cost data or downtime, which `plan` marks."
+    ),
 )
 
 
@@ -183,6 +215,7 @@ def as_request(**asked: Any) -> dict[str, Any]:
         "minPassInterval": asked["min_pass_interval"],
         "mapVdisSrs": dict(asked["map_vdi"]),
         "mapVifsNetworks": dict(asked["map_vif"]),
+        "macAddresses": _addresses(asked["mac"]),
         "shutdown": {"timeout": asked["shutdown_timeout"], "force": asked["force_shutdown"]},
         "onFailure": asked["on_failure"],
         "transport": asked["transport"],

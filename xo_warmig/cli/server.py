@@ -13,6 +13,7 @@ from rich.text import Text
 
 from xo_warmig.cli import options
 from xo_warmig.cli.access import Access
+from xo_warmig.cli.encryption import encryption_lines
 from xo_warmig.cli.passwords import first_line, password_option
 from xo_warmig.cli.terminal import output, print_json
 from xo_warmig.client import Client
@@ -32,7 +33,8 @@ def server() -> None:
 @click.argument("username")
 @password_option
 @click.option("--label", help="A name of your own for it.")
-@click.option("--allow-unauthorized", is_flag=True, help="Pin the certificate of the first connection.")
+@click.option("--allow-unauthorized", is_flag=True, help="Pin the certificates of the first connections.")
+@click.option("--fingerprint", metavar="SHA256", help="Of the certificate that HOST must show from the first.")
 @click.option(
     "--wait",
     type=click.FloatRange(min=0),
@@ -54,8 +56,7 @@ def add(server: Access, as_json: bool, wait: float, **asked: Any) -> None:
         "password": _password(asked["password_file"]),
         "allowUnauthorized": asked["allow_unauthorized"],
     }
-    if asked["label"]:
-        parameters["label"] = asked["label"]
+    parameters |= {name: asked[name] for name in ("label", "fingerprint") if asked[name]}
 
     async def run(client: Client) -> None:
         found = await add_and_wait(client, parameters, timeout_seconds=wait)
@@ -64,6 +65,8 @@ def add(server: Access, as_json: bool, wait: float, **asked: Any) -> None:
         else:
             name = found.get("poolNameLabel") or found["host"]
             output().print(f"{found['status']}: {name}  {found['id']}", markup=False, highlight=False)
+            for line in encryption_lines(found):
+                output().print(line, soft_wrap=True)
 
     options.signed_in(server, run)
 
@@ -76,7 +79,7 @@ def list_servers(server: Access, as_json: bool) -> None:
 
     async def run(client: Client) -> None:
         found = await client.call("server.getAll")
-        print_json(found) if as_json else output().print(_table(found) if found else "No pools yet.")
+        print_json(found) if as_json else _print(found)
 
     options.signed_in(server, run)
 
@@ -127,6 +130,17 @@ def _password(file: Any) -> str:
     if file is not None:
         return first_line(file)
     return os.environ.get("XO_WARMIG_POOL_PASSWORD") or click.prompt("Password", hide_input=True, err=True)
+
+
+def _print(servers: list[dict[str, Any]]) -> None:
+    """The table, and then how the way to each is protected."""
+    output().print(_table(servers) if servers else "No pools yet.")
+    for one in servers:
+        lines = encryption_lines(one)
+        if lines:
+            output().print(Text(one.get("poolNameLabel") or one["host"], style="bold"))
+        for line in lines:
+            output().print(line, soft_wrap=True)
 
 
 def _table(servers: list[dict[str, Any]]) -> Table:

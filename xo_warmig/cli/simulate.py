@@ -42,7 +42,7 @@ def delays(text: str) -> dict[str, float]:
     type=click.FloatRange(min=0),
     default=0,
     metavar="MS",
-    help="Round trip, in milliseconds, that is added to all transfers.",
+    help="Round trip, in milliseconds, that is added to all calls and transfers.",
 )
 @click.option(
     "--nbd",

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xo_warmig.cli.waiting import commands, kept, taken_up_again, waits
+from xo_warmig.cli.ways import ways_of_passes
 from xo_warmig.model.passes import HASHED_BYTES, PassReport, Verdict
 from xo_warmig.model.phases import Phase, WaitingFor, is_end
 from xo_warmig.model.reports import Downtime, MigrationReport
@@ -133,6 +134,7 @@ def migration_details(report: MigrationReport, *, width: int = NARROW) -> Render
         shown.append(Text.assemble("  ", (command, "bold"), (f"  {effect}", "dim")))
     if report.passes:
         shown.append(passes_table(report.passes, width=width))
+        shown += [Text(told, style="dim") for told in ways_of_passes(report.passes)]
     if report.downtime is not None:
         shown.append(downtime_line(report.downtime))
     for warning in report.warnings:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from xo_warmig.disks.budget import BUFFER_BYTES
-from xo_warmig.disks.pace import Limit, Pace
+from xo_warmig.disks.pace import Pace, Share
 from xo_warmig.disks.reads import DiskReader, Read, ReadSource
 from xo_warmig.disks.streams import ByteSink, ByteSource
 
@@ -12,13 +12,13 @@ Buffers: TypeAlias = Sequence[bytes | bytearray | memoryview]
 
 
 class Throttle:
-    """What holds back one disk's copy: the limits on what is read of its source, and on what passes to or from its target.
+    """What holds back one disk's copy: its shares of the limits on what is read of its source, and on what passes to or from its target.
 
     ``piece_bytes``: the most that a piece of the disk may have, for ``CopyOrder``.
     """
 
     def __init__(
-        self, reading: Sequence[Limit] = (), writing: Sequence[Limit] = (), *, piece_bytes: int = BUFFER_BYTES
+        self, reading: Sequence[Share] = (), writing: Sequence[Share] = (), *, piece_bytes: int = BUFFER_BYTES
     ) -> None:
         self.piece_bytes = piece_bytes
         self._reading, self._writing = reading, writing
@@ -28,6 +28,10 @@ class Throttle:
     def source(self, stream: ByteSource) -> ByteSource:
         """The source's stream, held to the limits there are."""
         return ThrottledSource(stream, self._pace(self._reading, self._reads)) if self._reading else stream
+
+    def head(self, stream: ByteSource) -> ByteSource:
+        """An export of the source's of which only the head is read, before the transfer: no part of what holds that back."""
+        return ThrottledSource(stream, Pace(self._reading)) if self._reading else stream
 
     def readers(self, streams: Sequence[DiskReader]) -> Sequence[DiskReader]:
         """The source's, where it is read over several connections."""
@@ -55,8 +59,8 @@ class Throttle:
         return max(sum(pace.waited_seconds for pace in paces) for paces in (self._reads, self._writes))
 
     @staticmethod
-    def _pace(limits: Sequence[Limit], paces: list[Pace]) -> Pace:
-        pace = Pace(limits)
+    def _pace(shares: Sequence[Share], paces: list[Pace]) -> Pace:
+        pace = Pace(shares)
         paces.append(pace)
         return pace
 

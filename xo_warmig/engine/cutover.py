@@ -18,6 +18,7 @@ from xo_warmig.engine.checks import (
 )
 from xo_warmig.engine.deciding import decide_what_follows, decision_now
 from xo_warmig.engine.final_reading import read_of_final
+from xo_warmig.engine.following import follow_devices
 from xo_warmig.engine.offers import choose_final_ways, copied_whole, life_now, look_at_final_offers, without_delta
 from xo_warmig.engine.passes import forget_pending, void_base
 from xo_warmig.engine.reading_back import read_final_back
@@ -32,17 +33,17 @@ from xo_warmig.model.phases import Phase
 from xo_warmig.model.vm import Vm
 from xo_warmig.replication.choosing import Chosen
 from xo_warmig.replication.convergence import CutOver
+from xo_warmig.replication.judging import parts_of
 from xo_warmig.replication.plan import plan_pass
 from xo_warmig.replication.resume import Patience
 from xo_warmig.replication.retries import may_pass
-from xo_warmig.replication.run import parts_of
 from xo_warmig.replication.tasks import together, unbroken
 
 log = logging.getLogger("xo_warmig.engine")
 
 
 async def look_ahead(work: Work) -> None:
-    """The check that costs no downtime: both pools answer, and all is as planned (R14, R17)."""
+    """The check that costs no downtime: both pools answer, and all is as planned (R14, R17), or the target follows it."""
     seen: list[Vm] = []
 
     async def idle() -> bool:
@@ -59,6 +60,7 @@ async def look_ahead(work: Work) -> None:
             remedy="wait until it has ended and start the migration again",
         )
     await target_untouched(work)
+    await follow_devices(work, seen[0])
     # Within one pool the source's own memory may be what the target will get, so nothing can be said before.
     if work.state.request.start_destination_vm and work.source.uuid != work.target.uuid:
         await work.target.assert_startable(work.target_vm)
@@ -254,10 +256,16 @@ async def carry_state(work: Work) -> None:
 
     async def carry() -> None:
         now, changed = await work.source.read_again(work.state.plan.vm)
+        await follow_devices(work, now)
         await work.target.apply_changes(work.target_vm, work.state.plan.vm, now)
         await work.target.apply_volatile_state(work.target_vm, changed)
 
     await work.briefly(carry)
+
+
+async def follow_source(work: Work) -> None:
+    """By all that is known of it now."""
+    await follow_devices(work, await work.source.read_vm(work.vm))
 
 
 async def verify(work: Work) -> None:
@@ -266,6 +274,8 @@ async def verify(work: Work) -> None:
     await read_final_back(work)
     carrying, work.carrying = work.carrying, None
     await (carrying if carrying is not None else carry_state(work))
+    if not work.state.source_was_running:  # nobody waits for it, and its one pass may have taken hours
+        await work.briefly(lambda: follow_source(work))
     work.watch.lap("state")
     if any(disk.vdi not in work.state.target_disks for disk in work.state.plan.vm.disks):
         raise SafetyError("a disk of the plan has no copy", code="DISK_MISSING", evidence={"rule": "R4"})

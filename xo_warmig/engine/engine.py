@@ -16,8 +16,8 @@ from xo_warmig.engine.joins import answers_again, demand_same
 from xo_warmig.engine.journal import Guard, Journal
 from xo_warmig.engine.keeping import drop_expired
 from xo_warmig.engine.late_halt import watch_late_halt
-from xo_warmig.engine.pacing import Pacing, Way
-from xo_warmig.engine.planning import plan_report
+from xo_warmig.engine.pacing import Limits, Pacing, Way
+from xo_warmig.engine.planning import plan_report, warned_plan
 from xo_warmig.engine.pool_tasks import PoolTasks
 from xo_warmig.engine.settings import Settings
 from xo_warmig.engine.state import MigrationState
@@ -25,6 +25,7 @@ from xo_warmig.engine.store import MemoryStore, Store
 from xo_warmig.engine.survey import Survey, survey
 from xo_warmig.engine.sweeping import sweep
 from xo_warmig.engine.turns import Turn, copy_disk, take_turn
+from xo_warmig.engine.unmatched import find_unmatched, tell_unmatched
 from xo_warmig.engine.work import Surroundings, Work
 from xo_warmig.engine.works import Works
 from xo_warmig.errors import IncorrectState, NoSuchObject, WarmigError
@@ -45,8 +46,9 @@ from xo_warmig.model.phases import Phase
 from xo_warmig.model.reports import MigrationReport
 from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.replication.clock import Clock, SystemClock
+from xo_warmig.replication.known import Known
 from xo_warmig.replication.ports import Pools
-from xo_warmig.replication.run import Streams
+from xo_warmig.replication.ways import Streams
 
 log = logging.getLogger("xo_warmig.engine")
 
@@ -114,6 +116,7 @@ class Engine:
                 self._aside(self._pool_tasks.show(journal))
         self._drop_tables()
         self._aside(self._drop_expired())
+        self._aside(tell_unmatched(self._around.pools, self._around.pacing, self._around.clock))
 
     # What the driver calls.
 
@@ -148,8 +151,9 @@ class Engine:
                 raise seen.preflight.errors[0]
             if self._closing:
                 raise IncorrectState("the server is stopping", code="SERVER_STOPPING")
+            plan = warned_plan(request, seen, seen.preflight.plan, *await self._before(request, seen))
             journal = self._journal(str(uuid.uuid4()))
-            await journal.record(Planned(request=request, user=user, plan=seen.preflight.plan))
+            await journal.record(Planned(request=request, user=user, plan=plan))
             self._journals[journal.id] = journal
             await self._driver.drive(journal.id)
             self._aside(self._pool_tasks.show(journal))
@@ -162,11 +166,9 @@ class Engine:
             NoSuchObject: the VM or the SR is not known. PoolUnreachable: a pool does not answer.
         """
         seen = await self._survey(request)
-        limits = self._around.pacing.planned(Way("", request, seen.source, seen.target))
-        known = self._works.known_of(request.vm, seen.source.uuid, seen.target.uuid)
-        if known.written_bytes_per_second is None:
-            known = known._replace(sampled_bytes_per_second=await seen.source.written_bytes_per_second(request.vm))
-        return plan_report(request, seen, self._states_earlier(request.vm), limits, known)
+        unmatched = await find_unmatched(self._around.pools, self._around.pacing)
+        strange = [each.finding(request.vm) for each in unmatched]
+        return plan_report(request, seen, *await self._before(request, seen), strange)
 
     async def outcome(self, migration: str) -> str:
         """The target's uuid once it was seen to boot, or, when it is not to be started, once all is done.
@@ -300,6 +302,14 @@ class Engine:
         ended = self._works.ended()
         journals = [each for each in self._journals.values() if each.state.plan.vm.uuid != request.vm]
         return await survey(request, self._around.pools, earlier, ended=ended, now=now, journals=journals)
+
+    async def _before(self, request: WarmMigrationRequest, seen: Survey) -> tuple[list[MigrationState], Limits, Known]:
+        """What figures of a plan are made of: earlier attempts, limits, and what was measured, or seen by the VM's host."""
+        limits = self._around.pacing.planned(Way("", request, seen.source, seen.target))
+        known = self._works.known_of(request.vm, seen.source.uuid, seen.target.uuid)
+        if known.written_bytes_per_second is None:
+            known = known._replace(sampled_bytes_per_second=await seen.source.written_bytes_per_second(request.vm))
+        return self._states_earlier(request.vm), limits, known
 
     def _journal(self, migration: str) -> Journal:
         return Journal(migration, self._around.store, self._feed, self._around.clock)

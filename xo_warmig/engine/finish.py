@@ -9,6 +9,7 @@ from xo_warmig.engine.checks import halted_source
 from xo_warmig.engine.detaching import see_detached
 from xo_warmig.engine.door import release_door
 from xo_warmig.engine.failures import as_warmig
+from xo_warmig.engine.last_settings import give_last_settings
 from xo_warmig.engine.leftovers import leave, remove_own_left, remove_snapshot, tidy
 from xo_warmig.engine.tracking import untrack_disks
 from xo_warmig.engine.way_back import thaw_target
@@ -32,6 +33,7 @@ async def commit(work: Work) -> None:
         await give_back_ha(work)
     else:
         await release_target(work)
+    await give_last_settings(work)
     await see_detached(work, work.source, [*work.state.snapshots, *(disk.vdi for disk in work.state.plan.vm.disks)])
     for uuid in sorted(work.state.snapshots):
         await remove_snapshot(work, uuid)

@@ -49,6 +49,7 @@ from xo_warmig.model.events import (
     SnapshotDestroyed,
     SnapshotTaken,
     SourceBlocking,
+    SourceChanged,
     SourceDeleted,
     SourceDeleting,
     SourceHalted,
@@ -77,7 +78,8 @@ from xo_warmig.model.events import (
 from xo_warmig.model.passes import PassKind, PassPlan, PassReport, Verdict
 from xo_warmig.model.phases import Phase, WaitingFor, advance, is_end
 from xo_warmig.model.plans import TargetDisk
-from xo_warmig.replication.run import with_read_back
+from xo_warmig.replication.judging import with_read_back
+from xo_warmig.replication.source_changes import with_change
 
 
 def fold(events: Iterable[RecordedEvent]) -> MigrationState | None:
@@ -129,6 +131,8 @@ def _course(state: MigrationState, event: CourseFact, time: float) -> dict[str, 
     match event:
         case Planned():
             raise ValueError(f"migration {state.id} is planned twice")
+        case SourceChanged(change=change):
+            return {"plan": with_change(state.plan, change)}
         case EpochBegun(epoch=epoch, key=key):
             return {"epoch": epoch, "door_key": key}
         case DoorReleased():

@@ -19,6 +19,7 @@ def flags_of(request: WarmMigrationRequest) -> Mapping[str, object]:
         "deleteSourceVm": request.delete_source_vm,
         "mapVdisSrs": request.map_vdis_srs,
         "mapVifsNetworks": request.map_vifs_networks,
+        "macAddresses": request.mac_addresses,
     }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from xo_warmig.disks.meter import Meter
-from xo_warmig.model.passes import PassKind, PassPlan
+from xo_warmig.model.passes import DiskPassPlan, PassKind, PassPlan
 from xo_warmig.model.reports import CurrentPass, DiskProgress
 from xo_warmig.model.vm import Disk
 
@@ -35,7 +35,8 @@ class DiskLive:
             self.rate = rate if self.rate == 0.0 else self.rate + _SMOOTHING * (rate - self.rate)
         self._sampled = (now, done)
 
-    def progress(self) -> DiskProgress:
+    def progress(self, plan: DiskPassPlan | None) -> DiskProgress:
+        """``plan``: of this disk."""
         return DiskProgress(
             disk=self.disk.vdi,
             target_vdi=self.target_vdi,
@@ -45,6 +46,8 @@ class DiskLive:
             done_bytes=self.meter.done_bytes,
             total_bytes=self.total_bytes,
             bytes_per_second=self.rate,
+            way=plan.way if plan is not None else None,
+            way_reason=plan.reason if plan is not None else "",
         )
 
 
@@ -87,12 +90,13 @@ class LivePass:
         return max((count / rate for count, rate in left), default=0.0)
 
     def current(self) -> CurrentPass:
+        plans = {plan.disk: plan for plan in self.plan.disks}
         return CurrentPass(
             number=self.plan.number,
             kind=self.plan.kind,
             started=self.started,
             remaining_seconds=self.remaining_seconds(),
-            disks=[disk.progress() for disk in self.disks.values()],
+            disks=[disk.progress(plans.get(vdi)) for vdi, disk in self.disks.items()],
         )
 
 

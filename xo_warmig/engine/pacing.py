@@ -1,20 +1,22 @@
 """Which limits hold for a copy: its migration's own, and those that the configuration gives its two pools.
 
 A migration's ``maxRate`` holds for what is read and for what is written, each by itself. A pool's holds for all that copies read from
-it and write to it, together, whoever's they are. What travels in the downtime is exempt, unless the request or the pool's table says
+it and write to it, together, whoever's they are: first each migration has the same of it, then each disk the same of its migration's.
+What travels in the downtime is exempt, unless the request or the pool's table says
 otherwise; it does not count for the others then, either.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
-from xo_warmig.disks.pace import Limit, piece_bytes_of
+from xo_warmig.disks.pace import Limit, Share, piece_bytes_of
 from xo_warmig.disks.throttle import Throttle
 from xo_warmig.model.findings import LimitOf, PlannedLimit
 from xo_warmig.model.rates import PoolRate, RateTable
 from xo_warmig.model.requests import WarmMigrationRequest
+from xo_warmig.replication.line import Line
 from xo_warmig.replication.ports import Pool
 
 
@@ -25,6 +27,17 @@ class Way(NamedTuple):
     request: WarmMigrationRequest
     source: Pool
     target: Pool
+
+
+class Limits(NamedTuple):
+    """All limits on a way as people see them, at a ``minute`` of the day."""
+
+    holding: list[PlannedLimit]
+    minute: int
+
+    def line(self, *, in_downtime: bool) -> Line:
+        """What a pass has to keep to."""
+        return Line([each.table for each in self.holding if each.final_pass or not in_downtime], self.minute)
 
 
 class _Rule(NamedTuple):
@@ -51,8 +64,20 @@ class Pacing:
     ) -> None:
         """``pool_rates``: by a uuid, name or host of the pool. ``minute``: of the day; it is asked in any thread."""
         self._pool_rates = {name.casefold(): rate for name, rate in (pool_rates or {}).items()}
+        self._written = list(pool_rates or {})
         self._minute = minute
         self._limits: WeakValueDictionary[tuple[str, ...], Limit] = WeakValueDictionary()
+        self._shares: WeakValueDictionary[tuple[str, ...], Share] = WeakValueDictionary()
+
+    @property
+    def has_pool_rates(self) -> bool:
+        """Whether the configuration limits any pool."""
+        return bool(self._pool_rates)
+
+    def unmatched(self, pools: Iterable[Iterable[str]]) -> list[str]:
+        """The names, as they were written, that none of these pools has among its own."""
+        known = {name.casefold() for names in pools for name in names}
+        return [name for name in self._written if name.casefold() not in known]
 
     def throttle(self, way: Way, *, in_downtime: bool) -> Throttle:
         """What holds back a disk's copy on this way."""
@@ -60,8 +85,8 @@ class Pacing:
         writing = list(self._holding(way, LimitOf.TARGET, in_downtime))
         lowest = [rate for rule in (*reading, *writing) if (rate := rule.table.lowest()) is not None]
         return Throttle(
-            [self._limit(rule) for rule in reading],
-            [self._limit(rule) for rule in writing],
+            [self._share(rule, way.migration) for rule in reading],
+            [self._share(rule, way.migration) for rule in writing],
             piece_bytes=piece_bytes_of(min(lowest, default=None)),
         )
 
@@ -74,20 +99,22 @@ class Pacing:
         ]
         return min((rate for rate in rates if rate is not None), default=None)
 
-    def planned(self, way: Way) -> list[PlannedLimit]:
-        """All limits on this way, as people see them; a pool that is both ends has its own twice."""
+    def planned(self, way: Way) -> Limits:
+        """All limits on this way; a pool that is both ends has its own twice."""
+        minute = self._minute()
         source, target = self._rules(way, LimitOf.SOURCE), self._rules(way, LimitOf.TARGET)
         rules = [*source, *(rule for rule in target if rule.of is LimitOf.TARGET)]
-        return [
+        holding = [
             PlannedLimit(
                 of=rule.of,
                 name=rule.name,
-                bytes_per_second=rule.table.at(self._minute()),
+                bytes_per_second=rule.table.at(minute),
                 table=rule.table,
                 final_pass=rule.in_downtime,
             )
             for rule in rules
         ]
+        return Limits(holding, minute)
 
     def _holding(self, way: Way, side: LimitOf, in_downtime: bool) -> Iterator[_Rule]:
         return (rule for rule in self._rules(way, side) if rule.in_downtime or not in_downtime)
@@ -103,6 +130,14 @@ class Pacing:
             rate = self._pool_rates[name]
             in_downtime = rate.throttle_final_pass or request.throttle_final_pass
             yield _Rule(("pool", pool.uuid, name), side, pool.name, rate.table, in_downtime)
+
+    def _share(self, rule: _Rule, migration: str) -> Share:
+        """The migration's of that limit, for as long as a disk of its has it."""
+        key = (migration, *rule.key)
+        share = self._shares.get(key)
+        if share is None:
+            share = self._shares[key] = Share(self._limit(rule))
+        return share
 
     def _limit(self, rule: _Rule) -> Limit:
         """The one of that key, for as long as anybody has it."""

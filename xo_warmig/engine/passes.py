@@ -6,6 +6,7 @@ from typing import Any
 from xo_warmig.engine.checks import room_for_snapshots, target_untouched, with_coalesced_disks
 from xo_warmig.engine.copying import copy_one, judged
 from xo_warmig.engine.failures import from_fact
+from xo_warmig.engine.following import foretell_refusal
 from xo_warmig.engine.leftovers import remove_snapshot
 from xo_warmig.engine.offers import choose_ways, copied_whole, life_now
 from xo_warmig.engine.showing import begin_showing, end_showing
@@ -44,6 +45,7 @@ async def begin_pass(work: Work) -> None:
     await thaw_target(work)
     await forget_pending(work)
     vm = await with_coalesced_disks(work)
+    await foretell_refusal(work, vm)
     begin = work.clock.monotonic()
     await work.patiently(lambda: room_for_snapshots(work, vm))
     await void_lost_bases(work, vm)

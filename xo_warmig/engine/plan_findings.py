@@ -17,13 +17,15 @@ def all_findings(
     disks: list[PlannedDisk],
     earlier: list[MigrationState],
     expected: Estimate,
+    strange: list[Finding],
 ) -> list[Finding]:
-    """Errors first. ``earlier``: migrations of the VM that left something."""
+    """Errors first. ``earlier``: migrations of the VM that left something. ``strange``: warnings of something else than this VM."""
     vm, flight = seen.vm.uuid, seen.preflight
     return [
         *(_of_error(error, vm) for error in flight.errors),
         *(_of_warning(warning, vm, Severity.WARNING) for warning in flight.warnings),
-        *_budget_findings(request, vm, expected),
+        *(_of_warning(warning, vm, Severity.WARNING) for warning in figure_warnings(request, expected)),
+        *strange,
         *(_of_warning(note, vm, Severity.INFO) for note in flight.notes),
         *_reuse_findings(disks, earlier),
         *_sample_findings(request, seen),
@@ -96,16 +98,17 @@ def _sample_findings(request: WarmMigrationRequest, seen: Survey) -> list[Findin
     ]
 
 
-def _budget_findings(request: WarmMigrationRequest, vm: str, expected: Estimate) -> list[Finding]:
-    """Where passes cannot bring the downtime into the budget, the cutover comes all the same when they gain no more."""
+def figure_warnings(request: WarmMigrationRequest, expected: Estimate) -> list[Warning_]:
+    """What the figures say, for the plan and for every start alike.
+
+    Where passes cannot bring the downtime into the budget, the cutover comes all the same when they gain no more.
+    """
     seconds = expected.downtime_seconds.value
     if seconds <= request.target_downtime:
         return []
     return [
-        Finding(
+        Warning_(
             code="DOWNTIME_OVER_BUDGET",
-            severity=Severity.WARNING,
-            object=vm,
             message=f"about {format_seconds(seconds)} of downtime are expected, where {format_seconds(request.target_downtime)} were asked "
             f"for ({expected.downtime_seconds.source}); it is predicted anew after each pass",
             remedy="cut over while the guest writes less, raise limits, or use cutover hold and decide by the prediction",

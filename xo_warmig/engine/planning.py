@@ -1,17 +1,21 @@
 """The plan as people see it, out of what was read and what the preflight says of it. Pure; nothing was changed."""
 
-from typing import Final
+from typing import Final, NamedTuple
+
+import msgspec
 
 from xo_warmig.engine.adoption import why_not_reusable
-from xo_warmig.engine.plan_findings import all_findings
+from xo_warmig.engine.pacing import Limits
+from xo_warmig.engine.plan_findings import all_findings, figure_warnings
 from xo_warmig.engine.state import MigrationState
 from xo_warmig.engine.survey import Survey
 from xo_warmig.model.estimates import Estimate
-from xo_warmig.model.findings import PlannedDisk, PlannedLimit, PlannedVif, PlanReport
+from xo_warmig.model.findings import Finding, PlannedDisk, PlannedVif, PlanReport
 from xo_warmig.model.passes import Way
-from xo_warmig.model.plans import KeptDisk
+from xo_warmig.model.plans import KeptDisk, MigrationPlan
 from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.model.vm import Disk, Vif
+from xo_warmig.replication.addresses import choose_addresses
 from xo_warmig.replication.choosing import Offer, choose_way
 from xo_warmig.replication.estimate import estimate
 from xo_warmig.replication.known import Known
@@ -21,25 +25,33 @@ from xo_warmig.replication.networks import choose_networks
 _VHD_DELTA: Final = "vhdDelta"
 
 
+class _Figures(NamedTuple):
+    """Of a plan: its disks, each with its way and what a first pass reads of it, that of all (None: nothing tells), and what it takes."""
+
+    disks: list[PlannedDisk]
+    first_pass_bytes: int | None
+    expected: Estimate
+
+
 def plan_report(
     request: WarmMigrationRequest,
     seen: Survey,
     earlier: list[MigrationState],
-    limits: list[PlannedLimit],
+    limits: Limits,
     known: Known,
+    strange: list[Finding],
 ) -> PlanReport:
     """Everything about the way of one VM: where each disk and interface goes, how, how fast it may, and what was found.
 
     Args:
         earlier: migrations of the VM that left something.
         known: what earlier migrations showed.
+        strange: what was found beside this VM and its way.
     """
     vm, around, flight = seen.vm, seen.around, seen.preflight
-    disks = [_disk(disk, request, seen, earlier, known.rates) for disk in vm.disks]
+    disks, first_pass_bytes, expected = _figures(request, seen, earlier, limits, known)
     chosen, _ = choose_networks(vm, around.networks, request.map_vifs_networks)
-    sizes = [disk.first_pass_bytes for disk in disks]
-    first_pass_bytes = None if None in sizes else sum(size or 0 for size in sizes)
-    expected = _estimate(request, seen, known, disks, limits, first_pass_bytes)
+    addresses, _ = choose_addresses(vm, request.mac_addresses)
     return PlanReport(
         vm=vm.uuid,
         vm_name=vm.name_label,
@@ -50,12 +62,41 @@ def plan_report(
         sr=request.sr,
         possible=not flight.errors,
         disks=disks,
-        vifs=[_vif(vif, request, seen, chosen.get(vif.uuid)) for vif in vm.vifs],
-        findings=all_findings(request, seen, disks, earlier, expected),
+        vifs=[_vif(vif, request, seen, chosen.get(vif.uuid), addresses[vif.uuid]) for vif in vm.vifs],
+        findings=all_findings(request, seen, disks, earlier, expected, strange),
         first_pass_bytes=first_pass_bytes,
-        limits=limits,
+        limits=limits.holding,
         estimate=expected,
     )
+
+
+def warned_plan(
+    request: WarmMigrationRequest,
+    seen: Survey,
+    plan: MigrationPlan,
+    earlier: list[MigrationState],
+    limits: Limits,
+    known: Known,
+) -> MigrationPlan:
+    """The preflight's plan with what the figures warn of, so that whoever starts without planning is told, too.
+
+    That an earlier copy does not serve is told as the disks are taken over (``adoption``).
+    """
+    expected = _figures(request, seen, earlier, limits, known).expected
+    return msgspec.structs.replace(plan, warnings=[*plan.warnings, *figure_warnings(request, expected)])
+
+
+def _figures(
+    request: WarmMigrationRequest,
+    seen: Survey,
+    earlier: list[MigrationState],
+    limits: Limits,
+    known: Known,
+) -> _Figures:
+    disks = [_disk(disk, request, seen, earlier, known.rates) for disk in seen.vm.disks]
+    sizes = [disk.first_pass_bytes for disk in disks]
+    first_pass_bytes = None if None in sizes else sum(size or 0 for size in sizes)
+    return _Figures(disks, first_pass_bytes, _estimate(request, seen, known, disks, limits, first_pass_bytes))
 
 
 def _estimate(
@@ -63,7 +104,7 @@ def _estimate(
     seen: Survey,
     known: Known,
     disks: list[PlannedDisk],
-    limits: list[PlannedLimit],
+    limits: Limits,
     first_pass_bytes: int | None,
 ) -> Estimate:
     return estimate(
@@ -72,15 +113,10 @@ def _estimate(
         known,
         ways=[Way.VHD if disk.way == _VHD_DELTA else Way(disk.way) for disk in disks],
         first_pass_bytes=first_pass_bytes,
-        limit=_tightest(limits),
-        final_limit=_tightest([limit for limit in limits if limit.final_pass]),
+        line=limits.line(in_downtime=False),
+        final_line=limits.line(in_downtime=True),
         against_read_back=seen.around.against_read_back,
     )
-
-
-def _tightest(limits: list[PlannedLimit]) -> int | None:
-    """Bytes per second now."""
-    return min((each.bytes_per_second for each in limits if each.bytes_per_second is not None), default=None)
 
 
 def _disk(
@@ -89,7 +125,7 @@ def _disk(
     sr = request.map_vdis_srs.get(disk.vdi, request.sr)
     target = seen.around.srs.get(sr)
     kept = _kept(disk, request, seen, earlier)
-    against = "there is no earlier copy" if kept is None else why_not_reusable(kept, disk, sr)
+    against = _without_copy(disk, earlier) if kept is None else why_not_reusable(kept, disk, sr)
     believed = kept is not None and kept.life is not None
     nbd = seen.around.against_blocks.get(disk.vdi, "")
     offer = Offer(nbd=nbd, cbt="" if believed else "not since the earlier copy's base")
@@ -136,7 +172,13 @@ def _kept(disk: Disk, request: WarmMigrationRequest, seen: Survey, earlier: list
     return None
 
 
-def _vif(vif: Vif, request: WarmMigrationRequest, seen: Survey, network: str | None) -> PlannedVif:
+def _without_copy(disk: Disk, earlier: list[MigrationState]) -> str:
+    """Where none was kept for this way."""
+    elsewhere = any(each.disk == disk.vdi for state in earlier for each in state.kept)
+    return "the earlier copy was made for another storage repository" if elsewhere else "there is no earlier copy"
+
+
+def _vif(vif: Vif, request: WarmMigrationRequest, seen: Survey, network: str | None, address: str) -> PlannedVif:
     name = next((each.name_label for each in seen.around.networks if each.uuid == network), "")
     if network is None:
         reason = "no network of the target pool matches"
@@ -144,4 +186,12 @@ def _vif(vif: Vif, request: WarmMigrationRequest, seen: Survey, network: str | N
         reason = "as asked"
     else:
         reason = "the same network" if network == vif.network else "the network of the same name and VLAN"
-    return PlannedVif(vif=vif.uuid, device=vif.device, mac=vif.mac, network=network, network_name=name, reason=reason)
+    return PlannedVif(
+        vif=vif.uuid,
+        device=vif.device,
+        mac=vif.mac,
+        target_mac=address,
+        network=network,
+        network_name=name,
+        reason=reason,
+    )

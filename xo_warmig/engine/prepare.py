@@ -15,6 +15,7 @@ from xo_warmig.model.events import (
 )
 from xo_warmig.model.phases import Phase
 from xo_warmig.model.vm import Disk
+from xo_warmig.replication.addresses import with_addresses
 from xo_warmig.replication.tasks import together, unbroken
 
 
@@ -38,8 +39,8 @@ async def make_vm(work: Work) -> None:
     vm = work.state.plan.vm
     blocked = target_blocks(work.id)
     await work.journal.record(EffectIntended(effect=Effect.TARGET_VM, subject=vm.uuid, tag=work.id))
-    create = work.target.create_vm
-    uuid = await work.patiently(lambda: create(vm, migration=work.id, epoch=work.state.epoch, blocked=blocked))
+    create, made = work.target.create_vm, with_addresses(vm, work.state.plan.addresses)
+    uuid = await work.patiently(lambda: create(made, migration=work.id, epoch=work.state.epoch, blocked=blocked))
     await work.journal.record(TargetVmCreated(vm=uuid, blocked=blocked))
 
 
@@ -73,6 +74,6 @@ async def give_devices(work: Work) -> None:
     for disk in plan.vm.disks:
         await work.target.attach_disk(work.target_vm, work.state.target_disks[disk.vdi].vdi, disk)
     for drive in plan.vm.cd_drives:
-        await work.target.create_cd_drive(work.target_vm, drive.device)
-    for vif in plan.vm.vifs:
+        await work.target.create_cd_drive(work.target_vm, drive)
+    for vif in with_addresses(plan.vm, plan.addresses).vifs:
         await work.target.create_vif(work.target_vm, vif, network=plan.networks[vif.uuid])

@@ -19,6 +19,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     halting_seconds: float = 120.0
     boot_seconds: float = 600.0
     boot_poll_seconds: float = 0.5
+    # Tools tell that they can set addresses a moment after they tell that they are there.
+    address_seconds: float = 30.0
+    address_poll_seconds: float = 1.0
     # VBDs of a VM seen Halted, or of a transfer just ended, take a moment to go.
     detach_seconds: float = 20.0
     detach_poll_seconds: float = 0.1

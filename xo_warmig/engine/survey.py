@@ -10,6 +10,7 @@ from xo_warmig.engine.state import MigrationState
 from xo_warmig.errors import NoSuchObject
 from xo_warmig.model.requests import Transport, Verify, WarmMigrationRequest
 from xo_warmig.model.vm import Network, StorageRepository, Vm
+from xo_warmig.replication.addresses import choose_addresses, with_addresses
 from xo_warmig.replication.choosing import needs_nbd
 from xo_warmig.replication.ports import Pool, Pools, SourcePool, TargetPool
 from xo_warmig.replication.preflight import Preflight, Surroundings, preflight
@@ -50,7 +51,10 @@ async def survey(
     target = await pools.pool_of_sr(request.sr)
     networks: list[Network] = await target.networks() if vm.vifs else []
     srs = await _target_srs(request, target, pools)
-    source_facts, target_facts, twins = await asyncio.gather(source.facts(), target.facts(), target.twins(vm))
+    addresses, _ = choose_addresses(vm, request.mac_addresses)
+    source_facts, target_facts, twins = await asyncio.gather(
+        source.facts(), target.facts(), target.twins(with_addresses(vm, addresses))
+    )
     around = Surroundings(
         target_pool=target.uuid,
         target_pool_name=target.name,
@@ -67,8 +71,17 @@ async def survey(
         twins=twins,
         promised=promised(srs.values(), journals),
         against_read_back="" if request.verify is Verify.NONE else await target.against_nbd(),
+        against_vtpm_contents=await _against_vtpm_contents(source, target) if vm.vtpms else "",
     )
     return Survey(source, target, vm, around, preflight(request, vm, around))
+
+
+async def _against_vtpm_contents(source: Pool, target: Pool) -> str:
+    """With the name of the pool."""
+    for pool in (source, target):
+        if why := await pool.against_vtpm_contents():
+            return f"{pool.name}: {why}"
+    return ""
 
 
 async def _against_blocks(request: WarmMigrationRequest, source: SourcePool, vm: Vm) -> dict[str, str]:

@@ -18,9 +18,10 @@ from xo_warmig.model.phases import WaitingFor
 from xo_warmig.model.vm import Life
 from xo_warmig.replication.choosing import Offer
 from xo_warmig.replication.clock import Clock
+from xo_warmig.replication.ends import close_all
 from xo_warmig.replication.ports import Import, Pools, SourcePool, TargetPool
 from xo_warmig.replication.retries import is_outcome_lost, is_temporary
-from xo_warmig.replication.run import Streams, Ways, close_all
+from xo_warmig.replication.ways import Streams, Ways
 
 log = logging.getLogger("xo_warmig.engine")
 

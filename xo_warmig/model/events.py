@@ -11,7 +11,7 @@ import msgspec
 
 from xo_warmig.model.passes import DiskPassReport, PassPlan, PassReport, ReadBack
 from xo_warmig.model.phases import Phase, WaitingFor
-from xo_warmig.model.plans import KeptDisk, Leftover, MigrationPlan
+from xo_warmig.model.plans import KeptDisk, Leftover, MigrationPlan, SourceChange
 from xo_warmig.model.reports import Downtime, Warning_
 from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.model.vm import Life
@@ -40,6 +40,12 @@ class Planned(_Fact, frozen=True, kw_only=True):
     request: WarmMigrationRequest
     user: str
     plan: MigrationPlan
+
+
+class SourceChanged(_Fact, frozen=True, kw_only=True):
+    """Interfaces, drives or rules of start of the source were changed since the plan; the target has the same now, and the plan, too."""
+
+    change: SourceChange
 
 
 class PhaseChanged(_Fact, frozen=True, kw_only=True):
@@ -380,7 +386,16 @@ class PoolTaskDropped(_Fact, frozen=True, kw_only=True):
 
 
 CourseFact = (
-    Planned | EpochBegun | DoorReleased | PhaseChanged | WaitingChanged | Warned | Failed | Decided | LateHaltWatched
+    Planned
+    | SourceChanged
+    | EpochBegun
+    | DoorReleased
+    | PhaseChanged
+    | WaitingChanged
+    | Warned
+    | Failed
+    | Decided
+    | LateHaltWatched
 )
 PoolTaskFact = PoolTaskShown | PoolTaskDropped
 SteeringFact = (

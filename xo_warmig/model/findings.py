@@ -53,11 +53,15 @@ class PlannedDisk(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class PlannedVif(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """An interface and its network. ``network`` is None when none matches."""
+    """An interface and its network. ``network`` is None when none matches.
+
+    ``mac``: the source's address. ``target_mac``: the target's, "" when its pool makes a new one.
+    """
 
     vif: str
     device: str
     mac: str
+    target_mac: str
     network: str | None
     network_name: str
     reason: str

@@ -116,8 +116,8 @@ class DiskPassReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     left out are in the first only, zeros for what the source does not store in the second only, and what was sent again counts again).
     ``seconds`` from opening to the confirmed end; of these ``open_seconds`` until both ends were open (the last time, if there were
     several), ``transfer_seconds`` from the first to the last byte of data, ``confirm_seconds`` from there to the confirmed end.
-    ``held_back_seconds`` of the transfer it waited because of a limit. ``way``: how it was read, in the end; ``listed_bytes``: what the
-    2 MiB blocks come to that it touched. ``read_back`` came after all that; None: nothing was.
+    ``held_back_seconds`` of the transfer it waited because of a limit. ``way``: how it was read, in the end, because of ``way_reason``;
+    ``listed_bytes``: what the 2 MiB blocks come to that it touched. ``read_back`` came after all that; None: nothing was.
     """
 
     disk: str
@@ -132,6 +132,7 @@ class DiskPassReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     notes: list[CopyNote] = []
     held_back_seconds: float = 0.0
     way: Way | None = None
+    way_reason: str = ""
     listed_bytes: int = 0
     read_back: ReadBack | None = None
 

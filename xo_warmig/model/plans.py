@@ -3,13 +3,14 @@
 import msgspec
 
 from xo_warmig.model.reports import Warning_
-from xo_warmig.model.vm import Life, Vm
+from xo_warmig.model.vm import CdDrive, Life, Network, Vif, Vm
 
 
 class MigrationPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One VM's way: the source as it was found, and where each disk and interface goes.
 
     ``srs`` is by source VDI and ``networks`` by source VIF, all uuids. ``zeroed_srs`` are those whose new VDIs read as zeros (R20).
+    ``addresses``: MAC addresses of the target by source VIF, "" for one that its pool makes; a VIF that is not named keeps its own.
     """
 
     vm: Vm
@@ -20,7 +21,23 @@ class MigrationPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     srs: dict[str, str]
     networks: dict[str, str]
     zeroed_srs: list[str]
+    addresses: dict[str, str] = {}
     warnings: list[Warning_] = []
+
+
+class SourceChange(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a user made of the source's devices and rules of start since the plan, each as it is now.
+
+    ``networks`` and ``addresses`` are the plan's for these VIFs, ``source_networks`` the networks that they are on, by uuid.
+    """
+
+    vifs: list[Vif]
+    source_networks: dict[str, Network]
+    networks: dict[str, str]
+    addresses: dict[str, str]
+    cd_drives: list[CdDrive]
+    ha_restart_priority: str
+    auto_poweron: bool
 
 
 class TargetDisk(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -5,6 +5,8 @@ What is None or empty the pool did not tell, as old releases do not; nothing is 
 
 import msgspec
 
+from xo_warmig.model.encryption import Encryption
+
 
 class Host(msgspec.Struct, frozen=True, kw_only=True):
     """A host of a pool. ``cpus``: logical ones. ``srs``: uuids of those that it has attached, ``srs_unplugged`` of
@@ -25,6 +27,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     srs: list[str] | None = None
     srs_unplugged: list[str] = []
     networks: list[str] | None = None
+    bios_strings: dict[str, str] = {}
 
 
 class PoolFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +36,8 @@ class PoolFacts(msgspec.Struct, frozen=True, kw_only=True):
     ``api_version`` of XAPI, and ``xapi_version`` of the toolstack, as major and minor. ``restrictions`` of the licence.
     ``upgrading``: a rolling upgrade is under way. ``certificates``: whether it has some for secure boot. ``clock_ahead_seconds`` of its
     master, before this server's. ``srs``: uuids of those storage repositories for disks that a host
-    has attached.
+    has attached. ``encryption``: of our connection to its master;
+    ``nbd_in_clear``: disks are served over NBD, and not over TLS.
     """
 
     api_version: tuple[int, int] | None = None
@@ -46,6 +50,8 @@ class PoolFacts(msgspec.Struct, frozen=True, kw_only=True):
     clock_ahead_seconds: float | None = None
     hosts: list[Host] = []
     srs: list[str] = []
+    encryption: Encryption | None = None
+    nbd_in_clear: bool = False
 
 
 class Twin(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from xo_warmig.model.passes import PassKind, PassReport
+from xo_warmig.model.passes import PassKind, PassReport, Way
 from xo_warmig.model.phases import Phase, Stage, WaitingFor
 from xo_warmig.model.requests import WarmMigrationRequest
 
@@ -22,7 +22,10 @@ class Downtime(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class DiskProgress(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A disk in the pass that runs now. ``total_bytes`` is an estimate until the stream's table was read."""
+    """A disk in the pass that runs now. ``total_bytes`` is an estimate until the stream's table was read.
+
+    ``way``: how it is read, as the pass began, because of ``way_reason``.
+    """
 
     disk: str
     target_vdi: str | None
@@ -32,6 +35,8 @@ class DiskProgress(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     done_bytes: int
     total_bytes: int
     bytes_per_second: float
+    way: Way | None = None
+    way_reason: str = ""
 
 
 class CurrentPass(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -45,7 +50,7 @@ class CurrentPass(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Warning_(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Something the operator should know, that stopped nothing. ``needs_force``: it costs data, so it has to be accepted with ``force``."""
+    """Something the operator should know, that stopped nothing. ``needs_force``: it had to be accepted with ``force`` (finding_codes)."""
 
     code: str
     message: str

@@ -8,6 +8,7 @@ import msgspec
 from xo_warmig.model.rates import LEAST_RATE
 
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
+MacAddress = Annotated[str, msgspec.Meta(pattern="^(new|[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5})$")]
 
 
 class ForceShutdown(StrEnum):
@@ -68,6 +69,8 @@ class WarmMigrationRequest(msgspec.Struct, frozen=True, kw_only=True, rename="ca
     min_pass_interval: Annotated[float, msgspec.Meta(ge=0)] = 0.0  # seconds
     map_vdis_srs: dict[str, NonEmpty] = {}
     map_vifs_networks: dict[str, NonEmpty] = {}
+    # the source's; for all interfaces new ones, which the target's pool makes; or by VIF an address or "new", the others keep theirs
+    mac_addresses: Literal["keep", "new"] | dict[str, MacAddress] = "keep"
     shutdown: ShutdownPolicy = ShutdownPolicy()
     cutover: NonEmpty = (
         "auto"  # "auto", "hold" (until warmMigration.cutover), or a time as ISO 8601 with its offset from UTC
@@ -78,4 +81,6 @@ class WarmMigrationRequest(msgspec.Struct, frozen=True, kw_only=True, rename="ca
     verify: Verify = Verify.SAMPLE
     max_rate: Annotated[int, msgspec.Meta(ge=LEAST_RATE)] | None = None  # bytes per second, of all disks together
     throttle_final_pass: bool = False  # limits, this one and the pools', hold in the downtime too
-    force: bool = False  # go on in spite of warnings that cost data, which `warmMigration.plan` marks with needsForce
+    force: bool = (
+        False  # go on in spite of warnings that cost data or downtime, which `warmMigration.plan` marks with needsForce
+    )

@@ -4,6 +4,8 @@ from enum import StrEnum
 
 import msgspec
 
+from xo_warmig.model.encryption import Encryption
+
 
 class ServerStatus(StrEnum):
     """XO's own spelling."""
@@ -17,7 +19,8 @@ class ServerCredentials(msgspec.Struct, frozen=True, kw_only=True):
     """What is needed to connect to a pool.
 
     ``host``: ``[http[s]://]host[:port]``, https unless it says otherwise. ``fingerprint``: SHA-256 of the certificate that was pinned
-    on an earlier connection, as hexadecimal digits in pairs with colons; None while nothing is pinned.
+    on an earlier connection, as hexadecimal digits in pairs with colons; None while nothing is pinned. ``pins``: the same of the pool's
+    other hosts that were met, by ``host:port``, as far as no master tells theirs.
     """
 
     id: str
@@ -29,10 +32,15 @@ class ServerCredentials(msgspec.Struct, frozen=True, kw_only=True):
     read_only: bool = False
     enabled: bool = True  # connect, and reconnect, without being asked
     fingerprint: str | None = None
+    pins: dict[str, str] = {}
 
 
 class ServerState(msgspec.Struct, frozen=True, kw_only=True):
-    """A server as it is now; the pool's members are None until it was connected for the first time."""
+    """A server as it is now; the pool's members are None until it was connected for the first time.
+
+    ``encryption``: of the connection to the pool's master, None until one was negotiated. ``fingerprint``, ``pins``: see
+    ``ServerCredentials``.
+    """
 
     id: str
     host: str
@@ -49,3 +57,5 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     master: str | None = None  # uuid of the host
     members: list[str] = []  # addresses of the pool's hosts
     fingerprint: str | None = None
+    pins: dict[str, str] = {}
+    encryption: Encryption | None = None

@@ -45,6 +45,7 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True):
     tracked: bool = False  # its changes (CBT)
     missing: bool = False  # its storage did not find it at the last scan
     current_operations: list[str] = []
+    allow_caching: bool = False  # on the host, of what is read
 
 
 class CdDrive(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +53,18 @@ class CdDrive(msgspec.Struct, frozen=True, kw_only=True):
 
     device: str
     inserted_vdi: str | None = None
+    bootable: bool = False
+
+
+class GuestAddress(msgspec.Struct, frozen=True, kw_only=True):
+    """What the pool has a guest's tools set as the address of an interface. ``mode``: "None", the guest decides, or "Static".
+
+    ``address`` has its prefix length: ``192.0.2.7/24``.
+    """
+
+    mode: str = "None"
+    address: str = ""
+    gateway: str = ""
 
 
 class Vif(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,9 +78,21 @@ class Vif(msgspec.Struct, frozen=True, kw_only=True):
     locking_mode: str = "network_default"
     ipv4_allowed: list[str] = []
     ipv6_allowed: list[str] = []
+    ipv4: GuestAddress = GuestAddress()
+    ipv6: GuestAddress = GuestAddress()
     other_config: dict[str, str] = {}
     qos_algorithm_type: str = ""
     qos_algorithm_params: dict[str, str] = {}
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether XAPI asks a licence for it: ocaml/xapi/xapi_vif_helpers.ml (create)."""
+        return self.locking_mode == "locked" or bool(self.ipv4_allowed or self.ipv6_allowed)
+
+    @property
+    def is_addressed(self) -> bool:
+        """Whether the pool sets an address of the guest's."""
+        return self.ipv4.mode != "None" or self.ipv6.mode != "None"
 
 
 class Network(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,25 +124,40 @@ class StorageRepository(msgspec.Struct, frozen=True, kw_only=True):
     most_disk_bytes: int | None = None
     tracks_changes: bool | None = None  # whether its driver can (CBT); None: the pool does not say
     allocated_bytes: int | None = None  # the virtual sizes of all that is on it
+    current_operations: list[str] = []
+    allowed_operations: list[str] = []  # empty: the pool does not say
 
 
 class Build(msgspec.Struct, frozen=True, kw_only=True):
-    """How a VM is built, as far as a pool may not be able to build it. ``memory_start_bytes``: the least that it starts with."""
+    """How a VM is built, as far as a pool may not be able to build it. ``memory_start_bytes``: the least that it starts with.
+
+    ``bios_strings``: those of its own that can be set; ``fixed_bios_strings``: keys of those that can only be a host's.
+    ``cores_per_socket`` and ``device_model`` as the platform has them, "" where it has none.
+    """
 
     firmware: str = "bios"
     secure_boot: bool = False
+    secure_boot_auto: bool = False  # by what the pool has
     domain_type: str = ""  # "hvm", "pv", ...; "" when unknown
     hardware_version: int = 0
     memory_start_bytes: int = 0
     vcpus: int = 0
-    own_bios_strings: bool = False
+    cores_per_socket: str = ""
+    device_model: str = ""
+    nested_virt: bool = False
+    bios_strings: dict[str, str] = {}
+    fixed_bios_strings: list[str] = []
     vendor_device: bool = False
 
 
 class Ties(msgspec.Struct, frozen=True, kw_only=True):
-    """What ties a VM to its host or its pool, and so stays behind. ``pci``: devices that are passed through to it."""
+    """What ties a VM to its host or its pool, and so stays behind. ``pci``: devices that are passed through to it.
+
+    ``cpu_mask``: the host's processors that it may run on, "" for all.
+    """
 
     pci: list[str] = []
+    cpu_mask: str = ""
     vgpus: int = 0
     vusbs: int = 0
     affinity: bool = False
@@ -155,6 +195,7 @@ class Vm(msgspec.Struct, frozen=True, kw_only=True):
     snapshots: list[str]  # VM snapshots, by uuid
     suspend_vdi: str | None = None
     vtpms: int = 0
+    vtpm_is_unique: bool = False  # its contents are never to be in two places
     checkpoints: list[str] = []  # those of its snapshots that hold memory
     build: Build = Build()
     ties: Ties = Ties()

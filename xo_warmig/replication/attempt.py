@@ -112,14 +112,15 @@ class Attempt:
 
     async def _open_source(self) -> Source:
         """In the way that was wanted, or from a VHD export; what is open of the target stays open."""
-        pending, final = self._ledger.pending, self._final
+        pending, final, throttle = self._ledger.pending, self._final, self._throttle
+        plan, ways, ends = self._plan, self._ways, self._ends
         try:
-            source = await open_source(self._plan, self.way, self._ways, self._ends, pending=pending, final=final)
+            source = await open_source(plan, self.way, ways, ends, pending=pending, throttle=throttle, final=final)
             self.read_whole = source.read_whole
             return source
         except WayClosed as why:
             self.way, self.way_closed = Way.VHD, str(why)
-            return await open_source(self._plan, self.way, self._ways, self._ends, pending=pending)
+            return await open_source(plan, self.way, ways, ends, pending=pending, throttle=throttle)
 
     async def _open_import(self) -> Import:
         opening = self._ends.open(self._ways.target.open_import(self._plan.target_vdi))

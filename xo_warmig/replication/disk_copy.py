@@ -49,14 +49,24 @@ class DiskCopy:
         throttle: Throttle | None = None,
         table: BlockTable | None = None,
     ) -> None:
-        """See ``copy_disk``; ``throttle`` says how fast it may go, and ``table`` gets the hashes of what is sent. Without a book a copy is
-        not resumed: nobody would know of it after a crash (R18).
+        """
+        Args:
+            number: of the pass.
+            meter: counters that others may read meanwhile.
+            held: an import that was opened beforehand; it belongs to the copy from here on.
+            book: where the list of blocks and the marks are stored. Without one nothing is gone on with after a break: nobody would
+                know of it after a crash (R18).
+            mark: how far an earlier attempt at this very pass came, from the book. The same snapshot must be read.
+            pending: the list of a pass that never completed, from the book; this pass must bring all of it (R18).
+            final: what is read is the halted disk itself; nothing is gone on with after a break (R22).
+            throttle: how fast it may go.
+            table: gets the hashes of what is sent.
         """
         self.report: DiskPassReport | None = None
         self.error: WarmigError | None = None
         self._plan = plan
         self._ways = ways
-        self._way = plan.way
+        self._way, self._why = plan.way, plan.reason
         self._final = final
         self._name = f"pass {number}, disk {plan.disk}"
         self._meter = meter
@@ -142,7 +152,7 @@ class DiskCopy:
     def _take_exports(self, why: str) -> None:
         """Not the way that was planned from here on, and that is told (R12)."""
         self._note("WAY_CHANGED", f"not read by {self._way}, but from a VHD export: {why}")
-        self._way = Way.VHD
+        self._way, self._why = Way.VHD, f"not over NBD: {why}"
 
     def _tell_whole(self, why: str) -> None:
         """Once: every byte of the disk is read, and that takes its time (R12)."""
@@ -193,45 +203,10 @@ class DiskCopy:
             notes=list(self._notes),
             held_back_seconds=self._throttle.held_back_seconds,
             way=self._way,
+            way_reason=self._why,
             listed_bytes=self._ledger.listed_bytes,
         )
         return self.report
-
-
-async def copy_disk(
-    plan: DiskPassPlan,
-    ways: Ways,
-    *,
-    number: int,
-    meter: Meter,
-    book: PassBook,
-    held: Import | None = None,
-    mark: Mark | None = None,
-    pending: bytes | None = None,
-    final: bool = False,
-    limits: CopyLimits | None = None,
-) -> DiskPassReport:
-    """Carry out one disk's part of a pass.
-
-    Args:
-        number: of the pass.
-        meter: counters that others may read meanwhile.
-        book: where the list of blocks and the marks are stored.
-        held: an import that was opened beforehand; it belongs to the copy from here on.
-        mark: how far an earlier attempt at this very pass came, from the book. The same snapshot must be read.
-        pending: the list of a pass that never completed, from the book; this pass must bring all of it (R18).
-        final: what is read is the halted disk itself; nothing is gone on with after a break (R22).
-
-    Returns:
-        The disk's report; ``error`` has what it failed of.
-
-    Raises:
-        asyncio.CancelledError: both ends are closed and the disks free (R10).
-    """
-    copying = DiskCopy(
-        plan, ways, number=number, meter=meter, held=held, book=book, mark=mark, pending=pending, final=final, limits=limits
-    )  # fmt: skip
-    return await copying.run()
 
 
 def _unexpected(disk: DiskPassPlan, failure: Exception) -> WarmigError:

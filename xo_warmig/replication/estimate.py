@@ -16,9 +16,11 @@ from xo_warmig.model.vm import PowerState, Vm
 from xo_warmig.replication.convergence import LEAST_GAIN
 from xo_warmig.replication.expected_read_back import read_back_bytes
 from xo_warmig.replication.known import Known
+from xo_warmig.replication.line import Line
 
 # How the passes after the first one read what that one read so.
 _DELTA_WAYS: Final = {Way.NBD: Way.CBT}
+_UNHELD: Final = 0.999  # of a speed is all of it: the rest is rounding
 
 
 class Course(NamedTuple):
@@ -37,15 +39,15 @@ def estimate(
     *,
     ways: Iterable[Way],
     first_pass_bytes: int | None,
-    limit: int | None,
-    final_limit: int | None,
+    line: Line,
+    final_line: Line,
     against_read_back: str = "",
 ) -> Estimate:
     """See ``Estimate``.
 
     Args:
         ways: of the first pass, one for each disk.
-        limit: bytes per second for passes while the source runs; ``final_limit``: for the last one. None: as fast as it goes.
+        line: the limits for passes while the source runs; ``final_line``: for the last one.
     """
     ways = list(ways)
     deltas = [_DELTA_WAYS.get(way, way) for way in ways]
@@ -55,9 +57,10 @@ def estimate(
         vm,
         known,
         written=known.written() if running else Figure(value=0.0, source=Basis.SAMPLED),
-        first_speed=known.speed(ways, limit),
-        speed=known.speed(deltas, limit),
-        final_speed=known.speed(deltas, final_limit),
+        first_speed=known.speed(ways),
+        speed=known.speed(deltas),
+        line=line,
+        final_line=final_line,
         by_export=bool(against_read_back),
     )
     course = model.course(first_pass_bytes or 0)
@@ -65,7 +68,7 @@ def estimate(
     first = None if first_pass_bytes is None else Figure(value=first_pass_bytes, source=Basis.SAMPLED)
     return Estimate(
         first_pass_bytes=first,
-        bytes_per_second=model.first_speed,
+        bytes_per_second=model.held_speed(first_pass_bytes),
         written_bytes_per_second=model.written,
         passes=course.passes,
         duration_seconds=None if first is None else _sum(parts),
@@ -76,7 +79,7 @@ def estimate(
 
 
 class _Model(NamedTuple):
-    """A migration of a VM. ``by_export``: reading back goes by exports of the target's disks."""
+    """A migration of a VM. Speeds are those without limits. ``by_export``: reading back goes by exports of the target's disks."""
 
     request: WarmMigrationRequest
     vm: Vm
@@ -84,27 +87,40 @@ class _Model(NamedTuple):
     written: Figure
     first_speed: Figure
     speed: Figure
-    final_speed: Figure
+    line: Line
+    final_line: Line
     by_export: bool
 
     def course(self, first_bytes: int) -> Course:
         """Passes as ``convergence.decide`` goes on with them: a first one, then deltas until the downtime is short or gets no shorter."""
-        copy = self._pass("copy", Figure(value=first_bytes, source=Basis.SAMPLED), self.first_speed)
+        passed = self._fixed("prepare").value
+        copy = self._pass("copy", Figure(value=first_bytes, source=Basis.SAMPLED), self.first_speed, passed)
         if self.vm.power_state is not PowerState.RUNNING:
             return Course(1, copy)
         deltas: list[ExpectedPart] = []
         before = math.inf  # one delta alone does not say whether passes gain
-        last, downtime = copy, self._downtime(copy)
+        last, passed = copy, passed + copy.seconds
+        downtime = self._downtime(copy, passed)
         while len(deltas) + 2 < self.request.max_passes:
-            last = self._pass("sync", self._dirtied(last.seconds), self.speed)
+            last = self._pass("sync", self._dirtied(last.seconds), self.speed, passed)
             deltas.append(last)
-            downtime = self._downtime(last)
+            passed += last.seconds
+            downtime = self._downtime(last, passed)
             expected = _sum(downtime).value
             if expected <= self.request.target_downtime or expected >= before * (1 - LEAST_GAIN):
                 break
             before = expected
         sync = _expected("sync", _sum(deltas)) if deltas else None
         return Course(len(deltas) + 2, copy, sync, downtime)
+
+    def held_speed(self, first_bytes: int | None) -> Figure:
+        """Within the limits: of the first pass, or at that moment where its bytes are not known."""
+        begin = self._fixed("prepare").value + self._fixed("copy").value
+        speed = self.line.speed(self.first_speed.value, begin)
+        if first_bytes:
+            speed = first_bytes / self.line.seconds(first_bytes, self.first_speed.value, begin)
+        held = speed < self.first_speed.value * _UNHELD
+        return Figure(value=speed, source=Basis.LIMIT) if held else self.first_speed
 
     def duration_parts(self, course: Course) -> list[ExpectedPart]:
         """What comes one after the other."""
@@ -115,17 +131,18 @@ class _Model(NamedTuple):
             parts += [_expected("cutover", self._fixed("cutover")), _expected("downtime", _sum(course.downtime))]
         return [*parts, _expected("finish", self._fixed("finish"))]
 
-    def _pass(self, name: str, moved: Figure, speed: Figure) -> ExpectedPart:
-        """Its fixed cost, its data, and what of them is read back."""
-        data = Figure(value=moved.value / speed.value, source=_worst([moved, speed]))
-        return _expected(name, self._fixed(name), data, self._read_back(moved))
+    def _pass(self, name: str, moved: Figure, speed: Figure, begin: float) -> ExpectedPart:
+        """Its fixed cost, its data, and what of them is read back. It begins ``begin`` seconds from now."""
+        fixed = self._fixed(name)
+        return _expected(name, fixed, _transfer(moved, speed, self.line, begin + fixed.value), self._read_back(moved))
 
-    def _downtime(self, last: ExpectedPart) -> list[ExpectedPart]:
-        """Its parts in the order in which they come, after the pass ``last``."""
+    def _downtime(self, last: ExpectedPart, passed: float) -> list[ExpectedPart]:
+        """Its parts in the order in which they come, after the pass ``last``, which ends ``passed`` seconds from now."""
         shutdown = self.known.downtime_part("shutdown")
         # From the last snapshot on; the guest writes until it is down.
-        moved = self._dirtied(last.seconds + self._fixed("cutover").value + shutdown.value)
-        transfer = Figure(value=moved.value / self.final_speed.value, source=_worst([moved, self.final_speed]))
+        ahead = self._fixed("cutover").value + shutdown.value
+        moved = self._dirtied(last.seconds + ahead)
+        transfer = _transfer(moved, self.speed, self.final_line, passed + ahead)
         parts = [_expected("shutdown", shutdown), *self._parts("check", "open"), _expected("transfer", transfer)]
         parts += self._parts("confirm")
         if self.request.verify is Verify.FULL:
@@ -157,6 +174,14 @@ class _Model(NamedTuple):
             return Figure(value=0.0, source=moved.source)
         seconds = self.known.read_back_seconds(Way.VHD if self.by_export else Way.NBD, count_bytes)
         return Figure(value=seconds.value, source=_worst([seconds, moved]))
+
+
+def _transfer(moved: Figure, speed: Figure, line: Line, begin: float) -> Figure:
+    """Seconds that so many bytes take, within the limits that hold then."""
+    free = moved.value / speed.value
+    seconds = line.seconds(moved.value, speed.value, begin) if moved.value else 0.0
+    held = [Figure(value=0.0, source=Basis.LIMIT)] if free < seconds * _UNHELD else []
+    return Figure(value=seconds, source=_worst([moved, speed, *held]))
 
 
 def _expected(name: str, *figures: Figure) -> ExpectedPart:

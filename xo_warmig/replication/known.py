@@ -53,12 +53,11 @@ class Known(NamedTuple):
             return Figure(value=self.sampled_bytes_per_second, source=Basis.SAMPLED)
         return _figure(self.written_bytes_per_second, ASSUMED_WRITTEN_BYTES_PER_SECOND)
 
-    def speed(self, ways: Iterable[Way], limit: int | None) -> Figure:
-        """Bytes per second of the slowest of these ways, as far as it was measured, within the limit."""
+    def speed(self, ways: Iterable[Way]) -> Figure:
+        """Bytes per second of the slowest of these ways, as far as it was measured, without limits."""
         nearest = [way if way in self.speeds else _ALIKE.get(way, way) for way in ways]
         seen = [self.speeds[way] for way in nearest if way in self.speeds]
-        speed = _figure(min(seen, default=None), ASSUMED_BYTES_PER_SECOND)
-        return speed if limit is None or limit >= speed.value else Figure(value=limit, source=Basis.LIMIT)
+        return _figure(min(seen, default=None), ASSUMED_BYTES_PER_SECOND)
 
     def fixed_seconds(self, name: str, disks: int) -> Figure:
         trend = self.fixed.get(name)

@@ -3,6 +3,7 @@
 import logging
 
 from xo_warmig.disks.table import Listed, block_extents
+from xo_warmig.disks.throttle import Throttle
 from xo_warmig.errors import PoolError, PoolUnreachable, TransferStalled, WarmigError
 from xo_warmig.model.extents import Extent, total_bytes
 from xo_warmig.model.passes import DiskPassPlan, Way
@@ -21,38 +22,43 @@ _TRIES = 3
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 1.0, 10.0
 
 
-async def list_parts(plan: DiskPassPlan, way: Way, ways: Ways, ends: Ends, pending: bytes) -> tuple[Listed, str]:
+async def list_parts(
+    plan: DiskPassPlan, way: Way, ways: Ways, ends: Ends, pending: bytes, throttle: Throttle
+) -> tuple[Listed, str]:
     """What is to be copied; and why that is all of the disk, where nothing tells what its source stores.
 
     Args:
         pending: blocks that must be copied whatever the list says (R18).
+        throttle: what holds back the disk's copy, and the heads of exports that are read for it: some are as large as a gibibyte.
     """
     size = plan.virtual_size_bytes
     if way is Way.CBT and plan.base is not None:
         changed = await ways.source.changed_blocks(plan.base, plan.read_vdi, size_bytes=size)
         return await ways.streams.list_blocks(changed, pending, size, gap_bytes=GAP_BYTES), ""
     if needs_nbd(size):
-        return await _of_large(plan, ways, ends, pending)
-    extents = block_extents(await _table(plan, ways, ends), pending, size)
+        return await _of_large(plan, ways, ends, pending, throttle)
+    extents = block_extents(await _table(plan, ways, ends, throttle), pending, size)
     return Listed(extents, total_bytes(extents())), ""
 
 
-async def _table(plan: DiskPassPlan, ways: Ways, ends: Ends) -> bytes:
+async def _table(plan: DiskPassPlan, ways: Ways, ends: Ends, throttle: Throttle) -> bytes:
     """The blocks that the source stores, from the head of a VHD export that is broken off after it."""
     export = await ends.open(ways.source.open_export(plan.read_vdi, base=None))
-    blocks = await ways.streams.read_table(export.stream, plan.virtual_size_bytes)
+    blocks = await ways.streams.read_table(throttle.head(export.stream), plan.virtual_size_bytes)
     for not_closed in await ends.close(export):
         raise not_closed
     return blocks
 
 
-async def _of_large(plan: DiskPassPlan, ways: Ways, ends: Ends, pending: bytes) -> tuple[Listed, str]:
+async def _of_large(
+    plan: DiskPassPlan, ways: Ways, ends: Ends, pending: bytes, throttle: Throttle
+) -> tuple[Listed, str]:
     """A disk that no VHD can hold: by the head of a qcow2 export, or all of it."""
     size = plan.virtual_size_bytes
     why = await ways.source.against_qcow2(plan.read_vdi)
     if not why:
         try:
-            stored = await _clusters(plan, ways, ends)
+            stored = await _clusters(plan, ways, ends, throttle)
         except PoolUnreachable:
             raise
         except WarmigError as error:
@@ -70,11 +76,11 @@ def _must_wait(error: WarmigError) -> bool:
     return error.code == "DISK_STILL_ATTACHED" or (isinstance(error, PoolError) and is_temporary(error))
 
 
-async def _clusters(plan: DiskPassPlan, ways: Ways, ends: Ends) -> bytes:
+async def _clusters(plan: DiskPassPlan, ways: Ways, ends: Ends, throttle: Throttle) -> bytes:
     """The same from the head of a qcow2 export, with another try or two where the connection broke."""
     for attempt in range(1, _TRIES):
         try:
-            return await _clusters_once(plan, ways, ends)
+            return await _clusters_once(plan, ways, ends, throttle)
         except PoolUnreachable:
             raise
         except WarmigError as error:
@@ -83,13 +89,13 @@ async def _clusters(plan: DiskPassPlan, ways: Ways, ends: Ends) -> bytes:
                 raise
             log.info("disk %s: its qcow2 export is asked for again: %s", plan.disk, error)
         await ways.clock.sleep(back_off_seconds(attempt, first=_FIRST_WAIT_SECONDS, longest=_LONGEST_WAIT_SECONDS))
-    return await _clusters_once(plan, ways, ends)
+    return await _clusters_once(plan, ways, ends, throttle)
 
 
-async def _clusters_once(plan: DiskPassPlan, ways: Ways, ends: Ends) -> bytes:
+async def _clusters_once(plan: DiskPassPlan, ways: Ways, ends: Ends, throttle: Throttle) -> bytes:
     export = await ends.open(ways.source.open_qcow2(plan.read_vdi))
     try:
-        return await ways.streams.read_clusters(export.stream, plan.virtual_size_bytes)
+        return await ways.streams.read_clusters(throttle.head(export.stream), plan.virtual_size_bytes)
     finally:
         for not_closed in await ends.close(export):
             raise not_closed

@@ -18,6 +18,7 @@ from xo_warmig.model.pools import PoolFacts, Twin
 from xo_warmig.model.requests import ShutdownPolicy
 from xo_warmig.model.vm import (
     Attachment,
+    CdDrive,
     Disk,
     Life,
     Look,
@@ -102,6 +103,10 @@ class Pool(Protocol):
 
     async def facts(self) -> PoolFacts:
         """What is known of the pool as a whole. What it does not tell, or refuses to, is left out."""
+        ...
+
+    async def against_vtpm_contents(self) -> str:
+        """Why what is in a vTPM can neither be read nor written as this server is connected, in words; "" where it can."""
         ...
 
     async def power_state(self, vm: str) -> PowerState: ...
@@ -221,7 +226,10 @@ class SourcePool(Pool, Protocol):
         ...
 
     async def read_again(self, planned: Vm) -> tuple[Vm, VolatileState]:
-        """The VM with what stands in its record now and all else as planned, for ``apply_changes``; and its volatile state."""
+        """The VM with what stands in its record now and all else as planned, for ``apply_changes``; and its volatile state.
+
+        Interfaces and drives are read where the record says that one came or went.
+        """
         ...
 
     async def against_qcow2(self, vdi: str) -> str:
@@ -295,12 +303,20 @@ class TargetPool(Pool, Protocol):
         """Give the VM a VBD on it, as the source has."""
         ...
 
-    async def create_cd_drive(self, vm: str, device: str) -> None:
-        """Give the VM an empty CD drive."""
+    async def create_cd_drive(self, vm: str, source: CdDrive) -> None:
+        """Give the VM a CD drive as the source has, empty."""
+        ...
+
+    async def remove_vif(self, vm: str, device: str) -> None:
+        """Take the VIF at a position from a halted VM that this migration made. One that is gone already is success."""
+        ...
+
+    async def remove_cd_drive(self, vm: str, device: str) -> None:
+        """Take a CD drive from a halted VM that this migration made. One that is gone already is success."""
         ...
 
     async def create_vif(self, vm: str, source: Vif, *, network: str) -> None:
-        """Give the VM a VIF with the source's device, MAC and settings, on ``network``."""
+        """Give the VM a VIF with the source's device, MAC ("": the pool makes one) and settings, on ``network``."""
         ...
 
     async def assert_startable(self, vm: str) -> None:
@@ -338,6 +354,17 @@ class TargetPool(Pool, Protocol):
 
     async def restore_ha(self, vm: str, source: Vm) -> None:
         """HA and auto-power-on as on the source (R13)."""
+        ...
+
+    async def allow_caching(self, vm: str, source: Vm) -> None:
+        """Let the disks be cached on the host where the source's are. Their next attachment goes by it."""
+        ...
+
+    async def set_guest_addresses(self, vm: str, source: Vm) -> None:
+        """Have the tools of a running guest set the addresses that the source's pool had them set.
+
+        Raises PoolError: VM_LACKS_FEATURE, they were not seen to be able to, perhaps not yet.
+        """
         ...
 
     async def discard_vm(self, vm: str) -> None:

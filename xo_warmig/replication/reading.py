@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from xo_warmig.disks.loads import Extents
+from xo_warmig.disks.throttle import Throttle
 from xo_warmig.errors import PoolError, PoolUnreachable, WarmigError
 from xo_warmig.model.passes import DiskPassPlan, Way
 from xo_warmig.model.units import MIB
@@ -33,12 +34,13 @@ class Source(NamedTuple):
 
 
 async def open_source(
-    plan: DiskPassPlan, way: Way, ways: Ways, ends: Ends, *, pending: bytes, final: bool = False
+    plan: DiskPassPlan, way: Way, ways: Ways, ends: Ends, *, pending: bytes, throttle: Throttle, final: bool = False
 ) -> Source:
     """Open the source's end, which is among ``ends`` then.
 
     Args:
         pending: blocks that must be copied whatever the list says (R18).
+        throttle: of the disk's copy; heads of exports that tell what to copy are held to it here.
         final: a VM is down meanwhile, so nothing is waited for that another way does without.
 
     Raises:
@@ -47,7 +49,7 @@ async def open_source(
     if way is Way.VHD:
         return Source(export=await ends.open(ways.source.open_export(plan.read_vdi, base=plan.base)))
     try:
-        listed, read_whole = await list_parts(plan, way, ways, ends, pending)
+        listed, read_whole = await list_parts(plan, way, ways, ends, pending, throttle)
         if not listed.total_bytes:
             return Source(extents=listed.extents)
         connections = 1 if listed.total_bytes < _FEW_BYTES else plan.connections

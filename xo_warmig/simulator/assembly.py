@@ -72,7 +72,9 @@ def _compose(config: PoolConfig, directory: Path) -> SimPool:
     space = Space(db, storage)
     delays = Delays({"login_failed": LOGIN_FAILED_SECONDS} | config.delays)
     guests = Guests(db, storage, delays, directory)
-    sessions = Sessions(db, config.username, config.password, config.session_timeout_seconds)
+    sessions = Sessions(
+        db, config.username, config.password, config.session_timeout_seconds, superuser=config.superuser
+    )
     pool = SimPool(
         config=config,
         directory=directory,

@@ -15,6 +15,7 @@
 ``POST collect``            ``{}``: garbage collection, now
 ``POST space``              ``{"sr": uuid, "used": bytes}``: so much of the SR is taken by something that is no disk
 ``POST host``               ``{"host": uuid, "crash": true}``: it loses its power and is up again at once
+``POST sessions``           ``{"end": true}``: all of them end, as when they expire or somebody who may logs them out
 ==========================  ==================================================================================================
 """
 
@@ -69,6 +70,12 @@ class HostOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     host: str
     crash: bool = False
+
+
+class SessionsOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What happens to all sessions."""
+
+    end: bool = False
 
 
 def serve(request: "HttpRequest") -> None:
@@ -159,6 +166,11 @@ def _host(pool: "SimPool", args: dict[str, str], body: bytes) -> Any:
     return {"boot_time": pool.db.row("host", host)["other_config"]["boot_time"]}
 
 
+def _sessions(pool: "SimPool", args: dict[str, str], body: bytes) -> Any:
+    order = msgspec.json.decode(body, type=SessionsOrder)
+    return {"ended": pool.sessions.evict() if order.end else 0}
+
+
 _HANDLERS: dict[tuple[str, str], Callable[["SimPool", dict[str, str], bytes], Any]] = {
     ("GET", "state"): _state,
     ("GET", "trace"): _trace,
@@ -171,6 +183,7 @@ _HANDLERS: dict[tuple[str, str], Callable[["SimPool", dict[str, str], bytes], An
     ("POST", "collect"): _collect,
     ("POST", "space"): _space,
     ("POST", "host"): _host,
+    ("POST", "sessions"): _sessions,
 }
 
 

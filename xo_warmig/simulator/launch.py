@@ -4,10 +4,10 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 import msgspec
 
@@ -52,13 +52,41 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     hosts: list[Host]
 
 
+class Process(Protocol):
+    """What ``subprocess.Popen`` has of a process whose standard input and output are pipes."""
+
+    stdin: IO[bytes] | None
+    stdout: IO[bytes] | None
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Raises subprocess.TimeoutExpired."""
+        ...
+
+    def terminate(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+Starter = Callable[[Path, IO[bytes]], Process]
+"""Starts the process of the pool in a directory, which says there on a file what goes wrong."""
+
+
+def in_an_interpreter(directory: Path, log: IO[bytes]) -> Process:
+    """Of its own."""
+    command = [sys.executable, "-m", "xo_warmig.simulator.process", str(directory)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+
+
 class Pool:
     """One pool's process. What it said when it was ready stays readable after it has been killed."""
 
-    def __init__(self, config: PoolConfig, directory: Path) -> None:
+    def __init__(self, config: PoolConfig, directory: Path, starter: Starter = in_an_interpreter) -> None:
         self.config = config
         self.directory = directory
-        self._process: subprocess.Popen[bytes] | None = None
+        self._starter = starter
+        self._process: Process | None = None
         self._ready: Ready | None = None
 
     @property
@@ -113,8 +141,7 @@ class Pool:
         """Starts the process; ``wait_ready`` waits for it."""
         (self.directory / CONFIG_FILE).write_bytes(msgspec.json.encode(self.config))
         with (self.directory / "log").open("ab") as log:
-            command = [sys.executable, "-m", "xo_warmig.simulator.process", str(self.directory)]
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+            self._process = self._starter(self.directory, log)
 
     def wait_ready(self) -> None:
         """Waits for the pool to answer. WarmigError with the end of its log when it does not."""
@@ -155,7 +182,7 @@ class Pool:
             self._process.kill()
         self._reap()
 
-    def _alive(self) -> subprocess.Popen[bytes]:
+    def _alive(self) -> Process:
         if self._process is None:
             raise WarmigError("the pool has not been started")
         return self._process
@@ -186,7 +213,7 @@ class Site:
 
 
 @contextmanager
-def start_site(config: SiteConfig) -> Iterator[Site]:
+def start_site(config: SiteConfig, starter: Starter = in_an_interpreter) -> Iterator[Site]:
     """A running site; every pool is ready. Ends all of its processes, and removes its directory if that was a temporary one."""
     _check(config)
     with ExitStack() as ending:
@@ -194,7 +221,7 @@ def start_site(config: SiteConfig) -> Iterator[Site]:
         if directory is None:
             temporary = tempfile.TemporaryDirectory(prefix="xo-warmig-simulate-", ignore_cleanup_errors=True)
             directory = Path(ending.enter_context(temporary))
-        pools = [_place(pool, directory / pool.name) for pool in config.pools]
+        pools = [_place(pool, directory / pool.name, starter) for pool in config.pools]
         for pool in pools:
             ending.callback(pool.stop)
             pool.start()
@@ -223,13 +250,13 @@ def _check(config: SiteConfig) -> None:
             )
 
 
-def _place(config: PoolConfig, directory: Path) -> Pool:
+def _place(config: PoolConfig, directory: Path, starter: Starter) -> Pool:
     """A pool in its directory, where it was before if that is still free."""
     directory.mkdir(parents=True, exist_ok=True)
     if not config.addresses:
         found = _earlier(directory / CONFIG_FILE, config.hosts) or addresses.pick(config.hosts)
         config = msgspec.structs.replace(config, addresses=found[0], port=found[1])
-    return Pool(config, directory)
+    return Pool(config, directory, starter)
 
 
 def _earlier(file: Path, hosts: int) -> tuple[list[str], int] | None:
@@ -242,6 +269,6 @@ def _earlier(file: Path, hosts: int) -> tuple[list[str], int] | None:
     return before.addresses, before.port
 
 
-def _output(process: subprocess.Popen[bytes]) -> IO[bytes]:
+def _output(process: Process) -> IO[bytes]:
     assert process.stdout is not None
     return process.stdout

@@ -167,6 +167,7 @@ class _Exchange(BaseRequestHandler):
         except ValueError as error:
             connection.sendall(pages.page(500, str(error)))
             return False
+        self.server.pool.round_trip()
         connection.sendall(pages.reply(answer, content_type, keep_alive=head.keep_alive))
         return head.keep_alive
 

@@ -16,10 +16,14 @@ MAX_UNNAMED = 400
 class Sessions:
     """The sessions of one pool, kept as records of class ``session``."""
 
-    def __init__(self, db: Database, username: str, password: str, timeout_seconds: float = 86400.0) -> None:
+    def __init__(
+        self, db: Database, username: str, password: str, timeout_seconds: float = 86400.0, *, superuser: bool = True
+    ) -> None:
+        """``superuser``: the account is root of the hosts, and not one of a directory with a role."""
         self.db = db
         self.username = username
         self.password = password
+        self.superuser = superuser
         self.timeout_seconds = timeout_seconds
         self._active: OrderedDict[str, float] = OrderedDict()
         self._local: set[str] = set()
@@ -34,7 +38,7 @@ class Sessions:
             self.sweep()
             self._evict(originator)
             fields = {"this_host": host, "last_active": now(), "validation_time": now(), "auth_user_name": username}
-            ref = self.db.create("session", is_local_superuser=True, originator=originator, **fields)
+            ref = self.db.create("session", is_local_superuser=self.superuser, originator=originator, **fields)
             self._active[ref] = time.monotonic()
             return ref
 

@@ -1,6 +1,7 @@
 """What a simulated site is asked to be, as data: pools, their hosts, storage and VMs. Nothing here starts anything."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -14,6 +15,8 @@ class GuestConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     the bytes of one write, ``span`` the bytes from the start of the disk in which writes fall (0: the whole disk), ``disks`` the
     positions of the disks written to.
 
+    ``sets_addresses``: its tools set the addresses that the pool gives its interfaces.
+
     A guest that writes also changes its VM's own state, unless ``changes_state`` is false: every few seconds, and once more while it
     shuts down, the offset of its clock and, where there are any, its EFI variables and the contents of its vTPM.
     """
@@ -26,6 +29,7 @@ class GuestConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     disks: list[int] = msgspec.field(default_factory=lambda: [0])
     ignores_shutdown: bool = False
     changes_state: bool = True
+    sets_addresses: bool = False
 
 
 class DiskConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,11 +51,26 @@ class DiskConfig(msgspec.Struct, frozen=True, kw_only=True):
     bootable: bool | None = None
     tags: list[str] = msgspec.field(default_factory=list)
     other_config: dict[str, str] = msgspec.field(default_factory=dict)
+    allow_caching: bool = False
+
+
+class VifConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """An interface of a VM, and the address that the pool gives it in the guest: ``192.0.2.7/24``, or "" for none."""
+
+    locking_mode: str = "network_default"
+    ipv4_allowed: list[str] = msgspec.field(default_factory=list)
+    ipv6_allowed: list[str] = msgspec.field(default_factory=list)
+    ipv4_address: str = ""
+    ipv4_gateway: str = ""
+    other_config: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class VmConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """A VM. ``kind`` is hvm or pv, which has no firmware. ``vifs`` is a number of interfaces; ``tools`` says whether guest tools report
-    in; ``vtpm`` whether it has one.
+    """A VM. ``kind`` is hvm, or what has no firmware: pv, pv_in_pvh or pvh. ``vifs`` is a number of interfaces, ``interfaces`` what the
+    first of them are like; ``tools`` says whether guest tools report in; ``vtpm`` whether it has one, ``vtpm_is_unique`` whether its
+    contents are never copied.
+
+    ``dynamic_min_bytes`` of its memory, 0 for all of it. ``fields`` of its record that need nothing of their own here, by XAPI's names.
     """
 
     name_label: str
@@ -74,6 +93,11 @@ class VmConfig(msgspec.Struct, frozen=True, kw_only=True):
     blocked_operations: dict[str, str] = msgspec.field(default_factory=dict)
     NVRAM: dict[str, str] = msgspec.field(default_factory=dict)
     vtpm: bool = False
+    vtpm_is_unique: bool = False
+    interfaces: list[VifConfig] = msgspec.field(default_factory=list)
+    bios_strings: dict[str, str] = msgspec.field(default_factory=dict)
+    dynamic_min_bytes: int = 0
+    fields: dict[str, Any] = msgspec.field(default_factory=dict)
     xenstore_data: dict[str, str] = msgspec.field(default_factory=dict)
 
 
@@ -81,9 +105,11 @@ class PoolConfig(msgspec.Struct, frozen=True, kw_only=True):
     """A pool. ``addresses`` (one a host) and ``port`` are filled in by the launcher.
 
     ``delays`` are seconds by name, added to the calls that real pools take long for. ``bandwidth`` is bytes a second of all disk
-    transfers together, 0 for no limit; ``latency_seconds`` is the round trip that is added to each of them. ``nbd_purpose`` is that of
-    the network that all hosts are on: ``nbd`` (with TLS), ``insecure_nbd`` (without), or none. ``restrictions`` of the licence replace
-    those of the default, which restricts nothing: ``{"restrict_cbt": "true"}``.
+    transfers together, 0 for no limit; ``latency_seconds`` is the round trip that is added to each of them and to each call: a delay and
+    no more, which TCP does not know of, nor its handshake and TLS's. ``nbd_purpose`` is that of the network that all hosts are on: ``nbd``
+    (with TLS), ``insecure_nbd`` (without), or none. ``restrictions`` of the licence replace those of the default, which restricts nothing:
+    ``{"restrict_cbt": "true"}``. ``superuser``: its account is root of the hosts, else one of a directory with a pool administrator's
+    role. ``host_bios_strings``: what its hosts are made by.
 
     ``sr_type`` of its storage: ext, nfs or file, which are thin, or lvm or lvmoiscsi, which are thick; ``second_sr_type`` of its second
     repository, where it is another. Without ``lvm_vhd`` its volume groups were never upgraded: disks are raw, and hold what was there
@@ -109,6 +135,8 @@ class PoolConfig(msgspec.Struct, frozen=True, kw_only=True):
     vms: list[VmConfig] = msgspec.field(default_factory=list)
     username: str = "root"
     password: str = "password"
+    superuser: bool = True
+    host_bios_strings: dict[str, str] = msgspec.field(default_factory=dict)
     https: bool = False
     addresses: list[str] = msgspec.field(default_factory=list)
     port: int = 0

@@ -3,6 +3,7 @@
 import ssl
 import warnings
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,7 @@ _CIPHERS = "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-AES128-GCM-SHA256"
 # RC4 and 3DES, which those hosts also offer, are not in the OpenSSL of today.
 _STATIC_RSA_CIPHERS = "AES256-SHA:AES128-SHA"
 _VALID = timedelta(days=3650)
+KEY_BITS = 2048  # since 7.1
 
 
 class _Tls(NamedTuple):
@@ -26,7 +28,7 @@ class _Tls(NamedTuple):
     least: ssl.TLSVersion
     most: ssl.TLSVersion
     ciphers: str
-    key_bits: int = 2048
+    key_bits: int = KEY_BITS
 
 
 _OF_RELEASE = {
@@ -74,8 +76,14 @@ def server_context(path: Path, release: str = NEWEST) -> ssl.SSLContext:
     return context
 
 
+@cache
+def host_key(bits: int) -> rsa.RSAPrivateKey:
+    """The hosts of a process share one: to make it takes longer than all else of a pool, and their certificates tell them apart."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=bits)
+
+
 def _make(address: str, key_bits: int) -> bytes:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=key_bits)
+    key = host_key(key_bits)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
     now = datetime.now(UTC)
     certificate = (

@@ -136,7 +136,7 @@ def _host(pool: SimPool, position: int, ref: str) -> str:
         chipset_info={"iommu": "true"},
         virtual_hardware_platform_versions=[0, 1, 2],
         other_config={"agent_start_time": "0.", "boot_time": "0.", "iscsi_iqn": f"iqn.2026-01.local.{name}"},
-        bios_strings={"bios-vendor": "", "oem-1": "Xen", "hp-rombios": ""},
+        bios_strings={"bios-vendor": "", "oem-1": "Xen", "hp-rombios": "", **config.host_bios_strings},
         ssh_enabled=True,
         timezone="Etc/UTC",
     )

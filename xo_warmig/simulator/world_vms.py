@@ -8,11 +8,12 @@ import msgspec
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 
 from xo_warmig.simulator import calls
+from xo_warmig.simulator.calls.bios import generic
 from xo_warmig.simulator.database import NULL
 from xo_warmig.simulator.decoding import constructor_record
 from xo_warmig.simulator.dispatch import Call
 from xo_warmig.simulator.pool import SimPool
-from xo_warmig.simulator.site import DiskConfig, VmConfig
+from xo_warmig.simulator.site import DiskConfig, VifConfig, VmConfig
 from xo_warmig.simulator.storage import BLOCK
 from xo_warmig.simulator.storage.change_bits import GRAIN
 
@@ -40,10 +41,11 @@ def build_vm(pool: SimPool, config: VmConfig) -> str:
     if config.cd_drive:
         _vbd(pool, vm, NULL, max(3, len(config.disks)), type="CD", mode="RO", empty=True)
     for device in range(config.vifs):
-        record = {"VM": vm, "network": _network(pool), "device": str(device), "MAC": "", "MTU": 1500}
-        _run(pool, "VIF.create", constructor_record("VIF", _QOS | record))
+        _vif(pool, vm, device, config.interfaces[device] if device < len(config.interfaces) else VifConfig())
     if config.vtpm:
-        _run(pool, "VTPM.create", vm, False)
+        _run(pool, "VTPM.create", vm, config.vtpm_is_unique)
+    if config.bios_strings:
+        pool.db.set("VM", vm, bios_strings=generic(pool.release) | config.bios_strings)
     if config.power_state != "Halted":
         _run(pool, "VM.start", vm, config.power_state == "Paused", False)
     if config.power_state == "Suspended":
@@ -74,6 +76,7 @@ def build_disk(pool: SimPool, config: DiskConfig, name_label: str) -> str:
         _write_data(pool, uuid, config.allocated_bytes)
     if config.data_at:
         _write_data_at(pool, uuid, config.data_at)
+    pool.db.set("VDI", vdi, allow_caching=config.allow_caching)
     pool.db.set("VDI", vdi, physical_utilisation=pool.space.disk_bytes(pool.db.row("VDI", vdi)))
     return vdi
 
@@ -103,7 +106,8 @@ def _write_data_at(pool: SimPool, uuid: str, offsets: list[int]) -> None:
 
 def _vm_record(config: VmConfig) -> dict[str, Any]:
     """What ``VM.create`` is given."""
-    memory = dict.fromkeys(("static_max", "dynamic_max", "dynamic_min", "static_min"), config.memory_bytes)
+    memory = dict.fromkeys(("static_max", "dynamic_max"), config.memory_bytes)
+    memory |= dict.fromkeys(("dynamic_min", "static_min"), config.dynamic_min_bytes or config.memory_bytes)
     is_hvm = config.kind == "hvm"
     secure_boot = {"secureboot": "true"} if config.secure_boot else {}
     guest = msgspec.json.decode(msgspec.json.encode(config.guest)) | {"tools": config.tools}
@@ -130,7 +134,9 @@ def _vm_record(config: VmConfig) -> dict[str, Any]:
             "tags": config.tags,
             "NVRAM": config.NVRAM,
             "xenstore_data": config.xenstore_data,
+            "has_vendor_device": False,
         }
+        | config.fields
         | {f"memory_{name}": size for name, size in memory.items()}
         | dict.fromkeys(empty, "")
         | ({} if is_hvm else {"PV_bootloader": "pygrub", "PV_args": "root=/dev/xvda1 ro quiet"})
@@ -143,6 +149,17 @@ _QOS: dict[str, Any] = {"qos_algorithm_type": "", "qos_algorithm_params": {}, "o
 def _vbd(pool: SimPool, vm: str, vdi: str, position: int, **fields: Any) -> None:
     record = {"VM": vm, "VDI": vdi, "userdevice": str(position), "bootable": False, "type": "Disk", "empty": False}
     _run(pool, "VBD.create", constructor_record("VBD", _QOS | record | fields))
+
+
+def _vif(pool: SimPool, vm: str, device: int, config: VifConfig) -> None:
+    """The address is the record's alone: in a real pool the tools of a guest that ran once were told."""
+    record: dict[str, Any] = {"VM": vm, "network": _network(pool), "device": str(device), "MAC": "", "MTU": 1500}
+    record |= _QOS | {"other_config": config.other_config, "locking_mode": config.locking_mode}
+    record |= {"ipv4_allowed": config.ipv4_allowed, "ipv6_allowed": config.ipv6_allowed}
+    ref = _run(pool, "VIF.create", constructor_record("VIF", record))
+    if config.ipv4_address:
+        given = {"ipv4_addresses": [config.ipv4_address], "ipv4_gateway": config.ipv4_gateway}
+        pool.db.set("VIF", ref, ipv4_configuration_mode="Static", **given)
 
 
 def _network(pool: SimPool) -> str:

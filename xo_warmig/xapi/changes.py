@@ -1,8 +1,9 @@
 """What a user changed on the source while it was copied, put on the target that was made of its record before.
 
-Compared are the two records that a target would be made from (``vm_spec``), so that the same things travel. What is not handled: VIFs
-and CD drives, disks (noticed elsewhere, R14), HA and auto-power-on (``restore_ha``), what the VM changes itself (``volatile_state``),
-and what XAPI lets nobody change on a VM that runs or that was made: firmware, kind of domain, BIOS strings, generation id, vTPMs.
+Compared are the two records that a target would be made from (``vm_spec``), so that the same things travel. Handled elsewhere: VIFs
+and CD drives (``engine.following``), disks (R14), HA and auto-power-on (``restore_ha``), what the VM changes itself (``volatile_state``).
+Not handled is what XAPI lets nobody change on a VM that runs or that was made: firmware, kind of domain, BIOS strings, generation id,
+vTPMs.
 """
 
 from collections.abc import Mapping

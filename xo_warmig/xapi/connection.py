@@ -13,16 +13,18 @@ import XenAPI
 
 from xo_warmig import __version__
 from xo_warmig.errors import ForbiddenOperation, PoolError, PoolUnreachable, WarmigError
+from xo_warmig.model.encryption import NOT_ENCRYPTED, Encryption
 from xo_warmig.model.servers import ServerCredentials
 from xo_warmig.xapi import failures
 from xo_warmig.xapi.address import Address, parse_host
 from xo_warmig.xapi.lending import Lending
 from xo_warmig.xapi.rpc import RpcSession
 from xo_warmig.xapi.sessions import NoSessionBook, SessionBook
-from xo_warmig.xapi.trust import Trust
+from xo_warmig.xapi.trust import Trust, place_of
 
 MOST_CALLS_AT_ONCE = 16
 _MOST_REDIRECTIONS = 3
+_MOST_TRIES = 3  # of a read: a master that goes breaks a connection first, and is a slave after that
 _LOG_OUT_SECONDS = 2.0
 _SESSION_IS_GONE = (failures.SESSION_INVALID, "HOST_IS_SLAVE")
 
@@ -55,7 +57,7 @@ class Connection:
         self.process = process or secrets.token_hex(8)
         parsed = parse_host(credentials.host)
         self.address = parsed.address
-        self.trust = Trust(allow_unauthorized=credentials.allow_unauthorized)
+        self.trust = Trust(allow_unauthorized=credentials.allow_unauthorized, pins=credentials.pins)
         if credentials.fingerprint:
             self.trust.pin(self.address.host, self.address.port, credentials.fingerprint)
         self.pool_uuid: str | None = None
@@ -98,6 +100,17 @@ class Connection:
         """That of the pinned certificate of the address that was configured."""
         return self.trust.pinned(self._configured.host, self._configured.port)
 
+    @property
+    def pins(self) -> dict[str, str]:
+        """Those of the pool's other hosts, by ``host:port``."""
+        configured = place_of(self._configured.host, self._configured.port)
+        return {place: pin for place, pin in self.trust.pins.items() if place != configured}
+
+    @property
+    def encryption(self) -> Encryption | None:
+        """Of the way to the master; None until it was negotiated."""
+        return self.trust.encryption(self.address.host, self.address.port) if self.address.secure else NOT_ENCRYPTED
+
     def identify(self, *, pool_uuid: str, pool_name: str, master: str, members: list[str]) -> None:
         """What the pool said of itself: for the texts of errors, and where else to ask when the master is gone.
 
@@ -131,17 +144,19 @@ class Connection:
             )
         if self._lending.is_shut:
             raise self._unreachable("it was disconnected")
-        session = self._session
+        for _ in range(_MOST_TRIES - 1 if reads else 0):
+            session = self._session
+            try:
+                return self._once(self.address, session, method, arguments)
+            except PoolError as error:
+                if not self._recovered(error, session):
+                    raise
         try:
-            return self._once(self.address, session, method, arguments)
+            return self._once(self.address, self._session, method, arguments)
         except PoolError as error:
-            if not reads:
-                if error.code in _SESSION_IS_GONE:
-                    self._lost()  # whoever tries again finds a new session
-                raise
-            if not self._recovered(error, session):
-                raise
-        return self._once(self.address, self._session, method, arguments)
+            if error.code in _SESSION_IS_GONE:
+                self._lost()  # whoever tries again finds a new session
+            raise
 
     async def wait(self, method: str, *arguments: Any) -> Any:
         """A read that the pool answers when it has news (``event.from``): on a thread and a connection of its own, one at a time.
@@ -293,8 +308,11 @@ class Connection:
             with contextlib.suppress(PoolError):
                 self._with_rpc(address, "session.logout", lambda rpc: rpc.log_out(session))
             raise
+        moved, self.address = address != self.address, address
         before, self._session = self._session, session
-        self.address = address
+        if moved:
+            self._master = ""  # until the pool has said anew who is who
+            self._lost()
         if before:
             self._waiting.interrupt()  # at a host that may be gone without a word
             try:

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from xo_warmig.model.vm import Disk, Vif
-from xo_warmig.xapi.objects import NULL, tags, without_ours
+from xo_warmig.model.vm import CdDrive, Disk, Vif
+from xo_warmig.xapi.objects import NULL, tags, without_book_keeping, without_ours
 
-_FOREIGN_PREFIXES = ("xo:backup:", "xo_warmig:")
-_FOREIGN_KEYS = frozenset({"content_id", "xo:copy_of", "xo:base_delta_vdi"})
+_CONTENT = "content_id"  # XAPI's own: two disks with the same one have the same content
 _COPIED_TYPES = frozenset({"user", "system"})
 _FREE_LOCKING = "network_default"
 
@@ -23,11 +22,7 @@ def clone_role(source: Disk, origin: str) -> str:
 
 def disk_other_config(source: Disk) -> dict[str, str]:
     """What the target of a disk takes over of its ``other_config``."""
-    return {
-        key: text
-        for key, text in without_ours(source.vdi_other_config).items()
-        if key not in _FOREIGN_KEYS and not key.startswith(_FOREIGN_PREFIXES)
-    }
+    return {key: text for key, text in without_book_keeping(source.vdi_other_config).items() if key != _CONTENT}
 
 
 def vdi_record(source: Disk, *, sr_ref: str, migration: str, epoch: int) -> dict[str, Any]:
@@ -67,13 +62,13 @@ def vbd_record(source: Disk, *, vm_ref: str, vdi_ref: str) -> dict[str, Any]:
     }
 
 
-def cd_record(*, vm_ref: str, device: str) -> dict[str, Any]:
-    """The argument of ``VBD.create`` for an empty CD drive."""
+def cd_record(source: CdDrive, *, vm_ref: str) -> dict[str, Any]:
+    """The argument of ``VBD.create`` for a CD drive, empty."""
     return {
         "VM": vm_ref,
         "VDI": NULL,
-        "userdevice": device,
-        "bootable": False,
+        "userdevice": source.device,
+        "bootable": source.bootable,
         "mode": "RO",
         "type": "CD",
         "unpluggable": True,
@@ -85,7 +80,10 @@ def cd_record(*, vm_ref: str, device: str) -> dict[str, Any]:
 
 
 def vif_record(source: Vif, *, vm_ref: str, network_ref: str) -> dict[str, Any]:
-    """The argument of ``VIF.create``; locking is named only where the source has it, as old editions ask a licence for it."""
+    """The argument of ``VIF.create``; locking is named only where the source has it, as old editions ask a licence for it.
+
+    It takes no address for the guest: see ``guest_addresses``.
+    """
     record: dict[str, Any] = {
         "device": source.device,
         "network": network_ref,

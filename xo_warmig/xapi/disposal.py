@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from typing import Literal
 
 from xo_warmig.errors import PoolError, PoolUnreachable, SafetyError
 from xo_warmig.model.vm import PowerState
@@ -110,6 +111,27 @@ async def detach_disk(calls: Calls, vm: str, vdi: str) -> None:
         try:
             if await calls.call("VBD.get_VDI", vbd_ref) == vdi_ref:
                 await tasks.run(calls, "VBD.destroy", vbd_ref)
+        except PoolError as error:
+            if error.code not in objects.GONE:
+                raise
+
+
+async def remove_device(calls: Calls, vm: str, cls: Literal["VIF", "VBD"], device: str) -> None:
+    """Destroy the VIF or the CD drive at a position of a halted target that we made; without one all is done.
+
+    Raises:
+        SafetyError: it is not halted, or it is none that we made (R8).
+    """
+    ref = await objects.ref_or_none(calls, "VM", vm)
+    if ref is None:
+        return
+    await _see_made_by_us(calls, vm, ref)
+    await _see_halted(calls, vm, ref, "only a halted VM loses a device", rule="R17")
+    for device_ref in await calls.call(f"VM.get_{cls}s", ref):
+        try:
+            record = await calls.call(f"{cls}.get_record", device_ref)
+            if record["device" if cls == "VIF" else "userdevice"] == device and record.get("type", "CD") == "CD":
+                await tasks.run(calls, f"{cls}.destroy", device_ref)
         except PoolError as error:
             if error.code not in objects.GONE:
                 raise

@@ -15,6 +15,8 @@ ROLE = "xo_warmig:role"
 EPOCH = "xo_warmig:epoch"
 SELF = "xo_warmig:self"
 TAG = "xo_warmig:tag"
+# Of this project and of XO's backups, which know an object again by them: `xo:base_delta` of old releases has an SR's uuid after it.
+_BOOK_KEEPING = (PREFIX, "xo:backup:", "xo:base_delta", "xo:copy_of")
 GONE = ("UUID_INVALID", "HANDLE_INVALID")
 
 
@@ -84,6 +86,11 @@ def is_unclaimed(record: Mapping[str, Any], **wanted: str) -> bool:
 def without_ours(other_config: Mapping[str, str]) -> dict[str, str]:
     """A copied ``other_config`` without the tags of the object that it came from."""
     return {key: text for key, text in other_config.items() if not key.startswith(PREFIX)}
+
+
+def without_book_keeping(other_config: Mapping[str, str]) -> dict[str, str]:
+    """The same without the keys by which XO's backups know that object again."""
+    return {key: text for key, text in other_config.items() if not key.startswith(_BOOK_KEEPING)}
 
 
 def _says(other_config: Mapping[str, str], wanted: Mapping[str, str]) -> bool:

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from xo_warmig.model.findings import OurObject
 from xo_warmig.model.pool_tasks import PoolTask, TaskEnd, TaskSeen
 from xo_warmig.model.pools import PoolFacts, Twin
 from xo_warmig.model.requests import ShutdownPolicy
 from xo_warmig.model.vm import (
     Attachment,
+    CdDrive,
     Disk,
     Life,
     Look,
@@ -27,6 +30,7 @@ from xo_warmig.xapi import (
     creation,
     disposal,
     door,
+    guest_addresses,
     image_formats,
     inventory,
     lives,
@@ -194,7 +198,11 @@ class Pool:
         return await storage.read_sr(self._calls, sr)
 
     async def facts(self) -> PoolFacts:
-        return await pool_facts.read_facts(self._calls)
+        found = await pool_facts.read_facts(self._calls)
+        return msgspec.structs.replace(found, encryption=self._connection.encryption)
+
+    async def against_vtpm_contents(self) -> str:
+        return await volatile_state.against_vtpm_contents(self._calls, self._connection.session)
 
     async def twins(self, vm: Vm) -> list[Twin]:
         return await twins.read_twins(self._calls, vm)
@@ -220,8 +228,14 @@ class Pool:
     async def detach_disk(self, vm: str, vdi: str) -> None:
         await disposal.detach_disk(self._calls, vm, vdi)
 
-    async def create_cd_drive(self, vm: str, device: str) -> None:
-        await creation.create_cd_drive(self._calls, vm, device)
+    async def create_cd_drive(self, vm: str, source: CdDrive) -> None:
+        await creation.create_cd_drive(self._calls, vm, source)
+
+    async def remove_vif(self, vm: str, device: str) -> None:
+        await disposal.remove_device(self._calls, vm, "VIF", device)
+
+    async def remove_cd_drive(self, vm: str, device: str) -> None:
+        await disposal.remove_device(self._calls, vm, "VBD", device)
 
     async def create_vif(self, vm: str, source: Vif, *, network: str) -> None:
         await creation.create_vif(self._calls, vm, source, network=network)
@@ -243,6 +257,12 @@ class Pool:
 
     async def restore_ha(self, vm: str, source: Vm) -> None:
         await creation.restore_ha(self._calls, vm, source)
+
+    async def allow_caching(self, vm: str, source: Vm) -> None:
+        await creation.allow_caching(self._calls, vm, source)
+
+    async def set_guest_addresses(self, vm: str, source: Vm) -> None:
+        await guest_addresses.set_guest_addresses(self._calls, vm, source)
 
     async def discard_vm(self, vm: str) -> None:
         await disposal.discard_vm(self._calls, vm)

@@ -56,6 +56,7 @@ def facts_from(read: _Read, *, ahead: float | None, free: Mapping[str, int]) -> 
         clock_ahead_seconds=ahead,
         hosts=hosts,
         srs=sorted(own & {uuid for host in hosts for uuid in host.srs or []}),
+        nbd_in_clear=_nbd_in_clear(read.network),
     )
 
 
@@ -78,6 +79,7 @@ def _host(ref: str, read: _Read, free: Mapping[str, int]) -> Host:
         srs=_uuids(read.SR, (pbd["SR"] for pbd in pbds if pbd["currently_attached"])) if read.PBD and read.SR else None,
         srs_unplugged=_uuids(read.SR, (pbd["SR"] for pbd in pbds if not pbd["currently_attached"])),
         networks=_networks(ref, read) if read.PIF and read.network else None,
+        bios_strings=dict(record.get("bios_strings", {})),
     )
 
 
@@ -104,6 +106,12 @@ def _certificates(pool: Mapping[str, Any]) -> bool | None:
     """Of 8.1 and later; since 24.0 the pool's own ones stand apart."""
     fields = [pool[field] for field in ("uefi_certificates", "custom_uefi_certificates") if field in pool]
     return any(fields) if fields else None
+
+
+def _nbd_in_clear(networks: Records) -> bool:
+    """Over TLS once any network wants that (ocaml/nbd/src/main.ml)."""
+    purposes = {purpose for network in networks.values() for purpose in network.get("purpose", [])}
+    return "insecure_nbd" in purposes and "nbd" not in purposes
 
 
 async def _records(calls: Calls, cls: str) -> Records:

@@ -4,7 +4,7 @@ import xmlrpc.client
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from xo_warmig.model.vm import CdDrive, Disk, Network, PowerState, Vif, Vm
+from xo_warmig.model.vm import CdDrive, Disk, GuestAddress, Network, PowerState, Vif, Vm
 from xo_warmig.xapi.builds import build_from, ties_from
 from xo_warmig.xapi.chains import Chain, Chains
 from xo_warmig.xapi.objects import exists
@@ -39,7 +39,7 @@ def vm_from(ref: str, inventory: Inventory, origin: Origin, guest_metrics: Recor
     """All that a migration reads of a VM."""
     record = inventory.vms[ref]
     vbds = [vbd for vbd in inventory.vbds.values() if vbd["VM"] == ref]
-    vifs = sorted((vif for vif in inventory.vifs.values() if vif["VM"] == ref), key=lambda vif: _number(vif["device"]))
+    vifs = [vif for vif in inventory.vifs.values() if vif["VM"] == ref]
     snapshots = [vm for vm in inventory.vms.values() if vm["is_a_snapshot"] and vm["snapshot_of"] == ref]
     suspended = inventory.vdis.get(record.get("suspend_VDI", ""))
     return Vm(
@@ -60,7 +60,7 @@ def vm_from(ref: str, inventory: Inventory, origin: Origin, guest_metrics: Recor
         other_config=dict(record["other_config"]),
         disks=disks_from(vbds, inventory),
         cd_drives=cd_drives_from(vbds, inventory.vdis),
-        vifs=[vif_from(vif, inventory.networks) for vif in vifs],
+        vifs=vifs_from(vifs, inventory.networks),
         networks=networks_by_uuid(
             {
                 vif["network"]: inventory.networks[vif["network"]]
@@ -125,6 +125,7 @@ def disk_from(vbd: Record, vdi: Record, inventory: Inventory, chain: Chain) -> D
         tracked=bool(vdi.get("cbt_enabled", False)),
         missing=bool(vdi.get("missing", False)),
         current_operations=sorted(vdi.get("current_operations", {}).values()),
+        allow_caching=bool(vdi.get("allow_caching", False)),
     )
 
 
@@ -142,15 +143,24 @@ def other_vms(vbd: Record, vdi: Record, inventory: Inventory) -> list[str]:
 def cd_drives_from(vbds: Iterable[Record], vdis: Records) -> list[CdDrive]:
     """The CD drives of a VM, in the order of their device numbers."""
     drives = [
-        CdDrive(device=vbd["userdevice"], inserted_vdi=vdis[vbd["VDI"]]["uuid"] if vbd["VDI"] in vdis else None)
+        CdDrive(
+            device=vbd["userdevice"],
+            inserted_vdi=vdis[vbd["VDI"]]["uuid"] if vbd["VDI"] in vdis else None,
+            bootable=bool(vbd["bootable"]),
+        )
         for vbd in vbds
         if vbd["type"] == "CD"
     ]
     return sorted(drives, key=lambda drive: _number(drive.device))
 
 
+def vifs_from(vifs: Iterable[Record], networks: Records) -> list[Vif]:
+    """The interfaces of a VM, in the order of their device numbers."""
+    return [vif_from(vif, networks) for vif in sorted(vifs, key=lambda vif: _number(vif["device"]))]
+
+
 def vif_from(vif: Record, networks: Records) -> Vif:
-    """A network interface; the fields of locking are younger than the class."""
+    """A network interface; the fields of locking and of the guest's addresses are younger than the class."""
     return Vif(
         uuid=vif["uuid"],
         device=vif["device"],
@@ -160,10 +170,20 @@ def vif_from(vif: Record, networks: Records) -> Vif:
         locking_mode=vif.get("locking_mode", "network_default"),
         ipv4_allowed=list(vif.get("ipv4_allowed", [])),
         ipv6_allowed=list(vif.get("ipv6_allowed", [])),
+        ipv4=_guest_address(vif, "ipv4"),
+        ipv6=_guest_address(vif, "ipv6"),
         other_config=dict(vif["other_config"]),
         qos_algorithm_type=vif["qos_algorithm_type"],
         qos_algorithm_params=dict(vif["qos_algorithm_params"]),
     )
+
+
+def _guest_address(vif: Record, family: str) -> GuestAddress:
+    """Since 7.0. XAPI keeps a set, in which there is one address at most."""
+    if vif.get(f"{family}_configuration_mode", "None") == "None":
+        return GuestAddress()
+    address = next(iter(vif.get(f"{family}_addresses", [])), "")
+    return GuestAddress(mode=vif[f"{family}_configuration_mode"], address=address, gateway=vif[f"{family}_gateway"])
 
 
 def networks_by_uuid(networks: Records, pifs: Records) -> dict[str, Network]:

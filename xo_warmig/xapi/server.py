@@ -28,6 +28,7 @@ _HOPELESS: Final = frozenset(
         "RBAC_PERMISSION_DENIED",
         "CERTIFICATE_CHANGED",
         "CERTIFICATE_UNKNOWN",
+        "TLS_TOO_OLD",
         "POOL_ALREADY_CONNECTED",
     }
 )
@@ -129,7 +130,7 @@ class Server:
 
     def state(self) -> ServerState:
         """What may be shown of it."""
-        credentials = self.credentials
+        credentials, connection = self.credentials, self._connection
         return ServerState(
             id=credentials.id,
             host=credentials.host.rpartition("@")[2],
@@ -145,7 +146,9 @@ class Server:
             pool_name_description=self._record.get("name_description"),
             master=self._master,
             members=self._members,
-            fingerprint=self._connection.fingerprint if self._connection is not None else credentials.fingerprint,
+            fingerprint=credentials.fingerprint if connection is None else connection.fingerprint,
+            pins=credentials.pins if connection is None else connection.pins,
+            encryption=None if connection is None else connection.encryption,
         )
 
     async def _keep(self) -> None:

@@ -65,6 +65,8 @@ def sr_from(record: Mapping[str, Any], *, plugged: bool, driver: Mapping[str, An
         most_disk_bytes=_most_disk_bytes(driver or {}),
         tracks_changes="VDI_CONFIG_CBT" in features if features else None,
         allocated_bytes=int(record["virtual_allocation"]) if "virtual_allocation" in record else None,
+        current_operations=sorted(record.get("current_operations", {}).values()),
+        allowed_operations=sorted(record.get("allowed_operations", [])),
     )
 
 

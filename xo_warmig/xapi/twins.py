@@ -16,7 +16,8 @@ _SEED: Final = "mac_seed"
 
 async def read_twins(calls: Calls, vm: Vm) -> list[Twin]:
     """Two calls. Copies that this project made and that are halted give way to a migration: they do not count."""
-    macs = sorted({vif.mac for vif in vm.vifs if vif.mac})
+    # XAPI keeps an address as it was given, and compares none.
+    macs = sorted({mac for vif in vm.vifs if vif.mac for mac in (vif.mac, vif.mac.lower(), vif.mac.upper())})
     vms, vifs = await asyncio.gather(calls.call("VM.get_all_records"), records_with(calls, "VIF", MAC=macs))
     return twins_from(vm, vms, vifs)
 

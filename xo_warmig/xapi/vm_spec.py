@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from xo_warmig.model.vm import Vm
-from xo_warmig.xapi.objects import NULL, tags, without_ours
+from xo_warmig.xapi.builds import CPU_MASK
+from xo_warmig.xapi.objects import NULL, tags, without_book_keeping
 from xo_warmig.xapi.records import API_VERSION
 
 AUTO_POWERON = "auto_poweron"
@@ -49,12 +50,9 @@ _OPTIONAL = (
     "NVRAM",
     "actions_after_softreboot",
 )
-# Keys of other_config that speak of the source's pool, of a backup tool's own book-keeping, or of a host's devices.
-_FOREIGN_PREFIXES = ("xo:backup:", "xo_warmig:")
+# Keys of other_config that speak of the source's pool, or of a host's devices.
 _FOREIGN_KEYS = frozenset(
     {
-        "xo:copy_of",
-        "xo:base_delta_vdi",
         "default_template",
         "xensource_internal",
         "import_task",
@@ -71,26 +69,6 @@ _INTEGERS = frozenset({"start_delay", "shutdown_delay", "order", "version", "har
 # xapi from 8.0 on refuses the old device model for UEFI guests, and replaces it for others.
 _NO_TRADITIONAL_QEMU_SINCE = (2, 12)
 
-_BIOS_KEYS = frozenset(
-    {
-        "bios-vendor",
-        "bios-version",
-        "system-manufacturer",
-        "system-product-name",
-        "system-version",
-        "system-serial-number",
-        "baseboard-manufacturer",
-        "baseboard-product-name",
-        "baseboard-version",
-        "baseboard-serial-number",
-        "baseboard-asset-tag",
-        "baseboard-location-in-chassis",
-        "enclosure-asset-tag",
-    }
-)
-_GENERIC_BIOS = {"bios-vendor": "Xen", "system-product-name": "HVM domU"}
-_LONGEST_BIOS_STRING = 512
-
 
 def vm_record(source: Vm, *, migration: str, epoch: int, api_version: tuple[int, int]) -> dict[str, Any]:
     """The argument of ``VM.create``: a template (R1), HA and auto-power-on off (R13), nothing that refers to the source's pool.
@@ -104,6 +82,7 @@ def vm_record(source: Vm, *, migration: str, epoch: int, api_version: tuple[int,
         for field in _OPTIONAL
         if metadata.get(field) is not None
     }
+    record["VCPUs_params"] = {key: text for key, text in record["VCPUs_params"].items() if key != CPU_MASK}
     record |= {
         "name_label": source.name_label,
         "name_description": metadata.get("name_description", ""),
@@ -124,13 +103,17 @@ def vm_record(source: Vm, *, migration: str, epoch: int, api_version: tuple[int,
 def platform_for(metadata: Mapping[str, Any], api_version: tuple[int, int]) -> dict[str, str]:
     """The platform without what the target finds out itself; the time's offset travels with the volatile state.
 
-    A device model is kept where the target knows it, as another one gives the guest other devices.
+    A device model is kept where the target knows it and starts the VM with it, as another one gives the guest other devices.
     """
     platform = dict(metadata.get("platform", {}))
     platform.pop("featureset", None)
     platform.pop(TIME_OFFSET, None)
-    traditional = platform.get("device-model", "").startswith("qemu-trad")
-    if api_version < source_api_version(metadata) or (traditional and api_version >= _NO_TRADITIONAL_QEMU_SINCE):
+    model = platform.get("device-model", "")
+    traditional = model.startswith("qemu-trad") and api_version >= _NO_TRADITIONAL_QEMU_SINCE
+    boots_by_uefi = metadata.get("HVM_boot_params", {}).get("firmware", "").lower() == "uefi"
+    # Of a VM that was changed to boot by BIOS: no start since 8.0 (ocaml/xapi/vm_platform.ml of xapi).
+    of_uefi = model == "qemu-upstream-uefi" and not boots_by_uefi
+    if api_version < source_api_version(metadata) or traditional or of_uefi:
         platform.pop("device-model", None)
     return platform
 
@@ -143,28 +126,12 @@ def source_api_version(metadata: Mapping[str, Any]) -> tuple[int, int]:
 
 def other_config_for(source: Vm) -> dict[str, str]:
     """``mac_seed`` stays: generated MACs, of VIFs added later too, come from it."""
-    return {
-        key: text
-        for key, text in without_ours(source.other_config).items()
-        if key not in _FOREIGN_KEYS and not key.startswith(_FOREIGN_PREFIXES)
-    }
+    return {key: text for key, text in without_book_keeping(source.other_config).items() if key not in _FOREIGN_KEYS}
 
 
 def vm_data(xenstore_data: Mapping[str, str]) -> dict[str, str]:
     """What users put there for the guest; the rest is the toolstack's own."""
     return {key: text for key, text in xenstore_data.items() if key == "vm-data" or key.startswith("vm-data/")}
-
-
-def bios_strings_for(metadata: Mapping[str, Any]) -> dict[str, str]:
-    """The BIOS strings to set on the target, empty when they are the generic ones, which every VM gets by itself."""
-    strings = dict(metadata.get("bios_strings", {}))
-    if all(strings.get(key, generic) == generic for key, generic in _GENERIC_BIOS.items()):
-        return {}
-    return {key: text for key, text in strings.items() if key in _BIOS_KEYS and _is_bios_string(text)}
-
-
-def _is_bios_string(text: str) -> bool:
-    return 0 < len(text) <= _LONGEST_BIOS_STRING and text.isascii() and text.isprintable()
 
 
 def _wire(value: Any, *, integer: bool = False) -> Any:

@@ -4,16 +4,16 @@ import msgspec
 
 from xo_warmig.errors import PoolError
 from xo_warmig.model.vm import Vm, VolatileState
-from xo_warmig.xapi import objects
+from xo_warmig.xapi import objects, reading
 from xo_warmig.xapi.connection import Calls
 from xo_warmig.xapi.records import Origin, metadata_from
-from xo_warmig.xapi.vm_spec import TIME_OFFSET
+from xo_warmig.xapi.vm_spec import AUTO_POWERON, TIME_OFFSET
 
 
 async def read_again(calls: Calls, origin: Origin, planned: Vm) -> tuple[Vm, VolatileState]:
     """By one reading of its record: the VM with all that is kept there, the rest as planned; and what it changed of itself.
 
-    Raises NoSuchObject.
+    Interfaces and drives are read, too, where it names others than the planned one. Raises NoSuchObject.
     """
     _, record = await objects.record_of(calls, "VM", planned.uuid)
     vtpms = record.get("VTPMs", [])
@@ -21,12 +21,28 @@ async def read_again(calls: Calls, origin: Origin, planned: Vm) -> tuple[Vm, Vol
         planned,
         name_label=record["name_label"],
         other_config=dict(record["other_config"]),
+        ha_restart_priority=record["ha_restart_priority"],
+        auto_poweron=record["other_config"].get(AUTO_POWERON) == "true",
         metadata=metadata_from(record, origin),
     )
+    if any(set(record.get(field, [])) != set(planned.metadata.get(field, [])) for field in ("VIFs", "VBDs")):
+        now = await reading.with_devices(calls, record, now)
     return now, VolatileState(
         nvram=dict(record.get("NVRAM", {})),
         time_offset=record["platform"].get(TIME_OFFSET),
         vtpm_contents=await calls.call("VTPM.get_contents", vtpms[0]) if vtpms else None,
+    )
+
+
+async def against_vtpm_contents(calls: Calls, session: str) -> str:
+    """Why what is in a vTPM can neither be read nor written in this session, in words; "" where it can.
+
+    Both calls are for root of the hosts alone, whatever role an account of a directory has (ocaml/idl/datamodel_vtpm.ml of xapi).
+    """
+    if await calls.call("session.get_is_local_superuser", session):
+        return ""
+    return (
+        "only root of the hosts may read or write them, and the pool's server is connected as an account of a directory"
     )
 
 

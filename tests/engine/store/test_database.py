@@ -187,3 +187,18 @@ def test_what_is_underway_is_finished_before_closing(tmp_path: Path) -> None:
     again = Database(url_in(tmp_path))
     assert count(again) == 1
     again.close()
+
+
+def test_a_database_from_before_other_hosts_were_pinned_is_upgraded(tmp_path: Path) -> None:
+    """Its pools are there, with none pinned but the configured host."""
+    database = Database(url_in(tmp_path))
+    database.write(add)
+    database.close()
+    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+        connection.execute("ALTER TABLE pools DROP COLUMN pins")
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+    connection.close()
+    database = Database(url_in(tmp_path))
+    with database.reading() as reading:
+        assert reading.execute(select(pools.c.id, pools.c.pins)).all() == [("p", {})]
+    database.close()

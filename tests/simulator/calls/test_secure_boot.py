@@ -29,3 +29,14 @@ def test_of_objects_that_exist_only(make: Any, client: Any, refused: Any) -> Non
     """As any call."""
     for method, kind in (("VM.get_secureboot_readiness", "VM"), ("pool.get_guest_secureboot_readiness", "pool")):
         assert refused(client, method, "OpaqueRef:no") == ["HANDLE_INVALID", kind, "OpaqueRef:no"]
+
+
+def test_a_start_settles_what_goes_by_the_pool(new_pool: Any, make_on: Any) -> None:
+    """Since 8.1; before, the word means nothing."""
+    auto = UEFI | {"platform": {"secureboot": "auto"}}
+    make = make_on(new_pool("new"))
+    assert make.field("VM", make.running(**auto), "platform")["secureboot"] == "false"
+    make.client("pool.set_custom_uefi_certificates", make.pool.pool_ref, "a2V5cw==")
+    assert make.field("VM", make.running(**auto), "platform")["secureboot"] == "true"
+    old = make_on(new_pool("old", release="8.0"))
+    assert old.field("VM", old.running(**auto), "platform")["secureboot"] == "auto"

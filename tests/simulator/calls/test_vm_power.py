@@ -3,6 +3,8 @@
 import time
 from typing import Any
 
+import pytest
+
 from xo_warmig.simulator import attach
 from xo_warmig.simulator.calls import vm_power
 
@@ -111,6 +113,36 @@ def test_cores_must_fit_into_sockets(make: Any, client: Any, refused: Any) -> No
     """Seen only at the start."""
     vm = make.vm(platform={"cores-per-socket": "3"})
     assert refused(client, "VM.start", vm, False, False) == ["VCPU_MAX_NOT_CORES_PER_SOCKET_MULTIPLE", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("release", "details"),
+    [
+        ("6.5", None),
+        ("7.1", ["INVALID_VALUE", "platform:cores-per-socket", "VCPUs_max must be a multiple of this field"]),
+        ("8.2", ["INVALID_VALUE", "platform:cores-per-socket", "VCPUs_max must be a multiple of this field"]),
+        ("8.3", ["VCPU_MAX_NOT_CORES_PER_SOCKET_MULTIPLE", "2", "3"]),
+    ],
+)
+def test_cores_must_fit_by_release(
+    new_pool: Any, make_on: Any, refused: Any, release: str, details: list[str] | None
+) -> None:
+    """6.5 does not look, and nobody does of a paravirtual guest."""
+    make = make_on(new_pool("older", release=release))
+    vm = make.vm(platform={"cores-per-socket": "3"})
+    if details is None:
+        make.client("VM.start", vm, False, False)
+    else:
+        assert refused(make.client, "VM.start", vm, False, False) == details
+    pv = make.vm(platform={"cores-per-socket": "3"}, HVM_boot_policy="", HVM_boot_params={})
+    make.client("VM.start", pv, False, False)
+
+
+@pytest.mark.parametrize(("firmware", "model"), [("uefi", "qemu-trad"), ("bios", "qemu-upstream-uefi")])
+def test_a_device_model_must_fit_the_firmware(make: Any, client: Any, refused: Any, firmware: str, model: str) -> None:
+    """Seen only at the start."""
+    vm = make.vm(platform={"device-model": model}, HVM_boot_params={"firmware": firmware})
+    assert refused(client, "VM.start", vm, False, False)[:2] == ["INVALID_VALUE", "platform:device-model"]
 
 
 def test_a_guest_that_ignores_the_request_is_shut_down_by_force(make: Any, client: Any, refused: Any) -> None:

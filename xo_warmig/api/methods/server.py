@@ -1,18 +1,24 @@
 """``server.*``: the pools that are connected."""
 
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from xo_warmig.api.method import Call, Method, Permission
 from xo_warmig.errors import InvalidRequest
+from xo_warmig.model.encryption import Encryption, Weakness, weaknesses
 from xo_warmig.model.requests import NonEmpty
 from xo_warmig.model.servers import ServerState, ServerStatus
 
+Fingerprint: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}$")]
+
 
 class AddServer(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """``server.add``. ``allow_unauthorized``: pin the certificate of the first connection instead of asking for a valid one."""
+    """``server.add``. ``allow_unauthorized``: pin the certificate of the first connection instead of asking for a valid one.
+
+    ``fingerprint``, which XO does not have: SHA-256 of the certificate that ``host`` must show from the first connection on.
+    """
 
     host: NonEmpty
     username: NonEmpty
@@ -22,6 +28,7 @@ class AddServer(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbi
     allow_unauthorized: bool = False
     read_only: bool = False
     http_proxy: NonEmpty | UnsetType = UNSET
+    fingerprint: Fingerprint | UnsetType = UNSET
 
 
 class SetServer(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -44,7 +51,11 @@ class ServerId(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """A server as XO shows it. ``label`` falls back to the pool's name; members that are not known are absent."""
+    """A server as XO shows it. ``label`` falls back to the pool's name; members that are not known are absent.
+
+    XO has no ``fingerprint`` (SHA-256 of the pinned certificate), ``encryption`` (what was negotiated with the pool) and ``weaknesses``
+    (what is weak about that).
+    """
 
     id: str
     host: str
@@ -60,6 +71,9 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_def
     pool_name_description: str | UnsetType = UNSET
     pool_members_addresses: list[str] | UnsetType = UNSET
     error: dict[str, Any] | UnsetType = UNSET
+    fingerprint: str | UnsetType = UNSET
+    encryption: Encryption | UnsetType = UNSET
+    weaknesses: list[Weakness] | UnsetType = UNSET
 
 
 async def get_all(call: Call, params: None) -> list[Server]:
@@ -76,6 +90,7 @@ async def add(call: Call, params: AddServer) -> str:
         allow_unauthorized=params.allow_unauthorized,
         enabled=params.auto_connect,
         read_only=params.read_only,
+        fingerprint=None if params.fingerprint is UNSET else params.fingerprint,
     )
 
 
@@ -129,6 +144,9 @@ def _shown(state: ServerState) -> Server:
         pool_name_description=state.pool_name_description or UNSET,
         pool_members_addresses=state.members or UNSET,
         error=state.error or UNSET,
+        fingerprint=state.fingerprint or UNSET,
+        encryption=state.encryption or UNSET,
+        weaknesses=UNSET if state.encryption is None else weaknesses(state.encryption),
     )
 
 

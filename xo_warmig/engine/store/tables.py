@@ -25,7 +25,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION: Final = "0001"  # of the newest script, with which the tables below stand
+REVISION: Final = "0002"  # of the newest script, with which the tables below stand
 
 METADATA: Final = MetaData(
     naming_convention={
@@ -119,6 +119,7 @@ pools: Final = Table(
     Column("read_only", Boolean, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("fingerprint", Text),
+    Column("pins", JSON, nullable=False, server_default="{}"),  # fingerprints of its other hosts, by host:port
 )
 
 pool_sessions: Final = Table(

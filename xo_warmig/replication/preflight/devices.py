@@ -53,8 +53,8 @@ def _passed_through(vm: Vm) -> Iterator[Warning_]:
     if vm.ties.pci:
         yield Warning_(
             code="PCI_STAYS",
-            message=f"{len(vm.ties.pci)} PCI devices of the host are passed through to the VM: the target starts without them, and what "
-            "they store is not copied",
+            message=f"{len(vm.ties.pci)} PCI devices of the host are passed through to the VM: the target starts without them; what "
+            "they store stays there with the source's host",
             evidence={"pci": list(vm.ties.pci)},
             remedy=remedy,
         )
@@ -68,7 +68,8 @@ def _passed_through(vm: Vm) -> Iterator[Warning_]:
     if vm.ties.vusbs:
         yield Warning_(
             code="VUSB_STAYS",
-            message="a USB device of the host is passed through to the VM: the target starts without it",
+            message="a USB device of the host is passed through to the VM: the target starts without it; what it stores stays with the "
+            "source's host",
             evidence={"count": vm.ties.vusbs},
             remedy=remedy,
         )
@@ -79,6 +80,12 @@ def _of_the_pool(vm: Vm) -> Iterator[Note]:
     ties = vm.ties
     for code, is_there, what, consequence in (
         ("AFFINITY_STAYS", ties.affinity, "a home host", "the target's pool chooses where it runs"),
+        (
+            "CPU_MASK_STAYS",
+            bool(ties.cpu_mask),
+            f"a mask of the host's processors ({ties.cpu_mask})",
+            "the target runs on any of its host's until it is given one",
+        ),
         ("APPLIANCE_STAYS", ties.appliance, "a vApp", "the target is in none, and is not started in its order"),
         (
             "GROUP_STAYS",

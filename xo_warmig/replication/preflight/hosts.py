@@ -10,6 +10,8 @@ from xo_warmig.model.units import format_bytes
 from xo_warmig.model.vm import Vm
 from xo_warmig.replication.preflight.surroundings import Found, Surroundings
 
+_IN_HVM = frozenset({"hvm", "pvh", "pv_in_pvh"})  # kinds of domains that need the processor's help
+
 
 def of_hosts(
     request: WarmMigrationRequest,
@@ -63,7 +65,7 @@ def _against(host: Host, vm: Vm, srs: Mapping[str, str], networks: Mapping[str, 
         return "it is disabled (maintenance)"
     if host.hardware_versions and vm.build.hardware_version not in host.hardware_versions:
         return f"it has no virtual hardware of version {vm.build.hardware_version}"
-    if vm.build.domain_type == "hvm" and host.capabilities and not any("hvm" in each for each in host.capabilities):
+    if vm.build.domain_type in _IN_HVM and host.capabilities and not any("hvm" in each for each in host.capabilities):
         return "its processors do not run HVM guests"
     if why := _unreached(host, srs, networks, around):
         return why

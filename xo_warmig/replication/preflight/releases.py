@@ -10,9 +10,9 @@ from xo_warmig.model.units import format_bytes
 from xo_warmig.model.vm import Vm
 from xo_warmig.replication.preflight.surroundings import Found, Surroundings
 
-_OF_7_0, _OF_7_3, _OF_8_0, _OF_8_3 = (2, 5), (2, 8), (2, 12), (2, 20)
-# The toolstack's versions that brought vTPMs, and disks that are kept as qcow2.
-_FIRST_VTPM, _FIRST_QCOW2 = (22, 26), (25, 27)
+_OF_7_0, _OF_8_0, _OF_8_3 = (2, 5), (2, 12), (2, 20)
+# The toolstack's version that brought disks that are kept as qcow2.
+_FIRST_QCOW2 = (25, 27)
 # Drivers that keep disks as VHD files or in LVM.
 _VHD_DRIVERS = frozenset({"ext", "nfs", "smb", "cifs", "file", "lvm", "lvmoiscsi", "lvmohba", "lvmofcoe"})
 
@@ -21,21 +21,7 @@ def of_releases(vm: Vm, srs: Mapping[str, str], around: Surroundings) -> Iterato
     """What cannot be built there, then what changes."""
     source, target = around.source_facts, around.target_facts
     yield from _firmware_errors(vm, target)
-    yield from _vtpm_errors(vm, target)
     yield from _size_errors(vm, srs, around)
-    yield from _licence_errors(vm, target)
-    if vm.build.secure_boot and target.certificates is False:
-        yield Warning_(
-            code="NO_SECURE_BOOT_CERTIFICATES",
-            message="the VM boots securely, and the target's pool has no certificates for that: the target may not boot",
-            remedy="install the pool's secure boot certificates (secureboot-certs install) before the cutover",
-        )
-    if vm.build.domain_type == "pv" and (target.api_version or (0, 0)) >= _OF_8_3:
-        yield Warning_(
-            code="PV_GUEST",
-            message=f"the VM is paravirtualised, which {target.product or 'the target'} supports no more: a guest of 32 bits does not boot",
-            remedy="convert it to HVM first",
-        )
     if source.api_version and target.api_version and target.api_version < source.api_version:
         lost = _lost(vm, target.api_version)
         yield Warning_(
@@ -49,7 +35,6 @@ def of_releases(vm: Vm, srs: Mapping[str, str], around: Surroundings) -> Iterato
 def _lost(vm: Vm, target: tuple[int, int]) -> list[str]:
     """What the VM has and the release cannot keep."""
     has = {
-        "BIOS strings": vm.build.own_bios_strings and target < _OF_7_3,
         "the device for drivers from Windows Update": vm.build.vendor_device and target < _OF_7_0,
         "the device model, so that devices may be numbered anew": True,
         "VM groups": bool(vm.ties.groups) and target < _OF_8_3,
@@ -64,23 +49,6 @@ def _firmware_errors(vm: Vm, target: PoolFacts) -> Iterator[InvalidRequest]:
             code="UEFI_NOT_SUPPORTED",
             evidence={"instancePath": "/sr", "actual": target.product, "api": list(target.api_version)},
             remedy="choose an SR of a newer pool",
-        )
-
-
-def _vtpm_errors(vm: Vm, target: PoolFacts) -> Iterator[InvalidRequest]:
-    if not vm.vtpms:
-        return
-    why = ""
-    if target.xapi_version is not None and target.xapi_version < _FIRST_VTPM:
-        why = f"{target.product or 'its release'} has none"
-    elif target.restrictions.get("restrict_vtpm") == "true":
-        why = "its licence does not allow one"
-    if why:
-        yield InvalidRequest(
-            f"the VM has a vTPM, and the target's pool can make none ({why}): without its contents encrypted disks stay locked",
-            code="VTPM_NOT_SUPPORTED",
-            evidence={"instancePath": "/sr", "reason": why},
-            remedy="choose an SR of a pool of release 8.3 or later, or remove the vTPM once nothing in the guest needs it",
         )
 
 
@@ -106,17 +74,4 @@ def _size_errors(vm: Vm, srs: Mapping[str, str], around: Surroundings) -> Iterat
                     "most": MOST_SIZE_BYTES,
                 },
                 remedy="choose an SR of a pool whose storage keeps disks as qcow2",
-            )
-
-
-def _licence_errors(vm: Vm, target: PoolFacts) -> Iterator[InvalidRequest]:
-    if target.restrictions.get("restrict_vif_locking") != "true":
-        return
-    for vif in vm.vifs:
-        if vif.locking_mode != "network_default" or vif.ipv4_allowed or vif.ipv6_allowed:
-            yield InvalidRequest(
-                f"interface {vif.device} is locked to addresses, which the licence of the target's pool does not allow",
-                code="VIF_LOCKING_RESTRICTED",
-                evidence={"instancePath": "/vm", "vif": vif.uuid, "locking_mode": vif.locking_mode},
-                remedy="set the interface's locking mode to network_default without allowed addresses, or change the licence",
             )

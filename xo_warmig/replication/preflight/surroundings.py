@@ -22,9 +22,10 @@ class Surroundings(NamedTuple):
     source disks that an earlier attempt left a copy of, for which no space is needed. ``ours``: ended migrations of this server, whose
     door key is no obstacle. ``now``: seconds since the epoch. By source disk: ``against_blocks``, why its pool does not serve it over NBD,
     and ``against_listing``, why nothing tells what a disk stores that no VHD can hold; "" where nothing stands against it.
+    ``against_vtpm_contents``: why what is in a vTPM cannot be carried over, "" where it can, or where there is none.
     ``against_read_back``: why the target's disks cannot be read back over NBD, "" where they can, or where that does not matter.
     ``promised``: by uuid of an SR of the target, bytes that running migrations have yet to write to it. ``twins``: VMs of the target
-    pool with the same MAC addresses.
+    pool with the MAC addresses that the target is to have.
     """
 
     target_pool: str
@@ -38,6 +39,7 @@ class Surroundings(NamedTuple):
     against_blocks: Mapping[str, str] = {}
     against_listing: Mapping[str, str] = {}
     against_read_back: str = ""
+    against_vtpm_contents: str = ""
     promised: Mapping[str, int] = {}
     source_facts: PoolFacts = NOTHING_TOLD
     target_facts: PoolFacts = NOTHING_TOLD

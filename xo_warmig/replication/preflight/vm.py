@@ -12,10 +12,13 @@ from xo_warmig.replication.preflight.surroundings import Found
 # Operations in progress that a migration would cross.
 _CROSSING = frozenset(
     {
-        "clean_reboot", "clean_shutdown", "destroy", "export", "hard_reboot", "hard_shutdown", "import", "make_into_template",
-        "pool_migrate", "migrate_send", "reverting", "revert", "shutdown", "start", "start_on", "suspend", "resume", "resume_on",
+        "checkpoint", "clean_reboot", "clean_shutdown", "clone", "copy", "create_template", "create_vtpm", "csvm", "destroy", "export",
+        "hard_reboot", "hard_shutdown", "import", "make_into_template", "migrate_send", "pause", "pool_migrate", "power_state_reset",
+        "provision", "resume", "resume_on", "revert", "reverting", "shutdown", "start", "start_on", "suspend", "sysprep", "unpause",
     }
 )  # fmt: skip
+# Those that set something of it; what they set is put on the target later.
+_SETTING = ("changing_", "awaiting_memory_live")
 
 
 def of_vm(request: WarmMigrationRequest, vm: Vm, ours: frozenset[str]) -> Iterator[Found]:
@@ -118,13 +121,21 @@ def told_of_vm(request: WarmMigrationRequest, vm: Vm) -> Iterator[Found]:
             message=f"the VM's operation {operation} is blocked; the migration does not need it and goes on",
             evidence={"operation": operation, "reason": vm.blocked_operations[operation]},
         )
+    setting = sorted(name for name in vm.current_operations if name.startswith(_SETTING))
+    if setting:
+        yield Note(
+            code="VM_CHANGING",
+            message=f"the VM has {setting[0]} in progress; what that changes is put on the target too, before it is started",
+            evidence={"operations": setting},
+        )
     forced = not vm.tools and request.shutdown.force is not ForceShutdown.NEVER
     if vm.power_state is PowerState.RUNNING and forced:
         yield Warning_(
             code="NO_GUEST_TOOLS",
-            message="the VM has no guest tools: it cannot be asked to shut down and will be powered off",
+            message="the VM has no guest tools: it cannot be asked to shut down and will be powered off; what the guest has not written to "
+            "its disks by then is lost",
             evidence={"force": str(request.shutdown.force)},
-            remedy="install guest tools, or set shutdown.force to never and shut it down yourself",
+            remedy="install guest tools, or shut it down yourself and migrate it halted",
         )
     if vm.power_state is PowerState.RUNNING and not vm.tools and not forced:
         yield Warning_(

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 from xo_warmig.errors import WarmigError
 from xo_warmig.simulator import attach
 from xo_warmig.simulator.calls import guest_tools, lifecycle
-from xo_warmig.simulator.calls.bios import GENERIC
+from xo_warmig.simulator.calls.bios import generic
 from xo_warmig.simulator.calls.cpu import boot_flags
 from xo_warmig.simulator.calls.operations import Hold, refresh, refresh_around
 from xo_warmig.simulator.calls.placement import note_free_memory, overhead_bytes
+from xo_warmig.simulator.calls.secure_boot import settled
 from xo_warmig.simulator.calls.vm_identity import device_model, fresh_generation_id
 from xo_warmig.simulator.clock import now
 from xo_warmig.simulator.database import NULL
@@ -37,7 +38,7 @@ def start(pool: "SimPool", vm: str, host: str, *, paused: bool = False, resumed:
         with db.lock:
             if not resumed:
                 guest_tools.clear(db, vm)
-            _make_live(db, vm, host, paused=paused, resumed=resumed)
+            _make_live(pool, vm, host, paused=paused, resumed=resumed)
             _plug_devices(db, vm)
         _start_guest(pool, vm, paused=paused)
     finally:
@@ -80,15 +81,16 @@ def set_power_state(db: "Database", vm: str, state: str) -> None:
         refresh_around(db, "VM", vm)
 
 
-def _make_live(db: "Database", vm: str, host: str, *, paused: bool, resumed: bool) -> None:
+def _make_live(pool: "SimPool", vm: str, host: str, *, paused: bool, resumed: bool) -> None:
+    db = pool.db
     row = db.row("VM", vm)
     state = lifecycle.PAUSED if paused else lifecycle.RUNNING
     fields = {"power_state": state, "domid": next_domid(db, host), "resident_on": host, "requires_reboot": False}
     if not resumed:
         fields |= {
             "last_boot_CPU_flags": boot_flags(row, db.row("host", host)["cpu_info"]),
-            "bios_strings": row["bios_strings"] or dict(GENERIC),
-            "platform": row["platform"] | device_model(row),
+            "bios_strings": row["bios_strings"] or generic(pool.release),
+            "platform": row["platform"] | device_model(row) | settled(pool, row),
             "generation_id": fresh_generation_id(db) if row["generation_id"] == "0:0" else row["generation_id"],
             "hardware_platform_version": max(row["hardware_platform_version"], int(row["has_vendor_device"])),
             "memory_target": row["memory_dynamic_max"],

@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from xo_warmig.simulator.pool import SimPool
 
 _KEY = "sim:guest"
+SETS_ADDRESSES = "feature-static-ip-setting"
 _FEATURES = ("feature-shutdown", "feature-poweroff", "feature-reboot", "feature-suspend", "feature-balloon")
 
 
 def settings(db: "Database", vm: str) -> dict[str, Any]:
-    """What ``other_config["sim:guest"]`` says as JSON: ``tools`` (whether there are any), ``tools_seconds`` until they report."""
+    """What ``other_config["sim:guest"]`` says as JSON: ``tools`` (whether there are any), ``tools_seconds`` until they report,
+    ``sets_addresses`` (whether they do what ``VIF.configure_ipv4`` asks).
+    """
     try:
         said = json.loads(db.row("VM", vm)["other_config"].get(_KEY, "{}"))
     except ValueError:
@@ -79,6 +82,7 @@ def _seen(db: "Database", vm: str, domid: int) -> dict[str, Any]:
     for device in vifs:
         address = f"10.{int(device) % 256}.{domid // 256 % 256}.{domid % 254 + 1}"
         networks |= {f"{device}/ip": address, f"{device}/ipv4/0": address}
+    sets = {SETS_ADDRESSES: "1"} if settings(db, vm).get("sets_addresses") else {}
     return {
         "os_version": {
             "name": "Debian GNU/Linux 12 (bookworm)",
@@ -90,7 +94,7 @@ def _seen(db: "Database", vm: str, domid: int) -> dict[str, Any]:
         "PV_drivers_up_to_date": True,
         "PV_drivers_detected": True,
         "networks": networks,
-        "other": dict.fromkeys(_FEATURES, "1"),
+        "other": dict.fromkeys(_FEATURES, "1") | sets,
         "last_updated": now(),
         "live": True,
         "can_use_hotplug_vbd": "yes",

@@ -68,7 +68,8 @@ def assert_can_boot(db: "Database", vm: str, host: str, *, memory: bool = True, 
     _assert_reaches_networks(db, vm, row, host)
     if cpu and row["power_state"] != "Halted":
         assert_compatible(vm, row, host, target["cpu_info"])
-    if row["domain_type"] == "hvm" and target["capabilities"] and not any("hvm" in c for c in target["capabilities"]):
+    in_hvm = row["domain_type"] in ("hvm", "pvh", "pv_in_pvh")
+    if in_hvm and target["capabilities"] and not any("hvm" in c for c in target["capabilities"]):
         raise XapiFailure("VM_HVM_REQUIRED", vm)
     if memory:
         _assert_memory(db, row, host)

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 from xo_warmig.simulator.calls import lifecycle, mac
 from xo_warmig.simulator.calls.devices import last_vif, used_vifs
+from xo_warmig.simulator.calls.guest_tools import SETS_ADDRESSES
+from xo_warmig.simulator.calls.licence import assert_enabled
 from xo_warmig.simulator.calls.operations import Hold, doing, refresh
 from xo_warmig.simulator.failure import XapiFailure
 
@@ -18,6 +20,8 @@ _OPTIONAL = ("locking_mode", "ipv4_allowed", "ipv6_allowed")
 def create(call: "Call", args: dict[str, Any]) -> str:
     """A VIF that is not attached. Nobody looks for another VIF with the same address, as on a real pool."""
     db, device, vm = call.pool.db, args["device"], args["VM"]
+    if args.get("locking_mode") == "locked" or args.get("ipv4_allowed") or args.get("ipv6_allowed"):
+        assert_enabled(call.pool, "VIF_locking")
     with db.lock:
         row = db.row("VM", vm)
         db.row("network", args["network"])
@@ -87,35 +91,61 @@ def move(call: "Call", vif: str, network: str) -> None:
 
 
 def set_locking_mode(call: "Call", vif: str, value: str) -> None:
+    if _effective_locking(call.pool.db, vif, value) == "locked":
+        assert_enabled(call.pool, "VIF_locking")
     call.pool.db.set("VIF", vif, locking_mode=value)
 
 
+def _effective_locking(db: "Database", vif: str, mode: str) -> str:
+    """That of the network where the VIF has none of its own."""
+    return (
+        mode
+        if mode != "network_default"
+        else str(db.row("network", db.row("VIF", vif)["network"])["default_locking_mode"])
+    )
+
+
 def configure_ipv4(call: "Call", vif: str, mode: str, address: str = "", gateway: str = "") -> None:
-    _assert_address(mode, address)
-    given = [address] if mode == "Static" else []
-    call.pool.db.set("VIF", vif, ipv4_configuration_mode=mode, ipv4_addresses=given, ipv4_gateway=gateway)
+    _configure(call, vif, "ipv4", mode, address, gateway)
 
 
 def configure_ipv6(call: "Call", vif: str, mode: str, address: str = "", gateway: str = "") -> None:
-    _assert_address(mode, address)
-    given = [address] if mode == "Static" else []
-    call.pool.db.set("VIF", vif, ipv6_configuration_mode=mode, ipv6_addresses=given, ipv6_gateway=gateway)
+    _configure(call, vif, "ipv6", mode, address, gateway)
 
 
-def _assert_address(mode: str, address: str) -> None:
-    if mode == "Static" and "/" not in address:
-        raise XapiFailure("INVALID_CIDR_ADDRESS_SPECIFIED", address)
+def _configure(call: "Call", vif: str, family: str, mode: str, address: str, gateway: str) -> None:
+    """Through the tools of a guest, which must have said that they can."""
+    db = call.pool.db
+    if mode == "Static":
+        assert_enabled(call.pool, "Guest_ip_setting")
+        if "/" not in address:
+            raise XapiFailure("INVALID_CIDR_ADDRESS_SPECIFIED", address)
+        locked = _effective_locking(db, vif, db.row("VIF", vif)["locking_mode"]) == "locked"
+        if locked and address.partition("/")[0] not in db.row("VIF", vif)[f"{family}_allowed"]:
+            raise XapiFailure("ADDRESS_VIOLATES_LOCKING_CONSTRAINT", address)
+    vm = db.row("VIF", vif)["VM"]
+    guest = db.row("VM", vm)["guest_metrics"]
+    if (
+        not db.exists("VM_guest_metrics", guest)
+        or db.row("VM_guest_metrics", guest)["other"].get(SETS_ADDRESSES) != "1"
+    ):
+        raise XapiFailure("VM_LACKS_FEATURE", vm)
+    fields = {"configuration_mode": mode, "addresses": [address], "gateway": gateway}
+    db.set("VIF", vif, **{f"{family}_{name}": value for name, value in fields.items()})
 
 
-def _set(field: str) -> Any:
+def _set_allowed(family: str) -> Any:
     def setter(call: "Call", vif: str, value: Any) -> None:
-        call.pool.db.set("VIF", vif, **{field: value})
+        if value:
+            assert_enabled(call.pool, "VIF_locking")
+        call.pool.db.set("VIF", vif, **{f"{family}_allowed": value})
 
     return setter
 
 
 def _add(field: str) -> Any:
     def adder(call: "Call", vif: str, value: Any) -> None:
+        assert_enabled(call.pool, "VIF_locking")
         with call.pool.db.lock:
             have = call.pool.db.field("VIF", vif, field)
             call.pool.db.set("VIF", vif, **{field: have if value in have else [*have, value]})
@@ -142,10 +172,10 @@ CALLS = {
     "VIF.set_locking_mode": set_locking_mode,
     "VIF.configure_ipv4": configure_ipv4,
     "VIF.configure_ipv6": configure_ipv6,
-    "VIF.set_ipv4_allowed": _set("ipv4_allowed"),
+    "VIF.set_ipv4_allowed": _set_allowed("ipv4"),
     "VIF.add_ipv4_allowed": _add("ipv4_allowed"),
     "VIF.remove_ipv4_allowed": _remove("ipv4_allowed"),
-    "VIF.set_ipv6_allowed": _set("ipv6_allowed"),
+    "VIF.set_ipv6_allowed": _set_allowed("ipv6"),
     "VIF.add_ipv6_allowed": _add("ipv6_allowed"),
     "VIF.remove_ipv6_allowed": _remove("ipv6_allowed"),
 }

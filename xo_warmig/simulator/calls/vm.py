@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from xo_warmig.simulator.calls import devices, lifecycle, placement
 from xo_warmig.simulator.calls.names import names
 from xo_warmig.simulator.calls.operations import Hold, doing, refresh_around, require
-from xo_warmig.simulator.calls.vm_identity import device_model, domain_type
+from xo_warmig.simulator.calls.vm_identity import assert_vendor_device, device_model, domain_type
 from xo_warmig.simulator.calls.vtpm import drop_contents
 from xo_warmig.simulator.database import NULL
 from xo_warmig.simulator.failure import XapiFailure
@@ -29,6 +29,8 @@ _ACROSS_SUSPENSION = ("last_boot_CPU_flags", "last_booted_record", "suspend_VDI"
 def create(call: "Call", args: dict[str, Any]) -> str:
     """A halted VM without devices, or a suspended one when all that needs is given. uuid and blocked operations are ignored."""
     db = call.pool.db
+    if args.get("has_vendor_device", True):
+        assert_vendor_device(call.pool)
     state = args.get("power_state", lifecycle.HALTED)
     fields = {name: args[name] for name in _SETTABLE if name in args}
     suspended = state == lifecycle.SUSPENDED

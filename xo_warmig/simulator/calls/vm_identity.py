@@ -4,10 +4,13 @@ import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from xo_warmig.simulator.calls.licence import assert_enabled
 from xo_warmig.simulator.failure import XapiFailure
+from xo_warmig.simulator.release import at_least
 
 if TYPE_CHECKING:
     from xo_warmig.simulator.database import Database
+    from xo_warmig.simulator.pool import SimPool
 
 _HALF = (1 << 63) - 1
 
@@ -38,21 +41,52 @@ def is_uefi(vm: Mapping[str, Any]) -> bool:
     return bool(vm["HVM_boot_params"].get("firmware") == "uefi")
 
 
-def assert_bootable(vm: Mapping[str, Any]) -> None:
+def assert_vendor_device(pool: "SimPool") -> None:
+    """From 7.0, which brought the device, to the 24.14 of xapi it needed a licence."""
+    if at_least(pool.release, "7.1") and not at_least(pool.release, "8.3"):
+        assert_enabled(pool, "PCI_device_for_auto_update")
+
+
+def assert_bootable(pool: "SimPool", vm: Mapping[str, Any]) -> None:
     """What XAPI checks of a VM's settings only when it is started."""
-    platform, most = vm["platform"], vm["VCPUs_max"]
-    if vm["domain_type"] == "hvm" and is_uefi(vm) and platform.get("device-model") == "qemu-trad":
-        raise XapiFailure("INVALID_VALUE", "platform:device-model", "UEFI boot is not supported with qemu-trad")
-    sockets = platform.get("cores-per-socket")
-    if sockets is not None:
-        if not sockets.isdecimal() or int(sockets) < 1:
-            raise XapiFailure("INVALID_VALUE", "platform:cores-per-socket", f"value is not valid: {sockets}")
-        if most % int(sockets):
-            raise XapiFailure("VCPU_MAX_NOT_CORES_PER_SOCKET_MULTIPLE", str(most), sockets)
+    if vm["platform"].get("nested-virt", "").lower() in ("1", "true") and at_least(pool.release, "7.1"):
+        assert_enabled(pool, "Nested_virt")
+    if at_least(pool.release, "8.0"):
+        _assert_device_model(vm)
+    if at_least(pool.release, "7.1") and vm["domain_type"] != "pv":
+        _assert_topology(vm, pool.release)
+    most = vm["VCPUs_max"]
     assert_vcpus(most, vm["VCPUs_at_startup"])
     low, high = vm["memory_dynamic_min"], vm["memory_dynamic_max"]
     if not vm["memory_static_min"] <= low <= high <= vm["memory_static_max"]:
         raise XapiFailure("MEMORY_CONSTRAINT_VIOLATION", "static_min <= dynamic_min <= dynamic_max <= static_max")
+
+
+def _assert_device_model(vm: Mapping[str, Any]) -> None:
+    """After ocaml/xapi/vm_platform.ml (sanity_check), as the next."""
+    model = vm["platform"].get("device-model")
+    if vm["domain_type"] != "hvm":
+        return
+    if is_uefi(vm) and model == "qemu-trad":
+        raise XapiFailure("INVALID_VALUE", "platform:device-model", "UEFI boot is not supported with qemu-trad")
+    if not is_uefi(vm) and model == "qemu-upstream-uefi":
+        raise XapiFailure(
+            "INVALID_VALUE", "platform:device-model", "BIOS boot is not supported with qemu-upstream-uefi"
+        )
+
+
+def _assert_topology(vm: Mapping[str, Any], release: str) -> None:
+    """Since 7.0; with an error of its own since 2020."""
+    sockets, most = vm["platform"].get("cores-per-socket"), vm["VCPUs_max"]
+    if sockets is None:
+        return
+    if not sockets.isdecimal():
+        raise XapiFailure("INVALID_VALUE", "platform:cores-per-socket", sockets)
+    if int(sockets) >= 1 and most % int(sockets) == 0:
+        return
+    if at_least(release, "8.3"):
+        raise XapiFailure("VCPU_MAX_NOT_CORES_PER_SOCKET_MULTIPLE", str(most), sockets)
+    raise XapiFailure("INVALID_VALUE", "platform:cores-per-socket", "VCPUs_max must be a multiple of this field")
 
 
 def assert_vcpus(most: int, at_startup: int) -> None:

@@ -30,7 +30,7 @@ def start_on(call: "Call", vm: str, host: str, start_paused: bool, force: bool) 
 def _start(call: "Call", vm: str, host: str | None, op: str, *, paused: bool) -> None:
     pool, db = call.pool, call.pool.db
     with doing(call, Hold("VM", vm, op), *boot.device_holds(db, vm)):
-        assert_bootable(db.row("VM", vm))
+        assert_bootable(pool, db.row("VM", vm))
         with db.lock:
             place = placement.choose_host(db, vm) if host is None else host
             placement.assert_can_boot(db, vm, place)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from xo_warmig.simulator.calls import lifecycle
 from xo_warmig.simulator.calls.operations import Hold, doing, refresh_around
-from xo_warmig.simulator.calls.vm_identity import domain_type
+from xo_warmig.simulator.calls.vm_identity import assert_vendor_device, domain_type
 from xo_warmig.simulator.clock import now
 from xo_warmig.simulator.database import NULL
 from xo_warmig.simulator.failure import XapiFailure
@@ -123,6 +123,8 @@ def set_hvm_shadow_multiplier(call: "Call", vm: str, value: float) -> None:
 
 
 def set_has_vendor_device(call: "Call", vm: str, value: bool) -> None:
+    if value:
+        assert_vendor_device(call.pool)
     _assert_halted(call, vm)
     call.pool.db.set("VM", vm, has_vendor_device=value)
 

@@ -5,6 +5,7 @@ import binascii
 from typing import TYPE_CHECKING
 
 from xo_warmig.simulator.calls import lifecycle
+from xo_warmig.simulator.calls.licence import assert_local_root
 from xo_warmig.simulator.calls.operations import Hold, require
 from xo_warmig.simulator.failure import XapiFailure
 from xo_warmig.simulator.own_state import VTPM_KEY, secrets_of
@@ -59,12 +60,14 @@ def drop_contents(db: "Database", vtpm: str) -> None:
 
 
 def get_contents(call: "Call", vtpm: str) -> str:
+    assert_local_root(call, "vtpm.get_contents")
     db = call.pool.db
     return str(db.row("secret", _secret(db, vtpm))["value"])
 
 
 def set_contents(call: "Call", vtpm: str, contents: str) -> None:
     """Replace the state. INTERNAL_ERROR when the text is not base64."""
+    assert_local_root(call, "vtpm.set_contents")
     db = call.pool.db
     secret = _secret(db, vtpm)
     try:

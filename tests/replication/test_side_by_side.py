@@ -1,9 +1,8 @@
-"""One pass: both ends of every disk opened, copied and confirmed, or all of them closed."""
+"""The disks of a pass, copied side by side: both ends of each opened, copied and confirmed, or all of them closed."""
 
 import asyncio
 from typing import Any
 
-import msgspec
 import pytest
 
 from xo_warmig.disks.copy import CopyResult, Sinks
@@ -11,11 +10,13 @@ from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
 from xo_warmig.disks.sent import SentLog
 from xo_warmig.errors import PoolError, TransferError
-from xo_warmig.model.passes import DiskPassPlan, DiskPassReport, Mark, PassKind, PassPlan, Verdict
+from xo_warmig.model.passes import DiskPassPlan, Mark, PassKind, PassPlan, PassReport, Verdict
 from xo_warmig.replication.clock import SystemClock
+from xo_warmig.replication.disk_copy import DiskCopy
+from xo_warmig.replication.judging import Begun, judge, parts_of
 from xo_warmig.replication.limits import CopyLimits
-from xo_warmig.replication.run import Begun, PassRun, Ways, judge, parts_of, run_pass
-from xo_warmig.replication.ways import Streams
+from xo_warmig.replication.ports import PassBook
+from xo_warmig.replication.ways import Streams, Ways
 
 
 class End:
@@ -89,20 +90,39 @@ def the_plan(count: int = 2, kind: PassKind = PassKind.DELTA) -> PassPlan:
     return PassPlan(number=2, kind=kind, disks=disks)
 
 
-async def run(pools: Any, plan: PassPlan, held: dict[str, Any] | None = None, interval: float | None = 10.0) -> PassRun:
-    """Run a plan that began two seconds ago."""
-    clock = SystemClock()
+async def run(
+    pools: Any,
+    plan: PassPlan,
+    held: dict[str, Any] | None = None,
+    interval: float | None = 10.0,
+    book: PassBook | None = None,
+) -> PassReport:
+    """Copy the disks of a plan that began two seconds ago side by side, and judge them."""
+    clock, held = SystemClock(), held or {}
+    ways = Ways(pools, pools, clock, Streams(pools.copy))
     begun = Begun(1234.0, clock.monotonic() - 2.0, interval)
-    meters = {disk.disk: Meter() for disk in plan.disks}
-    return await run_pass(plan, Ways(pools, pools, clock, Streams(pools.copy)), begun=begun, meters=meters, held=held)
+    copies = [
+        DiskCopy(
+            disk,
+            ways,
+            number=plan.number,
+            meter=Meter(),
+            held=held.get(disk.disk),
+            book=book,
+            limits=CopyLimits(first_wait_seconds=0.01),
+        )
+        for disk in plan.disks
+    ]
+    began = clock.monotonic()
+    async with asyncio.TaskGroup() as group:
+        copying = [group.create_task(each.run()) for each in copies]
+    return judge(plan, [task.result() for task in copying], begun, began, clock.monotonic())
 
 
 async def test_a_complete_pass_is_measured() -> None:
     """Bytes, throughput, dirty rate, fixed cost and the parts."""
     pools = Pools()
-    result = await run(pools, the_plan())
-    report = result.report
-    assert result.error is None
+    report = await run(pools, the_plan())
     assert report.verdict is Verdict.COMPLETE
     assert (report.bytes, report.written_bytes) == (400, 300)
     assert report.throughput_bytes_per_second == pytest.approx(400 / 0.5)
@@ -111,91 +131,40 @@ async def test_a_complete_pass_is_measured() -> None:
     assert report.seconds >= 2.0
     assert report.snapshot_seconds == pytest.approx(2.0, abs=0.2)
     assert report.started == 1234.0
-    assert set(result.parts) == {"open", "transfer", "confirm"}
+    assert set(parts_of(report.disks, report.seconds)) == {"open", "transfer", "confirm"}
     assert not any(end.open for end in pools.ends)
 
 
 async def test_a_full_pass_has_no_dirty_rate() -> None:
     """Nor has a delta of unknown age."""
-    assert (await run(Pools(), the_plan(kind=PassKind.FULL))).report.dirty_bytes_per_second is None
-    assert (await run(Pools(), the_plan(), interval=None)).report.dirty_bytes_per_second is None
-
-
-async def test_parts_are_those_of_the_slowest_disk() -> None:
-    """All begin together; the parts add up to the whole."""
-    one = DiskPassReport(
-        disk="disk-0", verdict=Verdict.COMPLETE, read_bytes=1, written_bytes=1, seconds=10.0, transfer_seconds=5.0,
-        open_seconds=2.0, confirm_seconds=1.0,
-    )  # fmt: skip
-    other = msgspec.structs.replace(one, disk="disk-1", seconds=12.0, open_seconds=1.0, confirm_seconds=4.0)
-    assert parts_of([one, other], 12.5) == {"open": 2.0, "transfer": 7.0, "confirm": 3.5}
-    assert parts_of([], 3.0) == {"open": 0.0, "transfer": 0.0, "confirm": 3.0}
-
-
-async def test_disks_that_were_run_apart_are_judged_together() -> None:
-    """In the plan's order, whatever the order of their ends."""
-    done = DiskPassReport(
-        disk="disk-0", verdict=Verdict.COMPLETE, read_bytes=100, written_bytes=90, seconds=3.0, transfer_seconds=2.0
-    )
-    failed = msgspec.structs.replace(done, disk="disk-1", verdict=Verdict.FAILED, read_bytes=50)
-    report = judge(the_plan(), [failed, done], Begun(1234.0, 10.0, 5.0), 11.0, 14.0)
-    assert report.verdict is Verdict.PARTIAL
-    assert [disk.disk for disk in report.disks] == ["disk-0", "disk-1"]
-    assert (report.bytes, report.seconds, report.snapshot_seconds, report.fixed_seconds) == (150, 4.0, 1.0, 2.0)
-    assert report.dirty_bytes_per_second == 30.0
-
-
-@pytest.mark.parametrize(("held_back", "throttled"), [([0.0, 0.0], False), ([0.0, 0.4], False), ([0.2, 3.0], True)])
-async def test_a_pass_is_throttled_when_a_disk_waited_for_limits(held_back: list[float], throttled: bool) -> None:
-    """For more than a tenth of its transfer: what it made then says little of what can be made."""
-    disks = [
-        DiskPassReport(
-            disk=f"disk-{n}",
-            verdict=Verdict.COMPLETE,
-            read_bytes=100,
-            written_bytes=100,
-            seconds=6.0,
-            transfer_seconds=5.0,
-            held_back_seconds=seconds,
-        )
-        for n, seconds in enumerate(held_back)
-    ]
-    assert judge(the_plan(), disks, Begun(1234.0, 10.0, 5.0), 11.0, 17.0).throttled is throttled
-
-
-async def test_a_vm_without_disks_has_a_complete_pass() -> None:
-    """There is nothing that could be missing."""
-    report = (await run(Pools(), the_plan(0))).report
-    assert report.verdict is Verdict.COMPLETE
-    assert report.bytes == 0
+    assert (await run(Pools(), the_plan(kind=PassKind.FULL))).dirty_bytes_per_second is None
+    assert (await run(Pools(), the_plan(), interval=None)).dirty_bytes_per_second is None
 
 
 STEPS = ["export snap-0", "import copy-0", "copy snap-0", "finish export snap-0", "finish import copy-0"]
 
 
 @pytest.mark.parametrize("step", STEPS)
-async def test_the_first_failing_disk_stops_the_others(step: str) -> None:
-    """Every end is closed; the error is the one that came first."""
+async def test_a_disk_that_fails_has_both_ends_closed_and_stops_no_other(step: str) -> None:
+    """Whoever runs them decides what becomes of the others; the pass is partial, and no base (R4)."""
     pools = Pools()
     pools.failures[step] = TransferError("cut")
-    pools.hangs = {"copy snap-1"}
-    result = await run(pools, the_plan())
-    assert result.report.verdict is Verdict.FAILED
-    assert [disk.verdict for disk in result.report.disks] == [Verdict.FAILED, Verdict.PARTIAL]
-    assert result.error is not None
-    assert result.error.message == "cut"
-    assert result.report.disks[0].error is not None
+    report = await run(pools, the_plan())
+    assert report.verdict is Verdict.PARTIAL
+    assert [disk.verdict for disk in report.disks] == [Verdict.FAILED, Verdict.COMPLETE]
+    assert report.disks[0].error is not None
+    assert report.disks[0].error["message"] == "cut"
     assert not any(end.open for end in pools.ends)
 
 
-async def test_a_pass_with_one_complete_disk_is_partial() -> None:
-    """R4: it is no base all the same."""
+async def test_an_end_that_a_pool_refuses_fails_the_disk() -> None:
+    """With the pool's own code."""
     pools = Pools()
-    pools.slow = {"copy snap-1"}
     pools.failures["finish import copy-1"] = PoolError("no", code="VDI_IO_ERROR")
-    result = await run(pools, the_plan())
-    assert [disk.verdict for disk in result.report.disks] == [Verdict.COMPLETE, Verdict.FAILED]
-    assert result.report.verdict is Verdict.PARTIAL
+    report = await run(pools, the_plan())
+    assert [disk.verdict for disk in report.disks] == [Verdict.COMPLETE, Verdict.FAILED]
+    assert report.disks[1].error is not None
+    assert report.disks[1].error["code"] == "VDI_IO_ERROR"
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -231,7 +200,7 @@ async def test_a_held_import_is_used() -> None:
     """None is opened for its disk."""
     pools = Pools()
     held = {"disk-0": End(pools, "import copy-0")}
-    assert (await run(pools, the_plan(), held)).report.verdict is Verdict.COMPLETE
+    assert (await run(pools, the_plan(), held)).verdict is Verdict.COMPLETE
     assert "import copy-0" not in pools.happened
     assert "import copy-1" in pools.happened
 
@@ -242,8 +211,8 @@ async def test_a_held_import_that_died_is_opened_again_once() -> None:
     held = {"disk-0": End(pools, "import copy-0")}
     pools.failures["copy snap-0"] = TransferError("dead", evidence={"side": "target"})
     result = await run(pools, the_plan(1), held)
-    assert result.report.verdict is Verdict.COMPLETE
-    assert result.report.bytes == 200
+    assert result.verdict is Verdict.COMPLETE
+    assert result.bytes == 200
     assert pools.happened.count("export snap-0") == 2
     assert not any(end.open for end in pools.ends)
 
@@ -254,16 +223,8 @@ async def test_a_source_that_broke_is_a_failure_even_with_a_held_import() -> Non
     held = {"disk-0": End(pools, "import copy-0")}
     pools.failures["copy snap-0"] = TransferError("dead", evidence={"side": "source"})
     result = await run(pools, the_plan(1), held)
-    assert result.report.verdict is Verdict.FAILED
+    assert result.verdict is Verdict.FAILED
     assert not any(end.open for end in pools.ends)
-
-
-async def test_a_held_import_that_the_pass_did_not_get_to_is_closed() -> None:
-    """It belongs to the pass."""
-    pools = Pools()
-    held = {"disk-7": End(pools, "import copy-7")}
-    await run(pools, the_plan(1), held)
-    assert not held["disk-7"].open
 
 
 async def test_something_unforeseen_is_an_error_without_its_text() -> None:
@@ -271,9 +232,9 @@ async def test_something_unforeseen_is_an_error_without_its_text() -> None:
     pools = Pools()
     pools.failures["copy snap-0"] = ValueError("secret")
     result = await run(pools, the_plan(1))
-    assert result.report.verdict is Verdict.FAILED
-    assert result.error is not None
-    assert "secret" not in str(result.error.as_dict())
+    assert result.verdict is Verdict.FAILED
+    assert result.disks[0].error is not None
+    assert "secret" not in str(result.disks[0].error)
 
 
 class Book:
@@ -291,20 +252,12 @@ class Book:
 
 async def test_with_a_book_a_disk_goes_on_after_a_break_and_the_others_do_not_notice() -> None:
     """The list is stored first, and the end of each disk last."""
-    pools, book, clock = Pools(), Book(), SystemClock()
+    pools, book = Pools(), Book()
     pools.failures["copy snap-0"] = TransferError("cut", evidence={"side": "target"})
-    plan = the_plan()
-    result = await run_pass(
-        plan,
-        Ways(pools, pools, clock, Streams(pools.copy)),  # type: ignore[arg-type]
-        begun=Begun(1234.0, clock.monotonic(), None),
-        meters={disk.disk: Meter() for disk in plan.disks},
-        book=book,
-        limits=CopyLimits(first_wait_seconds=0.01),
-    )
-    assert result.report.verdict is Verdict.COMPLETE
-    assert [note.code for note in result.report.disks[0].notes] == ["COPY_INTERRUPTED"]
-    assert result.report.disks[1].notes == []
+    result = await run(pools, the_plan(), book=book)
+    assert result.verdict is Verdict.COMPLETE
+    assert [note.code for note in result.disks[0].notes] == ["COPY_INTERRUPTED"]
+    assert result.disks[1].notes == []
     for disk in ("disk-0", "disk-1"):
         told = [what for named, what in book.told if named == disk]
         assert told == [b"", Mark(confirmed=1000, sent=1000)]
