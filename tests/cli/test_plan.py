@@ -85,9 +85,13 @@ def plan() -> dict[str, Any]:
         "estimate": {
             "firstPassBytes": {"value": 2.0 * GIB, "source": "sampled"},
             "bytesPerSecond": {"value": 100.0, "source": "measured"},
-            "writtenBytesPerSecond": {"value": 1.0, "source": "default"},
+            "writtenBytesPerSecond": {"value": 3.0 * (1 << 20), "source": "sampled"},
             "passes": 3,
             "durationSeconds": {"value": 90.0, "source": "default"},
+            "durationParts": [
+                {"name": "prepare", "seconds": 2.0, "source": "measured"},
+                {"name": "copy", "seconds": 60.0, "source": "default"},
+            ],
             "downtimeSeconds": {"value": 4.5, "source": "measured"},
             "downtimeParts": [
                 {"name": "shutdown", "seconds": 1.5, "source": "measured"},
@@ -125,7 +129,9 @@ def test_a_plan_as_tables(canned: Any, run: Any, plan: dict[str, Any]) -> None:
         "unlimited for all copies from or to pool intel [2] at this hour",
         "(08:00-18:00 20.0 MiB/s, else unlimited)",
         "in the downtime too",
-        "Duration  about 1 min 30 s  (default; 3 passes)",
+        "Speed     about 100 B/s  (measured)",
+        "Writes    about 3.0 MiB/s  (sampled; seen by its host; deltas have each block of 2 MiB",
+        "Duration  about 1 min 30 s  (default; 3 passes: prepare 2.0 measured, copy 60.0 default)",
         "Downtime  about 4.5 s  (measured; shutdown 1.5 measured, start 3.0 default)",
         "✗ AN_ERROR: AN_ERROR [bold]",
         "! A_WARNING",
@@ -138,6 +144,17 @@ def test_a_plan_as_tables(canned: Any, run: Any, plan: dict[str, Any]) -> None:
     for part in in_order:
         at = result.stdout.index(part, at)
     assert max(map(len, result.stdout.splitlines())) <= LOG_WIDTH
+
+
+def test_one_source_of_all_parts_is_told_once(canned: Any, run: Any, plan: dict[str, Any]) -> None:
+    """And an assumed rate needs no explanation."""
+    parts = [{"name": name, "seconds": 1.0, "source": "default"} for name in ("shutdown", "start")]
+    one = {"value": 2.0, "source": "default"}
+    figures = {"writtenBytesPerSecond": one, "downtimeSeconds": one, "downtimeParts": parts}
+    canned.answers["warmMigration.plan"] = plan | {"estimate": plan["estimate"] | figures}
+    shown = run("plan", VM, SR).stdout
+    assert "Downtime  about 2.0 s  (default; shutdown 1.0, start 1.0)" in shown
+    assert "Writes    about 2 B/s  (default)" in shown
 
 
 def test_what_is_not_possible_fails(canned: Any, run: Any, plan: dict[str, Any]) -> None:

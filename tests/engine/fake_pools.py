@@ -146,6 +146,7 @@ class FakePool:
         self.serves_blocks = False  # over NBD
         self.refuses_tracking = False
         self.told = PoolFacts()
+        self.rate: float | None = None  # at which its hosts say that its VMs write
         self.against_vtpms = ""
         self.keeps_as = ""  # the format of its images
         self.coalesces_until = 0.0  # by the loop's clock
@@ -393,6 +394,9 @@ class FakePool:
         async with self.world.call(self._name, "life_of"):
             return self.life
         raise AssertionError
+
+    async def written_bytes_per_second(self, vm: str) -> float | None:
+        return self.rate
 
     async def host_lives(self, life: Life) -> bool:
         async with self.world.call(self._name, "host_lives"):

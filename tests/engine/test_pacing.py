@@ -10,8 +10,8 @@ from tests.engine.fake_pools import BLOCK, FakePools
 from tests.engine.virtual_time import VirtualClock
 from xo_warmig.disks.throttle import Throttle
 from xo_warmig.engine.engine import Engine
+from xo_warmig.engine.lessons import seen_throughput
 from xo_warmig.engine.pacing import Pacing, Way
-from xo_warmig.engine.works import seen_throughput
 from xo_warmig.model.findings import LimitOf
 from xo_warmig.model.passes import PassKind, PassReport
 from xo_warmig.model.rates import PoolRate, RateTable, WrittenRates, read_rates

@@ -17,6 +17,7 @@ from xo_warmig.replication.convergence import (
     is_upper_bound,
     predict_downtime,
     predict_read,
+    predict_sampled,
     throughput_of,
 )
 
@@ -85,6 +86,26 @@ def test_reading_back_counts_where_it_is_in_the_downtime(
 def test_no_delta_no_prediction() -> None:
     """A full pass says nothing of how much the guest writes."""
     assert predict_downtime([FULL], COSTS, pending_seconds=5.0) is None
+
+
+def test_before_any_delta_the_host_s_word_is_told() -> None:
+    """By what the full pass cost beside its data, snapshots and reading back."""
+    full = a_pass(PassKind.FULL, mib=1000.0, dirty_mib=None, fixed=3.0, snapshot=2.0, back_mib=64.0, back_seconds=4.0)
+
+    def told(passes: list[PassReport], costs: Costs = COSTS) -> float | None:
+        return predict_sampled(passes, costs, written_bytes_per_second=10.0 * MIB, pending_seconds=8.0)
+
+    assert told([full]) == pytest.approx(2.0 + 1.0 + 1.0 + 1.0)
+    assert told([full], COSTS._replace(reads_back=True)) == pytest.approx(2.0 + 1.0 + 1.0 + 1.0 + 4.0)
+    assert told([]) is None
+
+
+def test_the_host_s_word_decides_nothing() -> None:
+    """That the first delta's prediction is not below it does not say that passes gain no more."""
+    full = a_pass(PassKind.FULL, dirty_mib=None, predicted=5.0)
+    first = a_pass(predicted=40.0)
+    assert isinstance(decide([full, first], BUDGET, 40.0, now=0.0), PassAgain)
+    assert isinstance(decide([full, first, a_pass(predicted=40.0)], BUDGET, 40.0, now=0.0), CutOver)
 
 
 @pytest.mark.parametrize(

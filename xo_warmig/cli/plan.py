@@ -16,7 +16,7 @@ from xo_warmig.cli.tables import plain_table
 from xo_warmig.cli.terminal import output, print_json
 from xo_warmig.cli.ways import ways_planned
 from xo_warmig.client import Client
-from xo_warmig.model.estimates import Estimate
+from xo_warmig.model.estimates import Basis, Estimate, ExpectedPart, Figure
 from xo_warmig.model.findings import Finding, LimitOf, PlannedDisk, PlannedLimit, PlannedVif, PlanReport, Severity
 from xo_warmig.model.rates import describe
 from xo_warmig.model.units import format_bytes, format_seconds
@@ -27,6 +27,7 @@ _LIMITS = {
     LimitOf.SOURCE: "all copies from or to pool",
     LimitOf.TARGET: "all copies from or to pool",
 }
+_BLOCKS = {"vhd": "2 MiB", "vhdDelta": "2 MiB"}  # else 64 KiB
 _MARKS = {Severity.ERROR: ("✗", "red"), Severity.WARNING: ("!", "yellow"), Severity.INFO: ("·", "dim")}
 
 
@@ -64,7 +65,7 @@ def planned(report: PlanReport) -> RenderableType:
     if report.limits:
         shown += ["", *map(_limit, report.limits)]
     if report.estimate is not None:
-        shown += ["", *_estimate(report.estimate)]
+        shown += ["", *_estimate(report.estimate, report.disks)]
     order = list(Severity)
     shown.append("")
     findings = Table.grid(padding=(0, 1))
@@ -121,20 +122,41 @@ def _limit(one: PlannedLimit) -> Text:
     return text
 
 
-def _estimate(expected: Estimate) -> list[Text]:
-    """How long, and what the downtime is made of; each with where the figure comes from."""
-    lines = []
+def _estimate(expected: Estimate, disks: Sequence[PlannedDisk]) -> list[Text]:
+    """How fast, how long, and what that is made of; each with where the figure comes from."""
+    speed, written = expected.bytes_per_second, expected.written_bytes_per_second
+    lines = [_line("Speed", f"{format_bytes(speed.value)}/s", speed.source)]
+    if expected.downtime_parts:
+        lines.append(_line("Writes", f"{format_bytes(written.value)}/s", written.source, _of_writes(written, disks)))
     if expected.duration_seconds is not None:
         duration = expected.duration_seconds
-        lines.append(_line("Duration", format_seconds(duration.value), duration.source, f"{expected.passes} passes"))
-    parts = ", ".join(f"{part.name} {part.seconds:.1f} {part.source}" for part in expected.downtime_parts)
+        passes = f"{expected.passes} pass{'' if expected.passes == 1 else 'es'}: "
+        lines.append(
+            _line("Duration", format_seconds(duration.value), duration.source, passes + _parts(expected.duration_parts))
+        )
     downtime = expected.downtime_seconds
-    lines.append(_line("Downtime", format_seconds(downtime.value), downtime.source, parts or "none: it is halted"))
+    parts = _parts(expected.downtime_parts) or "none: it is halted"
+    lines.append(_line("Downtime", format_seconds(downtime.value), downtime.source, parts))
     return lines
 
 
-def _line(name: str, figure: str, source: str, more: str) -> Text:
-    return Text.assemble((f"{name}  ", "dim"), (f"about {figure}", "bold"), (f"  ({source}; {more})", "dim"))
+def _parts(parts: Sequence[ExpectedPart]) -> str:
+    """Where they are all from one source, the line has it."""
+    differ = len({part.source for part in parts}) > 1
+    return ", ".join(f"{part.name} {part.seconds:.1f}" + (f" {part.source}" if differ else "") for part in parts)
+
+
+def _of_writes(written: Figure, disks: Sequence[PlannedDisk]) -> str:
+    """What a host saw a guest write is not what a delta has."""
+    if written.source is not Basis.SAMPLED:
+        return ""
+    block = next((_BLOCKS[disk.way] for disk in disks if disk.way in _BLOCKS), "64 KiB")
+    return f"seen by its host; deltas have each block of {block} that was written once, and whole"
+
+
+def _line(name: str, figure: str, source: str, more: str = "") -> Text:
+    told = f"{source}; {more}" if more else source
+    return Text.assemble((f"{name:<10}", "dim"), (f"about {figure}", "bold"), (f"  ({told})", "dim"))
 
 
 def _finding(one: Finding) -> tuple[Text, Text]:

@@ -15,6 +15,7 @@ from xo_warmig.replication.convergence import (
     explain,
     is_upper_bound,
     predict_downtime,
+    predict_sampled,
 )
 from xo_warmig.replication.holding import Hold, Wish, decide_with, parse_wish
 
@@ -26,9 +27,27 @@ def complete_passes(work: Work) -> list[PassReport]:
 
 def predicted_now(work: Work) -> float | None:
     """The downtime if the cutover began now."""
-    reads_back = work.state.request.verify is Verify.FULL
-    costs = Costs(work.shutdown_seconds, work.start_seconds, reads_back)
-    return predict_downtime(complete_passes(work), costs, pending_seconds=pending_seconds(work), speed=speed_of(work))
+    return predict_downtime(
+        complete_passes(work), costs_of(work), pending_seconds=pending_seconds(work), speed=speed_of(work)
+    )
+
+
+async def sampled_now(work: Work) -> float | None:
+    """The same by the word of the VM's host, while no delta of this migration tells how fast the guest writes."""
+    written = await work.source.written_bytes_per_second(work.vm) if work.state.source_was_running else None
+    if written is None:
+        return None
+    return predict_sampled(
+        complete_passes(work),
+        costs_of(work),
+        written_bytes_per_second=written,
+        pending_seconds=pending_seconds(work),
+        speed=speed_of(work),
+    )
+
+
+def costs_of(work: Work) -> Costs:
+    return Costs(work.shutdown_seconds, work.start_seconds, work.state.request.verify is Verify.FULL)
 
 
 def speed_of(work: Work) -> Speed:
@@ -99,7 +118,8 @@ async def hold(work: Work, decision: Hold, seen: int) -> None:
 
 async def conclude(work: Work, decision: CutOver | PassAgain) -> None:
     """Record the decision with its reason; warn where the downtime will be longer than asked for."""
-    await work.journal.record(_fact(work, decision))
+    sampled = await sampled_now(work) if decision.reason == "no_dirty_rate" else None
+    await work.journal.record(_fact(work, decision, sampled))
     await work.journal.enter(Phase.SYNCING)
     await work.journal.wait_for(WaitingFor.NOTHING)
     if isinstance(decision, CutOver) and not decision.within_budget:
@@ -120,12 +140,16 @@ def _at_most(work: Work) -> str:
     return "; it may be shorter, as limits held back all passes so far and do not hold back the last one"
 
 
-def _fact(work: Work, decision: CutOver | PassAgain | Hold) -> Decided:
+def _fact(work: Work, decision: CutOver | PassAgain | Hold, sampled: float | None = None) -> Decided:
+    """``sampled``: what is told where nothing measured leads to a prediction."""
     kinds = {CutOver: Decision.CUT_OVER, PassAgain: Decision.PASS_AGAIN, Hold: Decision.HOLD}
     predicted = decision.predicted_downtime_seconds
     if isinstance(decision, Hold):
         told = "unknown" if predicted is None else format_seconds(predicted)
         reason = f"holding; the predicted downtime is {told}"
+    elif sampled is not None:
+        told = explain(decision._replace(predicted_downtime_seconds=sampled), budget_of(work))
+        reason, predicted = f"by what its host saw the guest write, {told}", sampled
     else:
         reason = explain(decision, budget_of(work))
     return Decided(decision=kinds[type(decision)], reason=reason, predicted_downtime_seconds=predicted)

@@ -46,7 +46,7 @@ from xo_warmig.model.phases import Phase
 from xo_warmig.model.reports import MigrationReport
 from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.replication.clock import Clock, SystemClock
-from xo_warmig.replication.estimate import Known
+from xo_warmig.replication.known import Known
 from xo_warmig.replication.ports import Pools
 from xo_warmig.replication.ways import Streams
 
@@ -151,7 +151,7 @@ class Engine:
                 raise seen.preflight.errors[0]
             if self._closing:
                 raise IncorrectState("the server is stopping", code="SERVER_STOPPING")
-            plan = warned_plan(request, seen, seen.preflight.plan, *self._before(request, seen))
+            plan = warned_plan(request, seen, seen.preflight.plan, *await self._before(request, seen))
             journal = self._journal(str(uuid.uuid4()))
             await journal.record(Planned(request=request, user=user, plan=plan))
             self._journals[journal.id] = journal
@@ -168,7 +168,7 @@ class Engine:
         seen = await self._survey(request)
         unmatched = await find_unmatched(self._around.pools, self._around.pacing)
         strange = [each.finding(request.vm) for each in unmatched]
-        return plan_report(request, seen, *self._before(request, seen), strange)
+        return plan_report(request, seen, *await self._before(request, seen), strange)
 
     async def outcome(self, migration: str) -> str:
         """The target's uuid once it was seen to boot, or, when it is not to be started, once all is done.
@@ -303,10 +303,12 @@ class Engine:
         journals = [each for each in self._journals.values() if each.state.plan.vm.uuid != request.vm]
         return await survey(request, self._around.pools, earlier, ended=ended, now=now, journals=journals)
 
-    def _before(self, request: WarmMigrationRequest, seen: Survey) -> tuple[list[MigrationState], Limits, Known]:
-        """What figures of a plan are made of beside the pools: earlier attempts, limits, and what was measured."""
+    async def _before(self, request: WarmMigrationRequest, seen: Survey) -> tuple[list[MigrationState], Limits, Known]:
+        """What figures of a plan are made of: earlier attempts, limits, and what was measured, or seen by the VM's host."""
         limits = self._around.pacing.planned(Way("", request, seen.source, seen.target))
         known = self._works.known_of(request.vm, seen.source.uuid, seen.target.uuid)
+        if known.written_bytes_per_second is None:
+            known = known._replace(sampled_bytes_per_second=await seen.source.written_bytes_per_second(request.vm))
         return self._states_earlier(request.vm), limits, known
 
     def _journal(self, migration: str) -> Journal:

@@ -17,8 +17,9 @@ from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.model.vm import Disk, Vif
 from xo_warmig.replication.addresses import choose_addresses
 from xo_warmig.replication.choosing import Offer, choose_way
-from xo_warmig.replication.estimate import Known, estimate
+from xo_warmig.replication.estimate import estimate
 from xo_warmig.replication.exports import against_listing, exports_of_disk
+from xo_warmig.replication.known import Known
 from xo_warmig.replication.measured import Rates
 from xo_warmig.replication.networks import choose_networks
 

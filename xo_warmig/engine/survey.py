@@ -18,7 +18,7 @@ from xo_warmig.replication.preflight import Preflight, Surroundings, preflight
 class Survey(NamedTuple):
     """What was read, and what the preflight says of it."""
 
-    source: Pool
+    source: SourcePool
     target: Pool
     vm: Vm
     around: Surroundings

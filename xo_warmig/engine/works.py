@@ -1,24 +1,18 @@
 """The migrations that this process has at work: each is taken up once, whoever asks for it first."""
 
 import asyncio
-import statistics
-from collections.abc import Iterable
-from typing import TypeVar
 
 from xo_warmig.engine.absence import absent_pool
 from xo_warmig.engine.deciding import predicted_now
 from xo_warmig.engine.journal import Journal
+from xo_warmig.engine.lessons import ends_of, known_of, median, seen_throughput
 from xo_warmig.engine.takeover import take_up
 from xo_warmig.engine.work import Surroundings, Work
 from xo_warmig.errors import PoolUnreachable, WarmigError
-from xo_warmig.model.passes import PassKind, PassReport, Verdict
+from xo_warmig.model.passes import PassReport
 from xo_warmig.model.phases import WaitingFor
-from xo_warmig.replication.convergence import SIGNIFICANT_BYTES
-from xo_warmig.replication.estimate import Known
-from xo_warmig.replication.measured import rates_of
+from xo_warmig.replication.known import Known
 from xo_warmig.replication.ports import AnyPool
-
-Otherwise = TypeVar("Otherwise")
 
 
 class Works:
@@ -127,37 +121,10 @@ class Works:
 
     def known_of(self, vm: str, source_pool: str, target_pool: str) -> Known:
         """What all migrations so far showed, for the plan of another one."""
-        passes = self.passes_between(source_pool, target_pool)
-        own = [
-            each
-            for journal in self._journals.values()
-            if journal.state.plan.vm.uuid == vm
-            for each in journal.state.passes
-        ]
-        written = [rate for each in own if (rate := each.dirty_bytes_per_second) is not None]
+        states = [journal.state for journal in self._journals.values()]
         settings = self._around.settings
-        deltas = [
-            each.fixed_seconds for each in passes if each.kind is PassKind.DELTA and each.verdict is Verdict.COMPLETE
-        ]
-        return Known(
-            rates=rates_of([], passes),
-            fixed_seconds=_median(deltas, None),
-            written_bytes_per_second=_median(written, None),
-            parts=self._parts(source_pool, target_pool),
-            usual={"shutdown": settings.shutdown_seconds, "start": settings.start_seconds},
-        )
-
-    def _parts(self, source_pool: str, target_pool: str) -> dict[str, float]:
-        """The parts of downtimes between two pools, by name."""
-        found: dict[str, list[float]] = {}
-        for state in (journal.state for journal in self._journals.values()):
-            if state.downtime is not None and (state.plan.source_pool, state.plan.target_pool) == (
-                source_pool,
-                target_pool,
-            ):
-                for part in state.downtime.parts:
-                    found.setdefault(part.name, []).append(part.seconds)
-        return {name: statistics.median(seconds) for name, seconds in found.items()}
+        usual = {"shutdown": settings.shutdown_seconds, "start": settings.start_seconds}
+        return known_of(states, vm, source_pool, target_pool)._replace(usual=usual)
 
     def _learned(self) -> tuple[float, float]:
         """How long shutdown and start took in migrations so far, or what the settings guess."""
@@ -165,32 +132,11 @@ class Works:
         parts = [(part.name, part.seconds) for downtime in downtimes for part in downtime.parts]
         settings = self._around.settings
         return (
-            _median((seconds for name, seconds in parts if name == "shutdown"), settings.shutdown_seconds),
-            _median((seconds for name, seconds in parts if name == "start"), settings.start_seconds),
+            median((seconds for name, seconds in parts if name == "shutdown"), settings.shutdown_seconds),
+            median((seconds for name, seconds in parts if name == "start"), settings.start_seconds),
         )
 
     def passes_between(self, source_pool: str, target_pool: str, *, than: str = "") -> list[PassReport]:
         """Those of all migrations so far from one pool to another, the oldest migration's first."""
         states = (journal.state for journal in self._journals.values() if journal.id != than)
-        return [
-            each
-            for state in states
-            if (state.plan.source_pool, state.plan.target_pool) == (source_pool, target_pool)
-            for each in state.passes
-        ]
-
-
-def seen_throughput(passes: Iterable[PassReport]) -> float | None:
-    """What final ones made that no limit held back, where they moved enough to tell."""
-    seen = (
-        each.throughput_bytes_per_second
-        for each in passes
-        if each.kind is PassKind.FINAL and each.verdict is Verdict.COMPLETE and not each.throttled
-        if each.bytes >= SIGNIFICANT_BYTES
-    )
-    return _median(seen, None)
-
-
-def _median(values: Iterable[float], otherwise: Otherwise) -> float | Otherwise:
-    known = list(values)
-    return statistics.median(known) if known else otherwise
+        return [each for state in states if ends_of(state) == (source_pool, target_pool) for each in state.passes]

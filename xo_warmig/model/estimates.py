@@ -30,10 +30,13 @@ class ExpectedPart(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """From the start to the target running.
+    """From the start to the end, in the parts ``prepare``, ``copy`` (the first pass), ``sync`` (all deltas), ``cutover`` (what is done for
+    it before the downtime), ``downtime`` and ``finish``.
 
     ``first_pass_bytes`` and all that depends on it are None where an earlier copy serves: what changed since then is known only once it
-    is read. ``duration_seconds`` counts no waiting for people or times. A halted VM has no downtime.
+    is read. ``duration_seconds`` counts no waiting for people or times. A halted VM has no downtime. ``written_bytes_per_second`` is
+    ``measured`` where deltas of the VM showed what it dirties, and ``sampled`` where its host tells what it wrote in the last minutes:
+    writes over the same blocks are one block in a delta, and a small one counts there as a whole block.
     """
 
     first_pass_bytes: Figure | None
@@ -41,5 +44,6 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     written_bytes_per_second: Figure
     passes: int
     duration_seconds: Figure | None
+    duration_parts: list[ExpectedPart] = []
     downtime_seconds: Figure
     downtime_parts: list[ExpectedPart]

@@ -87,6 +87,27 @@ def predict_downtime(
     return costs.shutdown_seconds + fixed_seconds + transfer_seconds + back_seconds + costs.start_seconds
 
 
+def predict_sampled(
+    passes: Sequence[PassReport],
+    costs: Costs,
+    *,
+    written_bytes_per_second: float,
+    pending_seconds: float,
+    speed: Speed = NOTHING_KNOWN,
+) -> float | None:
+    """The same before any delta told, by what the VM's host saw it write; for people, as nothing is decided by it.
+
+    What a pass costs beside its data is taken of the last one. None without passes.
+    """
+    throughput = final_throughput(passes, speed)
+    if not passes or throughput <= 0:
+        return None
+    pending_bytes = written_bytes_per_second * (pending_seconds + costs.shutdown_seconds)
+    fixed_seconds = passes[-1].fixed_seconds - passes[-1].snapshot_seconds - passes[-1].read_back_seconds
+    back_seconds = read_back_seconds(passes, pending_bytes) if costs.reads_back else 0.0
+    return costs.shutdown_seconds + fixed_seconds + pending_bytes / throughput + back_seconds + costs.start_seconds
+
+
 def read_back_seconds(passes: Sequence[PassReport], pending_bytes: float) -> float:
     """How long reading back a pass of so many bytes takes, by those that were read back; 0 where none was.
 
@@ -172,7 +193,8 @@ def _gains(passes: Sequence[PassReport], predicted_downtime_seconds: float) -> b
     """Whether the last delta brought the prediction down. One delta alone says nothing of that."""
     if len(passes) < 2 or passes[-1].kind is PassKind.FULL:
         return True
-    before = passes[-2].predicted_downtime_seconds
+    # One that was made before any delta told is the word of the VM's host.
+    before = passes[-2].predicted_downtime_seconds if measured(passes[:-1]) else None
     return before is None or predicted_downtime_seconds < before * (1 - LEAST_GAIN)
 
 

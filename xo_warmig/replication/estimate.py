@@ -1,45 +1,35 @@
-"""What a migration is expected to take, before it begins: the engine's model, fed with what earlier ones showed. Decisions only."""
+"""What a migration is expected to take, before it begins: the engine's model, fed with what is known beforehand. Decisions only.
 
-from collections.abc import Iterable, Mapping, Sequence
+How fast the guest writes is known of a VM whose migration was begun before: its deltas tell what it dirtied. Of another one its host
+tells what it wrote, which is not the same. A guest that writes over the same blocks again dirties less, and what it writes in pieces
+smaller than those that a pass reads (64 KiB, or 2 MiB of a VHD) dirties more. The migration's first delta measures it.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from xo_warmig.model.estimates import Basis, Estimate, ExpectedPart, Figure
 from xo_warmig.model.passes import Way
 from xo_warmig.model.requests import Verify, WarmMigrationRequest
-from xo_warmig.model.units import MIB
 from xo_warmig.model.vm import PowerState, Vm
-from xo_warmig.replication.convergence import ASSUMED_BYTES_PER_SECOND, LEAST_GAIN
+from xo_warmig.replication.convergence import LEAST_GAIN
+from xo_warmig.replication.expected_read_back import read_back_bytes
+from xo_warmig.replication.known import Known
 from xo_warmig.replication.line import Line
-from xo_warmig.replication.measured import NOTHING_MEASURED, Rates
 
-# Where nothing was measured. A quiet server writes less, a database more.
-ASSUMED_WRITTEN_BYTES_PER_SECOND: Final = 2 * MIB
-_ASSUMED_FIXED_SECONDS: Final = 5.0  # of a pass: snapshots, attaching, tasks
+# How the passes after the first one read what that one read so.
+_DELTA_WAYS: Final = {Way.NBD: Way.CBT}
 _UNHELD: Final = 0.999  # of a speed is all of it: the rest is rounding
-# Parts of a downtime besides shutdown, transfer and start.
-_ASSUMED_PARTS: Final = {"check": 0.1, "open": 0.1, "confirm": 1.0, "state": 0.1, "verify": 0.1}
-
-
-class Known(NamedTuple):
-    """What earlier migrations showed.
-
-    ``rates`` and ``fixed_seconds`` of passes between the same pools, ``written_bytes_per_second`` of the same VM; None: nothing did.
-    ``parts``: seconds by name of a downtime's part. ``usual``: shutdown and start, where they are not among these.
-    """
-
-    rates: Rates = NOTHING_MEASURED
-    fixed_seconds: float | None = None
-    written_bytes_per_second: float | None = None
-    parts: Mapping[str, float] = {}
-    usual: Mapping[str, float] = {}
 
 
 class Course(NamedTuple):
-    """``pending_seconds``: for how long the guest wrote what the final pass has to move, but for its shutdown."""
+    """The first pass, all deltas, and the downtime in its parts; a VM that does not run has the first only."""
 
     passes: int
-    seconds: float
-    pending_seconds: float
+    copy: ExpectedPart
+    sync: ExpectedPart | None = None
+    downtime: Sequence[ExpectedPart] = ()
 
 
 def estimate(
@@ -59,108 +49,152 @@ def estimate(
         ways: of the first pass, one for each disk.
         line: the limits for passes while the source runs; ``final_line``: for the last one.
     """
-    free = _speed(known.rates, ways)
-    written = _figure(known.written_bytes_per_second, ASSUMED_WRITTEN_BYTES_PER_SECOND)
-    fixed = _figure(known.fixed_seconds, _ASSUMED_FIXED_SECONDS)
-    first = None if first_pass_bytes is None else Figure(value=first_pass_bytes, source=Basis.SAMPLED)
-    speed = _held(free, line, first_pass_bytes, fixed.value)
-    if vm.power_state is not PowerState.RUNNING:
-        whole = None if first is None else fixed.value + first.value / speed.value
-        return Estimate(
-            first_pass_bytes=first,
-            bytes_per_second=speed,
-            written_bytes_per_second=Figure(value=0.0, source=Basis.SAMPLED),
-            passes=1,
-            duration_seconds=None if whole is None else Figure(value=whole, source=_least(speed, fixed)),
-            downtime_seconds=Figure(value=0.0, source=Basis.SAMPLED),
-            downtime_parts=[],
-        )
-    course = _course(request, fixed.value, first_pass_bytes or 0, written.value, free.value, line)
-    final = _held(free, final_line, None, course.seconds)
-    parts = _parts(request, known, course, written, final, _whole_bytes(vm) if against_read_back else None)
-    downtime = Figure(value=sum(part.seconds for part in parts), source=_worst([part.source for part in parts]))
-    duration = Figure(
-        value=course.seconds + downtime.value, source=_worst([speed.source, written.source, downtime.source])
+    ways = list(ways)
+    deltas = [_DELTA_WAYS.get(way, way) for way in ways]
+    running = vm.power_state is PowerState.RUNNING
+    model = _Model(
+        request,
+        vm,
+        known,
+        written=known.written() if running else Figure(value=0.0, source=Basis.SAMPLED),
+        first_speed=known.speed(ways),
+        speed=known.speed(deltas),
+        line=line,
+        final_line=final_line,
+        by_export=bool(against_read_back),
     )
+    course = model.course(first_pass_bytes or 0)
+    parts = model.duration_parts(course)
+    first = None if first_pass_bytes is None else Figure(value=first_pass_bytes, source=Basis.SAMPLED)
     return Estimate(
         first_pass_bytes=first,
-        bytes_per_second=speed,
-        written_bytes_per_second=written,
+        bytes_per_second=model.held_speed(first_pass_bytes),
+        written_bytes_per_second=model.written,
         passes=course.passes,
-        duration_seconds=None if first is None else duration,
-        downtime_seconds=downtime,
-        downtime_parts=parts,
+        duration_seconds=None if first is None else _sum(parts),
+        duration_parts=[] if first is None else parts,
+        downtime_seconds=_sum(course.downtime),
+        downtime_parts=list(course.downtime),
     )
 
 
-def _course(
-    request: WarmMigrationRequest, fixed: float, first_bytes: int, written: float, free: float, line: Line
-) -> Course:
-    """Passes as ``convergence.decide`` goes on with them: a first one, then deltas while each is shorter by enough, then the last."""
-    total = last = fixed + line.seconds(first_bytes, free, fixed)
-    passes = 1
-    while passes + 1 < request.max_passes:
-        delta = fixed + line.seconds(written * last, free, total + fixed)
-        gains = delta < last * (1 - LEAST_GAIN)
-        total, last, passes = total + delta, delta, passes + 1
-        if not gains or line.seconds(written * last, free, total) <= request.target_downtime / 2:
-            break
-    return Course(passes + 1, total, last)
+class _Model(NamedTuple):
+    """A migration of a VM. Speeds are those without limits. ``by_export``: reading back goes by exports of the target's disks."""
+
+    request: WarmMigrationRequest
+    vm: Vm
+    known: Known
+    written: Figure
+    first_speed: Figure
+    speed: Figure
+    line: Line
+    final_line: Line
+    by_export: bool
+
+    def course(self, first_bytes: int) -> Course:
+        """Passes as ``convergence.decide`` goes on with them: a first one, then deltas until the downtime is short or gets no shorter."""
+        passed = self._fixed("prepare").value
+        copy = self._pass("copy", Figure(value=first_bytes, source=Basis.SAMPLED), self.first_speed, passed)
+        if self.vm.power_state is not PowerState.RUNNING:
+            return Course(1, copy)
+        deltas: list[ExpectedPart] = []
+        before = math.inf  # one delta alone does not say whether passes gain
+        last, passed = copy, passed + copy.seconds
+        downtime = self._downtime(copy, passed)
+        while len(deltas) + 2 < self.request.max_passes:
+            last = self._pass("sync", self._dirtied(last.seconds), self.speed, passed)
+            deltas.append(last)
+            passed += last.seconds
+            downtime = self._downtime(last, passed)
+            expected = _sum(downtime).value
+            if expected <= self.request.target_downtime or expected >= before * (1 - LEAST_GAIN):
+                break
+            before = expected
+        sync = _expected("sync", _sum(deltas)) if deltas else None
+        return Course(len(deltas) + 2, copy, sync, downtime)
+
+    def held_speed(self, first_bytes: int | None) -> Figure:
+        """Within the limits: of the first pass, or at that moment where its bytes are not known."""
+        begin = self._fixed("prepare").value + self._fixed("copy").value
+        speed = self.line.speed(self.first_speed.value, begin)
+        if first_bytes:
+            speed = first_bytes / self.line.seconds(first_bytes, self.first_speed.value, begin)
+        held = speed < self.first_speed.value * _UNHELD
+        return Figure(value=speed, source=Basis.LIMIT) if held else self.first_speed
+
+    def duration_parts(self, course: Course) -> list[ExpectedPart]:
+        """What comes one after the other."""
+        parts = [_expected("prepare", self._fixed("prepare")), course.copy]
+        if course.sync is not None:
+            parts.append(course.sync)
+        if course.downtime:
+            parts += [_expected("cutover", self._fixed("cutover")), _expected("downtime", _sum(course.downtime))]
+        return [*parts, _expected("finish", self._fixed("finish"))]
+
+    def _pass(self, name: str, moved: Figure, speed: Figure, begin: float) -> ExpectedPart:
+        """Its fixed cost, its data, and what of them is read back. It begins ``begin`` seconds from now."""
+        fixed = self._fixed(name)
+        return _expected(name, fixed, _transfer(moved, speed, self.line, begin + fixed.value), self._read_back(moved))
+
+    def _downtime(self, last: ExpectedPart, passed: float) -> list[ExpectedPart]:
+        """Its parts in the order in which they come, after the pass ``last``, which ends ``passed`` seconds from now."""
+        shutdown = self.known.downtime_part("shutdown")
+        # From the last snapshot on; the guest writes until it is down.
+        ahead = self._fixed("cutover").value + shutdown.value
+        moved = self._dirtied(last.seconds + ahead)
+        transfer = _transfer(moved, self.speed, self.final_line, passed + ahead)
+        parts = [_expected("shutdown", shutdown), *self._parts("check", "open"), _expected("transfer", transfer)]
+        parts += self._parts("confirm")
+        if self.request.verify is Verify.FULL:
+            parts.append(_expected("readBack", self._read_back(moved)))
+        parts += self._parts("state", "verify")
+        return [*parts, *self._parts("start")] if self.request.start_destination_vm else parts
+
+    def _parts(self, *names: str) -> list[ExpectedPart]:
+        return [_expected(name, self.known.downtime_part(name)) for name in names]
+
+    def _fixed(self, name: str) -> Figure:
+        return self.known.fixed_seconds(name, len(self.vm.disks))
+
+    def _dirtied(self, seconds: float) -> Figure:
+        """Bytes of a delta that grew so long; no more than there is."""
+        most_bytes = sum(disk.virtual_size_bytes for disk in self.vm.disks)
+        return Figure(value=min(self.written.value * seconds, most_bytes), source=self.written.source)
+
+    def _read_back(self, moved: Figure) -> Figure:
+        """Seconds. It costs nothing where nothing is."""
+        count_bytes = read_back_bytes(
+            self.request.verify,
+            by_export=self.by_export,
+            disks=len(self.vm.disks),
+            moved_bytes=moved.value,
+            stored_bytes=sum(min(disk.virtual_size_bytes, disk.physical_bytes) for disk in self.vm.disks),
+        )
+        if not count_bytes:
+            return Figure(value=0.0, source=moved.source)
+        seconds = self.known.read_back_seconds(Way.VHD if self.by_export else Way.NBD, count_bytes)
+        return Figure(value=seconds.value, source=_worst([seconds, moved]))
 
 
-def _parts(
-    request: WarmMigrationRequest,
-    known: Known,
-    course: Course,
-    written: Figure,
-    speed: Figure,
-    whole_bytes: int | None,
-) -> list[ExpectedPart]:
-    """In the order in which they come. ``whole_bytes``: what is read back where that goes by whole exports."""
-    usual = {**_ASSUMED_PARTS, **known.usual}
-
-    def part(name: str) -> ExpectedPart:
-        seconds = _figure(known.parts.get(name), usual[name])
-        return ExpectedPart(name=name, seconds=seconds.value, source=seconds.source)
-
-    shutdown = part("shutdown")
-    moved_bytes = written.value * (course.pending_seconds + shutdown.seconds)
-    transfer = ExpectedPart(name="transfer", seconds=moved_bytes / speed.value, source=_least(written, speed))
-    parts = [shutdown, part("check"), part("open"), transfer, part("confirm")]
-    if request.verify is Verify.FULL:
-        back_bytes = moved_bytes if whole_bytes is None else whole_bytes
-        seconds = back_bytes / ASSUMED_BYTES_PER_SECOND
-        parts.append(ExpectedPart(name="readBack", seconds=seconds, source=Basis.DEFAULT))
-    parts += [part("state"), part("verify")]
-    return [*parts, part("start")] if request.start_destination_vm else parts
+def _transfer(moved: Figure, speed: Figure, line: Line, begin: float) -> Figure:
+    """Seconds that so many bytes take, within the limits that hold then."""
+    free = moved.value / speed.value
+    seconds = line.seconds(moved.value, speed.value, begin) if moved.value else 0.0
+    held = [Figure(value=0.0, source=Basis.LIMIT)] if free < seconds * _UNHELD else []
+    return Figure(value=seconds, source=_worst([moved, speed, *held]))
 
 
-def _speed(rates: Rates, ways: Iterable[Way]) -> Figure:
-    """Of the slowest of these ways, as far as it was measured."""
-    seen = [rates[way].bytes_per_second for way in ways if way in rates]
-    return _figure(min(seen, default=None), ASSUMED_BYTES_PER_SECOND)
+def _expected(name: str, *figures: Figure) -> ExpectedPart:
+    """The seconds of all of them together."""
+    return ExpectedPart(name=name, seconds=sum(each.value for each in figures), source=_worst(figures))
 
 
-def _held(free: Figure, line: Line, count_bytes: int | None, begin: float) -> Figure:
-    """The speed within the limits: over so many bytes, or at that moment where none are known."""
-    speed = count_bytes / line.seconds(count_bytes, free.value, begin) if count_bytes else line.speed(free.value, begin)
-    return free if speed >= free.value * _UNHELD else Figure(value=speed, source=Basis.LIMIT)
+def _sum(parts: Sequence[ExpectedPart]) -> Figure:
+    """Nothing at all is known for sure."""
+    return Figure(value=sum(part.seconds for part in parts), source=_worst(parts))
 
 
-def _whole_bytes(vm: Vm) -> int:
-    return sum(min(disk.virtual_size_bytes, disk.physical_bytes) for disk in vm.disks)
-
-
-def _figure(measured: float | None, usual: float) -> Figure:
-    if measured is None:
-        return Figure(value=usual, source=Basis.DEFAULT)
-    return Figure(value=measured, source=Basis.MEASURED)
-
-
-def _least(*figures: Figure) -> Basis:
-    return _worst([figure.source for figure in figures])
-
-
-def _worst(sources: Sequence[Basis]) -> Basis:
+def _worst(sources: Sequence[Figure | ExpectedPart]) -> Basis:
     """What depends on several figures is as good as the worst of them."""
-    return max(sources, key=list(Basis).index)
+    order = list(Basis)
+    return max((each.source for each in sources), key=order.index, default=Basis.SAMPLED)

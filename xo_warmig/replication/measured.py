@@ -4,6 +4,7 @@ A way is given up for another one only where that is clearly faster: rates vary,
 it has to be faster by more, as a VHD export reads whole 2 MiB blocks where changed block tracking lists 64 KiB.
 """
 
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -43,6 +44,15 @@ def rates_of(passes: Sequence[PassReport], earlier: Iterable[PassReport] = ()) -
     for report in passes:
         found |= _rates_in(report, f"in pass {report.number}")
     return found
+
+
+def speeds_of(passes: Iterable[PassReport], *, newest: int) -> dict[Way, float]:
+    """What is usual of each way, in bytes per second: the middle of the newest that tell. The oldest pass comes first."""
+    found: dict[Way, list[float]] = {}
+    for report in passes:
+        for way, rate in _rates_in(report, "").items():
+            found.setdefault(way, []).append(rate.bytes_per_second)
+    return {way: statistics.median(seen[-newest:]) for way, seen in found.items()}
 
 
 def faster_by_export(rates: Rates, *, full: bool) -> str:

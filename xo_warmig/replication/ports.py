@@ -263,6 +263,13 @@ class SourcePool(Pool, Protocol):
         """Since when a running VM and its host run."""
         ...
 
+    async def written_bytes_per_second(self, vm: str) -> float | None:
+        """What a running VM wrote to its disks in the last minutes, as its host measured it; None where that tells nothing.
+
+        Never raises.
+        """
+        ...
+
     async def host_lives(self, life: Life) -> bool:
         """Whether the host is still up, and was all the time since."""
         ...

@@ -13,6 +13,7 @@ from xo_warmig.simulator.events import Events
 from xo_warmig.simulator.faults import Faults
 from xo_warmig.simulator.guests import Guests
 from xo_warmig.simulator.journal import Journal
+from xo_warmig.simulator.metrics import Recorder
 from xo_warmig.simulator.pool import SimPool
 from xo_warmig.simulator.power import follow_power
 from xo_warmig.simulator.sessions import Sessions
@@ -45,6 +46,7 @@ def open_pool(config: PoolConfig, directory: Path) -> SimPool:
     journal.start(pool.db)
     pool.journal = journal
     pool.collector.start()
+    pool.metrics.start()
     return pool
 
 
@@ -53,6 +55,7 @@ def close_pool(pool: SimPool) -> None:
     pool.stopping.set()
     pool.faults.stop()
     pool.delays.stop()
+    pool.metrics.stop()
     pool.guests.stop_all()
     pool.collector.stop()
     with pool.db.changed:
@@ -68,6 +71,7 @@ def _compose(config: PoolConfig, directory: Path) -> SimPool:
     storage = ChainStore(directory / "disks")
     space = Space(db, storage)
     delays = Delays({"login_failed": LOGIN_FAILED_SECONDS} | config.delays)
+    guests = Guests(db, storage, delays, directory)
     sessions = Sessions(
         db, config.username, config.password, config.session_timeout_seconds, superuser=config.superuser
     )
@@ -82,7 +86,8 @@ def _compose(config: PoolConfig, directory: Path) -> SimPool:
         space=space,
         tracking=Tracking(db, storage.logs),
         collector=Collector(db, storage, space, delay_seconds=config.gc_delay_seconds),
-        guests=Guests(db, storage, delays, directory),
+        guests=guests,
+        metrics=Recorder(db, guests, step_seconds=config.metrics_step_seconds),
         delays=delays,
         faults=Faults(),
         trace=Trace(TraceFile(directory / "trace.jsonl")),

@@ -12,6 +12,7 @@ from xo_warmig.simulator.events import Events
 from xo_warmig.simulator.faults import Faults
 from xo_warmig.simulator.guests import Guests
 from xo_warmig.simulator.journal import Journal
+from xo_warmig.simulator.metrics import Recorder
 from xo_warmig.simulator.sessions import Sessions
 from xo_warmig.simulator.site import PoolConfig
 from xo_warmig.simulator.storage import ChainStore, Collector, Space
@@ -38,6 +39,7 @@ class SimPool:
     tracking: Tracking
     collector: Collector
     guests: Guests
+    metrics: Recorder
     delays: Delays
     faults: Faults
     trace: Trace

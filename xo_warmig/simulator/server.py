@@ -16,6 +16,7 @@ from xo_warmig.simulator import control, pages, tls, transfer
 from xo_warmig.simulator.database import NULL
 from xo_warmig.simulator.dispatcher import TaskFields
 from xo_warmig.simulator.listener import Listener
+from xo_warmig.simulator.metrics.serving import serve_updates
 from xo_warmig.simulator.pool import SimPool
 from xo_warmig.simulator.release import at_least
 from xo_warmig.simulator.request import (
@@ -40,6 +41,7 @@ MAX_BODY_BYTES = 300 << 10
 _STREAMS = {
     ("GET", "/export_raw_vdi"): transfer.serve_export,
     ("PUT", "/import_raw_vdi"): transfer.serve_import,
+    ("GET", "/rrd_updates"): serve_updates,
     ("GET", "/_sim"): control.serve,
     ("POST", "/_sim"): control.serve,
 }

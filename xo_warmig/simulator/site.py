@@ -121,6 +121,8 @@ class PoolConfig(msgspec.Struct, frozen=True, kw_only=True):
     repository, where it is another. Without ``lvm_vhd`` its volume groups were never upgraded: disks are raw, and hold what was there
     before until they are written.
 
+    ``metrics_step_seconds``: how often its hosts read what guests write; a real one does every 5 s.
+
     ``image_formats`` of its storage, the preferred one first, and ``second_image_formats`` of the second repository, where they are others:
     with ``qcow2`` among them, which 8.3 alone has, disks may have up to 16 TiB, and those that no VHD can hold are kept so.
     ``qcow2_export``: whether 8.3 exports disks in that format, as xapi does since 25.27.
@@ -154,6 +156,7 @@ class PoolConfig(msgspec.Struct, frozen=True, kw_only=True):
     delays: dict[str, float] = msgspec.field(default_factory=dict)
     gc_delay_seconds: float = 5.0
     session_timeout_seconds: float = 86400.0
+    metrics_step_seconds: int = 5
 
     def __post_init__(self) -> None:
         """Raises InvalidRequest where no such pool could be."""

@@ -35,6 +35,7 @@ from xo_warmig.xapi import (
     inventory,
     lives,
     looking,
+    metrics,
     pool_facts,
     power,
     reading,
@@ -177,6 +178,9 @@ class Pool:
 
     async def life_of(self, vm: str) -> Life:
         return await lives.life_of(self._calls, vm)
+
+    async def written_bytes_per_second(self, vm: str) -> float | None:
+        return await metrics.written_bytes_per_second(self._connection, vm)
 
     async def host_lives(self, life: Life) -> bool:
         return await lives.host_lives(self._calls, life)

@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ import msgspec
 
 from xo_warmig.errors import InvalidRequest, NoSuchObject
 from xo_warmig.simulator import own_state
-from xo_warmig.simulator.database import Database
+from xo_warmig.simulator.database import Database, Row
 from xo_warmig.simulator.delays import Delays
 from xo_warmig.simulator.guests.block_writes import BlockWrites
 from xo_warmig.simulator.guests.file_writes import FileWrites
@@ -35,6 +36,7 @@ class Guests:
         shutil.rmtree(self._directory, ignore_errors=True)  # what a killed process left
         self._lock = threading.Lock()
         self._guests: dict[str, Guest] = {}
+        self._disks: dict[str, list[Disk]] = {}  # those that a guest has open
         self._last: dict[str, dict[str, Any]] = {}  # what guests that have ended had written
 
     def start(self, vm_ref: str) -> None:
@@ -56,7 +58,7 @@ class Guests:
                     change_state=partial(self._change_state, vm_ref, config),
                     idle=config.kind == "none",
                 )
-            self._guests[vm_ref] = guest
+            self._guests[vm_ref], self._disks[vm_ref] = guest, disks
             guest.start()
 
     def stop(self, vm_ref: str) -> bool:
@@ -112,6 +114,19 @@ class Guests:
             return {"running": True} | guest.report()
         return {"running": False} | self._last.get(vm_ref, {})
 
+    def written(self) -> dict[str, dict[str, int]]:
+        """Bytes that each running guest wrote to each disk since it was started, by the disk's device."""
+        with self._lock:
+            opened = dict(self._disks)
+        rows = {
+            cls: self._db.rows(cls) for cls in ("VM", "VBD", "VDI")
+        }  # as they are now, whatever goes away meanwhile
+        written = {}
+        for vm_ref, disks in opened.items():
+            by_disk = {disk.uuid: disk.written_bytes for disk in disks}
+            written[vm_ref] = {device: by_disk.get(uuid, 0) for device, uuid in _attached(vm_ref, rows)}
+        return written
+
     def config(self, vm_ref: str) -> GuestConfig:
         """What the VM's ``other_config`` asks for; a guest that does nothing when it asks for nothing."""
         text = self._db.field("VM", vm_ref, "other_config").get(KEY)
@@ -129,7 +144,7 @@ class Guests:
                 return
             guest.end(cleanly=cleanly)
             self._last[vm_ref] = guest.report()
-            del self._guests[vm_ref]
+            del self._guests[vm_ref], self._disks[vm_ref]
 
     def _change_state(self, vm_ref: str, config: GuestConfig) -> None:
         if config.changes_state and config.kind != "none":
@@ -162,3 +177,11 @@ class Guests:
                 return Idle()
             case other:
                 raise InvalidRequest(f"no guest is of kind {other!r}", remedy="choose among none, blocks and files")
+
+
+def _attached(vm_ref: str, rows: Mapping[str, Mapping[str, Row]]) -> list[tuple[str, str]]:
+    """Device and uuid of each disk that a VM has."""
+    vm = rows["VM"].get(vm_ref)
+    vbds = [rows["VBD"][ref] for ref in (vm["VBDs"] if vm is not None else []) if ref in rows["VBD"]]
+    mine = [v for v in vbds if v["type"] == "Disk" and v["currently_attached"] and v["VDI"] in rows["VDI"]]
+    return [(str(v["device"]), str(rows["VDI"][v["VDI"]]["uuid"])) for v in mine]

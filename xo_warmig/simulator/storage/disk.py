@@ -26,6 +26,7 @@ class Disk:
         self.uuid = uuid
         self._store = store
         self._writable = writable
+        self.written_bytes = 0  # since it was opened
         self._lent: set[BlockFile] = set()  # whose descriptors were handed out
 
     def __enter__(self) -> Self:
@@ -79,6 +80,7 @@ class Disk:
             with self.exclusive():
                 self._write_piece(block, begin, view[done : done + length])
             done += length
+        self.written_bytes += done
 
     def flush(self) -> None:
         """Nothing is held back: what was written is already where every reader looks."""
