@@ -17,7 +17,7 @@ from bench.site import connected, two_pools
 from xo_warmig.disks.meter import Meter
 from xo_warmig.model.passes import DiskPassPlan, PassKind, PassPlan, Verdict, Way
 from xo_warmig.model.units import KIB, MIB
-from xo_warmig.replication.choosing import connections_for
+from xo_warmig.replication.choosing import MOST_CONNECTIONS, connections_for
 from xo_warmig.replication.clock import SystemClock
 from xo_warmig.replication.run import Begun, Ways, run_pass
 from xo_warmig.simulator.launch import Site
@@ -74,6 +74,7 @@ async def copying(directory: Directory, site: Site) -> Copying:
                 skip_zeros=True,
                 way=Way.NBD,
                 connections=connections_for(len(vm.disks)),
+                most_connections=MOST_CONNECTIONS,
             )
         )
     plan = PassPlan(number=1, kind=PassKind.FULL, disks=disks)
