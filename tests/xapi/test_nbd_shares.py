@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xo_warmig.xapi.nbd_shares import Limits, Wish, share_out
+from xo_warmig.xapi.nbd_shares import Limits, Wish, share_out, turns_over
 from xo_warmig.xapi.nbd_sharing import Sharing, Ticket
 
 EIGHT = Limits(most=8, more_if_urgent=2)
@@ -90,7 +90,8 @@ class Copies:
     """Some that share, and how often each was told to look again."""
 
     def __init__(self) -> None:
-        self.sharing = Sharing(EIGHT)
+        self.now = 0.0
+        self.sharing = Sharing(EIGHT, lambda: self.now)
         self.news: Counter[Ticket] = Counter()
 
     def ask(self, most: int, *servers: str, urgent: bool = False) -> Ticket:
@@ -148,6 +149,35 @@ def test_a_vm_that_is_down_waits_for_no_full_pass() -> None:
     full.give_back("host")
     assert full.take() is None
     assert down[2].take() == "host"
+
+
+def test_more_disks_than_connections_take_turns() -> None:
+    """Who has read for half a minute waits behind those who could not, the first ones first; nobody else gives anything up for that."""
+    assert turns_over([wish(1)] * 10, [40.0, 50.0, 60.0, *[20.0] * 5, 0.0, 0.0], EIGHT) == [2, 1]
+    assert turns_over([wish(1)] * 10, [20.0] * 10, EIGHT) == []
+    assert turns_over([wish(1)] * 8, [90.0] * 8, EIGHT) == []
+    elsewhere = [wish(1, "a")] * 8 + [wish(1, "b"), wish(1, "b"), wish(1, "a")]
+    assert turns_over(elsewhere, [50.0] * 7 + [70.0, 99.0, 99.0, 0.0], EIGHT) == [7]
+
+
+def test_a_turn_that_is_over_comes_again() -> None:
+    """In the end everybody has had one."""
+    copies, seen = Copies(), set[Ticket]()
+    tickets = [copies.ask(1) for _ in range(12)]
+    for _ in range(40):
+        copies.now += 10.0
+        tickets[0].take_turns()
+        for each in tickets:
+            for server in each.surplus():
+                each.give_back(server)
+        seen |= {each for each in tickets if each.take() or each.held.total()}
+        assert sum(each.held.total() for each in tickets) == 8
+    assert seen == {*tickets}
+
+
+def test_a_vm_that_is_down_is_asked_for_no_turn() -> None:
+    """However long it reads."""
+    assert turns_over([wish(1, urgent=True)] * 10 + [wish(1)], [99.0] * 11, EIGHT) == []
 
 
 def test_another_host_is_tried_first_each_time() -> None:

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias, TypeVar
 
 from xo_warmig.disks.budget import Budget, Share
-from xo_warmig.disks.threads import settled
 
 BUDGET = Budget()
 TOLD_AFTER_SECONDS = 1.0  # whoever waits for less need not tell of it
@@ -56,13 +55,15 @@ class Admission:
         return self._share
 
     async def _placed(self) -> Share:
-        placing = asyncio.ensure_future(_placed(urgent=self.urgent))
+        place = BUDGET.enter(urgent=self.urgent)
+        if place.done():
+            return place.result()
+        waiting = asyncio.wrap_future(place)
         try:
-            return await told_if_long(placing, self.tell, "as many disks as may be are copied by this server")
-        except asyncio.CancelledError:
-            await settled(placing)
-            if not placing.cancelled():
-                placing.result().leave()
+            return await told_if_long(waiting, self.tell, "as many disks as may be are copied by this server")
+        except BaseException:
+            if not place.cancel():
+                place.result().leave()
             raise
 
     async def entered(self) -> None:
@@ -74,13 +75,3 @@ class Admission:
         share, self._share = self._share, None
         if share is not None:
             share.leave()
-
-
-async def _placed(*, urgent: bool) -> Share:
-    place = BUDGET.enter(urgent=urgent)
-    try:
-        return await asyncio.wrap_future(place)
-    except asyncio.CancelledError:
-        if not place.cancel():
-            place.result().leave()
-        raise

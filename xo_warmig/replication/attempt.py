@@ -115,17 +115,19 @@ class Attempt:
             self.not_closed += await self._ends.close(held)
         if self._writer is not None or self.resume.pieces:
             return await self._open_source()
+        if self._final:  # a VM is down meanwhile
+            source, _ = await pair(self._open_source(), self._open_import())
+            return source
         gate = asyncio.get_running_loop().create_future()
         source, _ = await pair(self._through(gate), self._open_import_behind(gate))
         return source
 
     async def _through(self, gate: "asyncio.Future[bool]") -> Source:
-        """Open the source; the target's end is opened, too, as soon as it is this copy's turn: at once in a downtime."""
+        """Open the source; the target's end is opened, too, as soon as it is this copy's turn."""
         opening = asyncio.ensure_future(self._open_source())
         entering = asyncio.ensure_future(self._admission.entered())
         try:
-            if not self._final:
-                await asyncio.wait({opening, entering}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({opening, entering}, return_when=asyncio.FIRST_COMPLETED)
             gate.set_result(not opening.done() or opening.exception() is None)
             return await opening
         finally:

@@ -91,6 +91,7 @@ class BlocksTurn:
 
     def __init__(self, servers: BlockServers, vdi: str, ref: str, connections: int, most: int) -> None:
         self._pool = servers
+        self._connection = servers.connection
         self._vdi = vdi
         self._ref = ref
         self._connections = connections
@@ -129,9 +130,8 @@ class BlocksTurn:
             self.give_up()
             raise
         self._ticket = None  # it is the open disk's from here on
-        pool = self._pool
         return OpenBlocks(
-            pool.connection,
+            self._connection,
             self._vdi,
             self._ref,
             opened,
@@ -139,7 +139,7 @@ class BlocksTurn:
             news=self._news,
             climb=Climb(self._connections, min(_USUAL_CONNECTIONS, self._most), self._most),
             open_more=self._open_at,
-            owners=pool.owners,
+            owners=self._pool.owners,
         )
 
     def give_up(self) -> None:
@@ -170,7 +170,7 @@ class BlocksTurn:
             at = [its[next(self._addresses) % len(its)] for server in servers if (its := by_server[server])]
             if not at:
                 raise not_served()
-            opened = await open_readers(at, self._pool.connection.trust)
+            opened = await open_readers(at, self._connection.trust)
         finally:
             failed = list(servers)
             for place, _ in opened:

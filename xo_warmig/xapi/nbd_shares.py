@@ -2,6 +2,7 @@
 
 A host takes 16 from everybody, and backups want some of them. So this server has no more to each than a few, which all of its copies
 share: each disk gets its first before any gets a second, those of a VM that is down go first, and those who came first otherwise.
+Where there are more disks than connections they take turns.
 """
 
 from collections import Counter
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 MOST_PER_HOST = 8
 MORE_IF_URGENT = 2  # a part of the 16 that only VMs which are down have
+TURN_SECONDS = 30.0  # so long a disk is read while others wait: an attach and a detach are little of it
 
 
 class Wish(NamedTuple):
@@ -47,6 +49,24 @@ def share_out(wishes: Sequence[Wish], limits: Limits = LIMITS) -> list[Counter[s
                 room.take(server, urgent=wish.urgent)
                 shares[nth][server] += 1
     return shares
+
+
+def turns_over(wishes: Sequence[Wish], held_seconds: Sequence[float], limits: Limits = LIMITS) -> list[int]:
+    """The numbers of those who are to wait behind all others now, as some have waited for long enough to have a connection at all.
+
+    Args:
+        held_seconds: how long each has had one.
+    """
+    shares = share_out(wishes, limits)
+    waiting = [wish for wish, share in zip(wishes, shares, strict=True) if wish.most and not share and not wish.urgent]
+    having = [nth for nth, share in enumerate(shares) if share and not wishes[nth].urgent]
+    over: list[int] = []
+    for nth in sorted(having, key=lambda nth: -held_seconds[nth]):
+        waiter = next((wish for wish in waiting if set(wish.servers) & set(wishes[nth].servers)), None)
+        if waiter is not None and held_seconds[nth] >= TURN_SECONDS:
+            waiting.remove(waiter)
+            over.append(nth)
+    return over
 
 
 class Room:

@@ -2,18 +2,20 @@
 
 import itertools
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from xo_warmig.xapi.nbd_shares import LIMITS, Limits, Room, Wish, share_out
+from xo_warmig.xapi.nbd_shares import LIMITS, Limits, Room, Wish, share_out, turns_over
 
 
 class Sharing:
     """By host. Thread-safe."""
 
-    def __init__(self, limits: Limits = LIMITS) -> None:
+    def __init__(self, limits: Limits = LIMITS, now: Callable[[], float] = time.monotonic) -> None:
         self._lock = threading.Lock()
         self._limits = limits
+        self._now = now
         self._tickets: list[Ticket] = []
         self._next = itertools.count()
 
@@ -43,6 +45,8 @@ class Sharing:
                     room.take(server, count, urgent=each.urgent)
             for server in ticket.servers:
                 if share[server] > ticket.held[server] and room.has(server, urgent=ticket.urgent):
+                    if not ticket.held.total():
+                        ticket.since = self._now()
                     ticket.held[server] += 1
                     return server
             return None
@@ -51,6 +55,18 @@ class Sharing:
         """For ``Ticket``."""
         with self._lock:
             return list((ticket.held - self._share_of(ticket)).elements())
+
+    def take_turns(self) -> None:
+        """See that nobody waits for ever while others read: to be called now and then by who does."""
+        with self._lock:
+            now = self._now()
+            held_seconds = [now - each.since if each.held.total() else 0.0 for each in self._tickets]
+            over = turns_over(self._wishes(), held_seconds, self._limits)
+            for ticket in [self._tickets[nth] for nth in over]:
+                self._tickets.remove(ticket)
+                self._tickets.append(ticket)
+        if over:
+            self._tell()
 
     def give_back(self, ticket: "Ticket", server: str) -> None:
         """For ``Ticket``."""
@@ -75,8 +91,10 @@ class Sharing:
     def _share_of(self, ticket: "Ticket") -> Counter[str]:
         if ticket not in self._tickets:
             return Counter()
-        wishes = [Wish(each.servers, each.most, each.held, each.urgent) for each in self._tickets]
-        return share_out(wishes, self._limits)[self._tickets.index(ticket)]
+        return share_out(self._wishes(), self._limits)[self._tickets.index(ticket)]
+
+    def _wishes(self) -> list[Wish]:
+        return [Wish(each.servers, each.most, each.held, each.urgent) for each in self._tickets]
 
     def _tell(self) -> None:
         with self._lock:
@@ -86,7 +104,11 @@ class Sharing:
 
 
 class Ticket:
-    """One disk's place among those who share. ``held``: its connections by server, also those that are being opened or closed."""
+    """One disk's place among those who share.
+
+    ``held``: its connections by server, also those that are being opened or closed; ``since``: when it got the first of them, in
+    monotonic seconds.
+    """
 
     def __init__(
         self, sharing: Sharing, servers: tuple[str, ...], most: int, news: Callable[[], None], *, urgent: bool
@@ -96,6 +118,7 @@ class Ticket:
         self.news = news
         self.urgent = urgent
         self.held: Counter[str] = Counter()
+        self.since = 0.0
         self._sharing = sharing
 
     def take(self) -> str | None:
@@ -109,6 +132,10 @@ class Ticket:
     def give_back(self, server: str) -> None:
         """One is closed, or did not open."""
         self._sharing.give_back(self, server)
+
+    def take_turns(self) -> None:
+        """See ``Sharing``."""
+        self._sharing.take_turns()
 
     def want(self, most: int) -> None:
         """Up to so many from now on."""

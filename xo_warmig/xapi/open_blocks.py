@@ -124,6 +124,7 @@ class OpenBlocks:
             now = time.monotonic()
             if now - looked >= LOOK_SECONDS:
                 looked = now
+                self._ticket.take_turns()
                 self._ticket.want(self._climb.look(now, self.lanes.done_bytes, len(self._servers)))
                 await self._come_back(now)
             elif self._ticket.urgent or not self._servers:  # else not at once: so none is opened for moments only
