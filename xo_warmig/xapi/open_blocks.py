@@ -59,7 +59,7 @@ class OpenBlocks:
         self._open_more = open_more
         self._owners = owners
         self._servers: dict[DiskReader, str] = {reader: place.server for place, reader in opened}
-        self._leaving: Counter[str] = Counter()
+        self._leaving: set[DiskReader] = set()
         self._next_try = 0.0
         self._failures = 0
         self.lanes = Lanes(list(self._servers), stays=True, ended=self._ended)
@@ -114,6 +114,14 @@ class OpenBlocks:
 
     async def _keep(self) -> None:
         """Until it is cancelled, or there is nothing more to read."""
+        try:
+            await self._share()
+        except Exception as failure:
+            log.exception("the connections to the disk %s are not looked after any more", self._vdi)
+            self.lanes.fail(failure)  # it may have none, and would wait for ever
+        self._ticket.want(0)
+
+    async def _share(self) -> None:
         looked = time.monotonic()
         while not self.lanes.over:
             with contextlib.suppress(TimeoutError):
@@ -129,13 +137,17 @@ class OpenBlocks:
                 await self._come_back(now)
             elif self._ticket.urgent or not self._servers:  # else not at once: so none is opened for moments only
                 await self._come_back(now)
-        self._ticket.want(0)
 
     def _give_way(self) -> None:
         """Let others have what is theirs, once what was asked for over it is read."""
-        for server in (Counter(self._ticket.surplus()) - self._leaving).elements():
-            for reader in [each for each, its in list(self._servers.items()) if its == server][:1]:
-                self._leaving[server] += 1
+        servers = dict(self._servers)
+        surplus = Counter(self._ticket.surplus()) - Counter(
+            servers[each] for each in list(self._leaving) if each in servers
+        )
+        for reader, server in servers.items():
+            if surplus[server] and reader not in self._leaving:
+                surplus[server] -= 1
+                self._leaving.add(reader)
                 self.lanes.dismiss(reader)
 
     async def _come_back(self, now: float) -> None:
@@ -161,6 +173,6 @@ class OpenBlocks:
 
     def _ended(self, reader: DiskReader) -> None:
         """In the thread that read over it."""
-        server = self._servers.pop(reader)
-        self._leaving[server] = max(0, self._leaving[server] - 1)
-        self._ticket.give_back(server)
+        self._ticket.give_back(self._servers[reader])
+        del self._servers[reader]
+        self._leaving.discard(reader)
