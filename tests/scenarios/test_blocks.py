@@ -84,7 +84,7 @@ async def test_a_copy_whose_connections_cannot_be_replaced_goes_on_later(worlds:
     """From where it was, with all that was opened for it opened again."""
     async with worlds(source={"nbd_purpose": "insecure_nbd"}) as world:
         await world.control(world.source, "faults", match="nbd_read", kind="cut", at=8 * MIB)
-        asking = asyncio.ensure_future(world.migrate(startDestinationVm=False, maxRate=8 * MIB))
+        asking = asyncio.ensure_future(world.migrate(startDestinationVm=False, maxRate=16 * MIB, maxPasses=2))
         async with asyncio.timeout(20):
             while not await reads_over_nbd(world):
                 await asyncio.sleep(0.02)
