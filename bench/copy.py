@@ -25,7 +25,7 @@ from bench.site import two_pools
 from bench.turns import Run, Taken, Turn, in_turn, ratios
 from xo_warmig.model.passes import Way
 from xo_warmig.model.units import GIB, MIB
-from xo_warmig.replication.choosing import connections_for
+from xo_warmig.replication.choosing import MOST_CONNECTIONS, connections_for
 from xo_warmig.simulator.launch import Site
 
 ALLOCATED_BYTES = 2 * GIB
@@ -96,13 +96,14 @@ def yardsticks(site: Site, ends: Ends) -> Iterator[Yardsticks]:
 def runs_of(kind: Kind, ends: Ends, others: Yardsticks) -> dict[str, Run]:
     """Ours and its limits, by name."""
 
-    async def ours(way: Way, connections: int) -> None:
-        await ends.passes.carry_out(full_pass(ends.pairs, way=way, connections=connections))
+    async def ours(way: Way, connections: int, most: int = 1) -> None:
+        await ends.passes.carry_out(full_pass(ends.pairs, way=way, connections=connections, most=most))
 
     several = connections_for(len(ends.pairs))
     if not kind.nbd_purpose:
         return {"ours": partial(ours, Way.VHD, 1), "relay": others.relay(), "curl": others.curl()}
-    runs: dict[str, Run] = {"ours": partial(ours, Way.NBD, several), "ours, 1 connection": partial(ours, Way.NBD, 1)}
+    as_migrated = partial(ours, Way.NBD, several, MOST_CONNECTIONS)
+    runs: dict[str, Run] = {"ours": as_migrated, "ours, 1 connection": partial(ours, Way.NBD, 1)}
     return runs | ({"relay": others.relay()} if kind.https else {"nbdcopy | curl": others.nbdcopy_and_curl()})
 
 

@@ -18,7 +18,7 @@ from bench.side import Side
 from bench.site import connected, site_in_memory
 from xo_warmig.model.passes import DiskPassPlan, PassKind, PassPlan, Way
 from xo_warmig.model.units import GIB, KIB, MIB
-from xo_warmig.replication.choosing import MOST_CONNECTIONS
+from xo_warmig.replication.choosing import USUAL_CONNECTIONS
 from xo_warmig.simulator.launch import Site
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, PoolConfig, SiteConfig, VmConfig
 
@@ -53,7 +53,7 @@ class Bench(NamedTuple):
             virtual_size_bytes=SIZE_BYTES,
             skip_zeros=base is None,
             way=way,
-            connections=MOST_CONNECTIONS,
+            connections=USUAL_CONNECTIONS,
         )
         target = self.site.pools[1]
         before, begun = (await ask(target, "trace"))["number"], time.monotonic()

@@ -15,7 +15,7 @@ from bench.result import Goal, Result, figure, tell
 from bench.site import two_pools
 from xo_warmig.model.passes import Way
 from xo_warmig.model.units import GIB, KIB, MIB
-from xo_warmig.replication.choosing import connections_for
+from xo_warmig.replication.choosing import MOST_CONNECTIONS, connections_for
 from xo_warmig.simulator.launch import Site
 
 ROUNDS = 3
@@ -36,7 +36,8 @@ def far_pools(milliseconds: int, *, disks: int, allocated_bytes: int) -> Abstrac
 async def seconds_of(ends: Ends) -> float:
     """Of one pass."""
     begun = time.monotonic()
-    await ends.passes.carry_out(full_pass(ends.pairs, way=Way.NBD, connections=connections_for(len(ends.pairs))))
+    several = connections_for(len(ends.pairs))
+    await ends.passes.carry_out(full_pass(ends.pairs, way=Way.NBD, connections=several, most=MOST_CONNECTIONS))
     return time.monotonic() - begun
 
 

@@ -121,8 +121,8 @@ async def ends_of(site: Site) -> AsyncIterator[Ends]:
         yield Ends(passes, pairs)
 
 
-def full_pass(pairs: Sequence[Pair], *, way: Way, connections: int) -> PassPlan:
-    """All of the disks, side by side."""
+def full_pass(pairs: Sequence[Pair], *, way: Way, connections: int, most: int = 1) -> PassPlan:
+    """All of the disks, side by side, each over as many connections, or up to ``most`` where they read faster."""
     disks = [
         DiskPassPlan(
             disk=pair.disk,
@@ -133,6 +133,7 @@ def full_pass(pairs: Sequence[Pair], *, way: Way, connections: int) -> PassPlan:
             skip_zeros=True,
             way=way,
             connections=connections,
+            most_connections=most,
         )
         for pair in pairs
     ]

@@ -2,11 +2,12 @@
 
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from uuid import UUID
 
+from xo_warmig.disks.admission import BUDGET, Admission
 from xo_warmig.disks.budget import MOST_COPIES, MOST_IN_ALL
-from xo_warmig.disks.copy import BUDGET
 from xo_warmig.disks.streams import ByteSink
 from xo_warmig.errors import TransferError
 from xo_warmig.formats.sparse import SparsePiece, sparse_reader
@@ -28,6 +29,16 @@ def budget_is_whole() -> bool:
             share.give_back(buffer)
         share.leave()
     return BUDGET._left == BUDGET._to_lend
+
+
+@contextmanager
+def admitted() -> Iterator[Admission]:
+    """One copy's."""
+    admission = Admission()
+    try:
+        yield admission
+    finally:
+        admission.leave()
 
 
 class MemorySource:

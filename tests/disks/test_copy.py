@@ -6,7 +6,17 @@ import time
 
 import pytest
 
-from tests.disks.memory import PARENT, SIZE, MemorySink, MemorySinks, MemorySource, budget_is_whole, content, vhd
+from tests.disks.memory import (
+    PARENT,
+    SIZE,
+    MemorySink,
+    MemorySinks,
+    MemorySource,
+    admitted,
+    budget_is_whole,
+    content,
+    vhd,
+)
 from xo_warmig.disks.block_hashes import digest, hashes_of
 from xo_warmig.disks.copy import CopyResult, copy_vhd
 from xo_warmig.disks.meter import Meter
@@ -30,7 +40,10 @@ async def run(
 ) -> tuple[CopyResult, Meter]:
     meter = Meter()
     order = CopyOrder(size, differencing=differencing, skip_zeros=skip_zeros)
-    result = await copy_vhd(source, MemorySinks([sink]), order, sent=SentLog(Mark()), meter=meter)
+    with admitted() as admission:
+        result = await copy_vhd(
+            source, MemorySinks([sink]), order, sent=SentLog(Mark()), meter=meter, admission=admission
+        )
     return result, meter
 
 
@@ -120,8 +133,15 @@ async def test_a_source_that_breaks_before_there_is_a_sink_is_not_waited_for() -
     stream = vhd(content([0]), [0])[: 64 * KIB]
     order = CopyOrder(SIZE, differencing=False, skip_zeros=True)
     async with asyncio.timeout(5):
-        with pytest.raises(TransferError) as failed:
-            await copy_vhd(LateEnd(stream), LateSinks([MemorySink()]), order, sent=SentLog(Mark()), meter=Meter())
+        with admitted() as admission, pytest.raises(TransferError) as failed:
+            await copy_vhd(
+                LateEnd(stream),
+                LateSinks([MemorySink()]),
+                order,
+                sent=SentLog(Mark()),
+                meter=Meter(),
+                admission=admission,
+            )
     assert failed.value.evidence["side"] == "source"
     assert budget_is_whole()
 
@@ -160,7 +180,8 @@ async def test_cancelling_closes_both_streams_and_ends_both_threads() -> None:
 
 async def copy(stream: bytes, sinks: MemorySinks, order: CopyOrder, mark: Mark | None = None) -> tuple[SentLog, Meter]:
     sent, meter = SentLog(mark or Mark()), Meter()
-    await copy_vhd(MemorySource(stream), sinks, order, sent=sent, meter=meter)
+    with admitted() as admission:
+        await copy_vhd(MemorySource(stream), sinks, order, sent=sent, meter=meter, admission=admission)
     return sent, meter
 
 

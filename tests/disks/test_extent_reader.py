@@ -11,15 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.disks.memory import SIZE, MemorySink, MemorySinks, budget_is_whole, content
+from tests.disks.memory import SIZE, MemorySink, MemorySinks, admitted, budget_is_whole, content
 from tests.disks.memory_readers import MemoryReader, always, readers
 from xo_warmig.disks.copy import CopyResult, copy_extents
+from xo_warmig.disks.lanes import Lanes
+from xo_warmig.disks.loads import Extents
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
-from xo_warmig.disks.reads import LEAST_PER_CONNECTION_BYTES, READ_BYTES, Read
+from xo_warmig.disks.reads import LEAST_PER_CONNECTION_BYTES, READ_BYTES, DiskReader, Read
 from xo_warmig.disks.sent import SentLog
 from xo_warmig.disks.streams import ByteSink
-from xo_warmig.errors import SafetyError, TransferError
+from xo_warmig.errors import FormatError, SafetyError, TransferError
 from xo_warmig.formats.cbt import BLOCK_BYTES as GRANULE
 from xo_warmig.model.extents import Extent, normalise, total_bytes
 from xo_warmig.model.passes import Mark
@@ -43,6 +45,21 @@ def apart(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
+async def copied(
+    disk: Sequence[MemoryReader] | Lanes,
+    extents: Extents,
+    sinks: MemorySinks,
+    order: CopyOrder,
+    sent: SentLog | None = None,
+    meter: Meter | None = None,
+) -> CopyResult:
+    lanes = disk if isinstance(disk, Lanes) else Lanes(disk)
+    with admitted() as admission:
+        return await copy_extents(
+            lanes, extents, sinks, order, sent=sent or SentLog(Mark()), meter=meter or Meter(), admission=admission
+        )
+
+
 async def copy(
     disk: Sequence[MemoryReader],
     extents: Sequence[Extent],
@@ -52,7 +69,7 @@ async def copy(
 ) -> tuple[CopyResult, SentLog, Meter]:
     sent, meter = SentLog(mark or Mark()), Meter()
     given = MemorySinks([sink for sink in sinks if isinstance(sink, MemorySink)])
-    result = await copy_extents(disk, always(extents), given, order, sent=sent, meter=meter)
+    result = await copied(disk, always(extents), given, order, sent, meter)
     return result, sent, meter
 
 
@@ -107,7 +124,7 @@ async def test_what_is_not_listed_is_zeroed_on_a_used_disk(blocks: list[int]) ->
     disk, sinks, meter = content(blocks), MemorySinks([MemorySink()]), Meter()
     extents = always([Extent(block * 2 * MIB, 2 * MIB) for block in blocks])
     order = DELTA._replace(zero_unallocated=True)
-    await copy_extents(readers(disk, 2), extents, sinks, order, sent=SentLog(Mark()), meter=meter)
+    await copied(readers(disk, 2), extents, sinks, order, meter=meter)
     assert sinks._sinks[0].disk(b"\xff" * SIZE) == disk
     assert sinks.blocks == b"\xff"
     assert meter.done_bytes == meter.total_bytes == SIZE
@@ -118,7 +135,7 @@ async def test_the_list_has_every_block_that_an_extent_touches() -> None:
     """Those below the start among them (R18)."""
     extents = [Extent(2 * MIB - GRANULE, 2 * GRANULE), Extent(14 * MIB, GRANULE)]
     sinks, order = MemorySinks([MemorySink()]), DELTA._replace(start_offset=2 * MIB)
-    await copy_extents(readers(RANDOM, 1), always(extents), sinks, order, sent=SentLog(Mark()), meter=Meter())
+    await copied(readers(RANDOM, 1), always(extents), sinks, order)
     assert sinks.blocks == bytes([0b11000001])
 
 
@@ -129,7 +146,7 @@ def test_a_broken_copy_goes_on_where_its_mark_says(extents: list[Extent], breaks
     broken, rest, sent = MemorySink(breaks_after=breaks_after), MemorySink(), SentLog(Mark())
     disk = readers(RANDOM, 3, slow=0.1)
     with pytest.raises(TransferError, match="hung up"):
-        asyncio.run(copy_extents(disk, always(extents), MemorySinks([broken]), DELTA, sent=sent, meter=Meter()))
+        asyncio.run(copied(disk, always(extents), MemorySinks([broken]), DELTA, sent))
     assert all(reader.closed.is_set() for reader in disk)
     mark = sent.mark()
     held = patched(b"\xff" * SIZE, RANDOM, [Extent(e.offset, min(e.end, mark.sent) - e.offset) for e in extents])
@@ -151,8 +168,8 @@ async def test_slices_are_cut_and_gone_on_with() -> None:
 
 
 @pytest.mark.parametrize("breaks_at", [0, 5 * MIB, SIZE - 1])
-async def test_one_broken_connection_ends_it_with_its_own_reason(breaks_at: int) -> None:
-    """The others are closed, and the target is not ended well (R4)."""
+async def test_what_breaks_every_connection_ends_it_with_its_own_reason(breaks_at: int) -> None:
+    """All are closed, and the target is not ended well (R4)."""
     sink = MemorySink()
     disk = [MemoryReader(RANDOM, seed=seed, breaks_at=breaks_at) for seed in range(3)]
     with pytest.raises(TransferError, match="the disk is broken") as failed:
@@ -163,8 +180,96 @@ async def test_one_broken_connection_ends_it_with_its_own_reason(breaks_at: int)
     assert budget_is_whole()
 
 
-async def test_a_broken_connection_wakes_those_that_hang() -> None:
-    """And its reason is told, not that they were closed."""
+@pytest.mark.parametrize("breaks_at", [0, 5 * MIB, SIZE - 1])
+async def test_one_broken_connection_of_several_ends_nothing(breaks_at: int) -> None:
+    """What it had asked for is read again by the others: no hole, and no byte of an answer that broke off."""
+
+    class Tearing(MemoryReader):
+        def answer(self, read: Read) -> None:
+            read.view[: len(read.view) // 2] = b"x" * (len(read.view) // 2)
+            super().answer(read)
+
+    disk = [Tearing(RANDOM, breaks_at=breaks_at), *readers(RANDOM, 2, slow=0.5)]
+    sink = MemorySink()
+    result, _, meter = await copy(disk, WHOLE, [sink])
+    assert sink.disk() == RANDOM
+    assert result.read_bytes == meter.done_bytes == SIZE
+    assert all(reader.closed.is_set() for reader in disk)
+    assert budget_is_whole()
+
+
+async def test_where_the_disk_cannot_be_read_no_number_of_connections_helps() -> None:
+    """Each that reads there breaks; after some it is the disk that is to blame, however many there are."""
+    disk = [MemoryReader(RANDOM, seed=seed, breaks_at=5 * MIB) for seed in range(8)]
+    with pytest.raises(TransferError, match="the disk is broken"):
+        await copy(disk, WHOLE, [MemorySink()])
+    assert sum(reader.extents[-1].offset <= 5 * MIB < reader.extents[-1].end for reader in disk if reader.extents) == 3
+    assert budget_is_whole()
+
+
+async def test_connections_come_and_go_while_a_disk_is_read() -> None:
+    """Whoever leaves ends what it has asked for; whoever comes reads on, also where none was left; each is told of when it is closed."""
+    ended: list[DiskReader] = []
+    lanes = Lanes([first := MemoryReader(RANDOM, slow=1.0)], stays=True, ended=ended.append)
+    sink, sent = MemorySink(), SentLog(Mark())
+    task = asyncio.create_task(copied(lanes, always(WHOLE), MemorySinks([sink]), DELTA, sent))
+    async with asyncio.timeout(20):
+        while not first.extents:
+            await asyncio.sleep(0.001)
+        lanes.dismiss(first)
+        while not ended:
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.05)
+        assert first.closed.is_set()
+        assert not task.done()
+        assert sent.sent < SIZE
+        joined = [each for each in readers(RANDOM, 3, slow=1.0) if lanes.join(each)]
+        result = await task
+    assert joined
+    assert sink.disk() == RANDOM
+    assert result.read_bytes == SIZE == lanes.done_bytes
+    assert {*ended} == {first, *joined}
+    assert not lanes.join(late := MemoryReader(RANDOM))
+    assert late.closed.is_set()
+    assert budget_is_whole()
+
+
+async def test_whoever_cannot_bring_a_connection_ends_the_copy_with_the_reason() -> None:
+    """None is left, so nobody else would tell."""
+    lanes = Lanes([only := MemoryReader(RANDOM, breaks_at=MIB)], stays=True)
+    task = asyncio.create_task(copied(lanes, always(WHOLE), MemorySinks([MemorySink()]), DELTA))
+    await asyncio.to_thread(only.closed.wait, 10)
+    lanes.fail(TransferError("the host is gone"))
+    with pytest.raises(TransferError, match="the host is gone"):
+        await task
+    assert budget_is_whole()
+
+
+async def test_a_copy_without_a_connection_can_be_cancelled() -> None:
+    """It waits for one that others have."""
+    lanes = Lanes(stays=True)
+    task = asyncio.create_task(copied(lanes, always(WHOLE), MemorySinks([MemorySink()]), DELTA))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 10)
+    assert budget_is_whole()
+
+
+async def test_a_disk_that_was_resized_is_noticed_on_a_connection_that_comes_later() -> None:
+    """R14."""
+    lanes = Lanes([MemoryReader(RANDOM, hangs_at=0)], stays=True)
+    task = asyncio.create_task(copied(lanes, always(WHOLE), MemorySinks([MemorySink()]), DELTA))
+    await asyncio.sleep(0.02)
+    lanes.join(MemoryReader(RANDOM + bytes(512)))
+    with pytest.raises(TransferError) as refused:
+        await task
+    assert refused.value.code == "DISK_RESIZED"
+    assert budget_is_whole()
+
+
+async def test_an_answer_that_makes_no_sense_wakes_those_that_hang() -> None:
+    """And its reason is told, not that they were closed; another connection is no remedy."""
 
     class Hanging(MemoryReader):
         def answer(self, read: Read) -> None:
@@ -175,10 +280,10 @@ async def test_a_broken_connection_wakes_those_that_hang() -> None:
     class Broken(MemoryReader):
         def answer(self, read: Read) -> None:
             assert hanging.hangs.wait(20)
-            raise TransferError("the disk is broken")
+            raise FormatError("that is no answer")
 
     hanging = Hanging(RANDOM)
-    with pytest.raises(TransferError, match="the disk is broken"):
+    with pytest.raises(FormatError, match="no answer"):
         await copy([hanging, Broken(RANDOM)], WHOLE, [MemorySink()])
     assert budget_is_whole()
 
@@ -215,9 +320,7 @@ async def test_a_list_that_changes_in_between_is_not_copied_to_its_end() -> None
     lists = iter([[Extent(0, 2 * MIB)], [Extent(0, MIB)]])
     sink = MemorySink()
     with pytest.raises(SafetyError) as refused:
-        await copy_extents(
-            readers(RANDOM, 1), lambda: next(lists), MemorySinks([sink]), DELTA, sent=SentLog(Mark()), meter=Meter()
-        )
+        await copied(readers(RANDOM, 1), lambda: next(lists), MemorySinks([sink]), DELTA)
     assert refused.value.code == "LIST_CHANGED"
     assert not sink.ended
     assert budget_is_whole()

@@ -53,7 +53,8 @@ def reply(handle: int, data: bytes = b"", error: int = 0) -> bytes:
 def full_disk_of(part_bytes: int, *offsets: int, window_bytes: int = MIB) -> tuple[ReadQueue, Filling]:
     """A queue that has these reads and then none."""
     parts = [Part(offset, number * part_bytes, part_bytes) for number, offset in enumerate(offsets)]
-    filling, queue = Filling(Load(parts, stored=True), bytearray(2 * MIB)), ReadQueue(1, Window(window_bytes))
+    filling = Filling(Load(parts, stored=True), bytearray(2 * MIB))
+    queue = ReadQueue(Window(window_bytes), per_lane_bytes=window_bytes)
     queue.put(filling)
     queue.end()
     return queue, filling
@@ -67,7 +68,7 @@ def test_replies_go_where_they_belong_in_any_order(order: list[int], depth: int)
     # A reply makes room for one request; within a group of as many as the depth any order is a possible one.
     replies = sorted(order, key=lambda number: (number // depth, order.index(number)))
     stream = Script(b"".join(reply(number + 1, bytes([number]) * 512) for number in replies))
-    NbdReader(stream, SIZE).serve(queue)
+    NbdReader(stream, SIZE).serve(queue.join())
     assert bytes(filling.buffer[: 6 * 512]) == b"".join(bytes([number]) * 512 for number in range(6))
     assert all(sent - answered <= depth for answered, sent in enumerate(stream.in_flight))
     assert stream.in_flight[0] == depth
@@ -77,7 +78,7 @@ def test_requests_that_are_there_together_go_out_together() -> None:
     """One call for all of them."""
     queue, _ = full_disk_of(MIB, 0)
     stream = Script(reply(1, bytes(READ_BYTES)) + reply(2, bytes(READ_BYTES)))
-    NbdReader(stream, SIZE).serve(queue)
+    NbdReader(stream, SIZE).serve(queue.join())
     assert [len(sent) for sent in stream.heard] == [2 * REQUEST_BYTES]
 
 
@@ -86,7 +87,7 @@ def test_an_answer_that_is_cut_is_an_error_at_any_byte() -> None:
     for cut in range(16 + 512):
         queue, filling = full_disk_of(512, 0)
         with pytest.raises(TransferError) as lost:
-            NbdReader(Script(reply(1, bytes(512))[:cut]), SIZE).serve(queue)
+            NbdReader(Script(reply(1, bytes(512))[:cut]), SIZE).serve(queue.join())
         assert lost.value.code == "NBD_CONNECTION_LOST"
         assert lost.value.remedy
         assert filling.left == 1
@@ -107,7 +108,7 @@ def test_answers_that_make_no_sense(says: bytes, error: type[Exception], code: s
     """Too long, twice, to nobody, or a refusal."""
     queue, filling = full_disk_of(512, 0, 4096)
     with pytest.raises(error) as refused:
-        NbdReader(Script(says), SIZE).serve(queue)
+        NbdReader(Script(says), SIZE).serve(queue.join())
     assert getattr(refused.value, "code", "") == code
     assert filling.left
 
@@ -124,6 +125,6 @@ def test_goodbye_is_said_only_where_it_is_heard() -> None:
     queue, _ = full_disk_of(512, 0)
     reader = NbdReader(busy, SIZE)
     with pytest.raises(TransferError):
-        reader.serve(queue)
+        reader.serve(queue.join())
     reader.close()
     assert len(busy.heard) == 1

@@ -8,7 +8,7 @@ import pytest
 from xo_warmig.disks.budget import ZEROS
 from xo_warmig.disks.loads import Load
 from xo_warmig.disks.pipe import Closed, Part
-from xo_warmig.disks.reads import READ_BYTES, Filling, Read, ReadQueue
+from xo_warmig.disks.reads import READ_BYTES, Filling, Lane, Read, ReadQueue
 from xo_warmig.disks.window import Window
 from xo_warmig.errors import TransferError
 from xo_warmig.model.extents import Extent
@@ -25,9 +25,9 @@ def queue_with(*parts: Part) -> tuple[ReadQueue, Filling]:
     return queue, waited_for
 
 
-def take_all(queue: ReadQueue) -> list[Read]:
+def take_all(lane: Lane) -> list[Read]:
     found = []
-    while (read := queue.take(512)) is not None:
+    while (read := lane.take(512)) is not None:
         found.append(read)
     return found
 
@@ -36,7 +36,8 @@ def test_a_load_becomes_reads_of_bounded_size_into_its_buffer() -> None:
     """Cut where the disk can be cut well, each with its own part of the buffer."""
     first = 300 * KIB
     queue, waited_for = queue_with(Part(3 * MIB + 100 * KIB, 0, first), Part(8 * MIB - 64 * KIB, first, MIB))
-    reads = take_all(queue)
+    lane = queue.join()
+    reads = take_all(lane)
     assert [read.extent for read in reads] == [
         Extent(3 * MIB + 100 * KIB, first),
         Extent(8 * MIB - 64 * KIB, 64 * KIB),
@@ -45,7 +46,7 @@ def test_a_load_becomes_reads_of_bounded_size_into_its_buffer() -> None:
     ]
     for number, read in enumerate(reads, 1):
         read.view[:] = bytes([number]) * len(read.view)
-        queue.done(read, asked=0.0)
+        lane.done(read, asked=0.0)
     queue.wait_for(waited_for)
     held = bytes(waited_for.buffer)
     assert held == b"".join(bytes([n]) * r.extent.length for n, r in enumerate(reads, 1)).ljust(2 * MIB, b"\0")
@@ -53,14 +54,16 @@ def test_a_load_becomes_reads_of_bounded_size_into_its_buffer() -> None:
 
 def test_a_connection_gets_no_more_than_its_part_of_the_window() -> None:
     """But always something."""
-    queue, waited_for = ReadQueue(2, Window(2 * MIB)), filling(Part(0, 0, 2 * MIB))
+    queue, waited_for = ReadQueue(Window(2 * MIB)), filling(Part(0, 0, 2 * MIB))
+    lane, _ = queue.join(), queue.join()
     queue.put(waited_for)
-    assert queue.take(MIB) is None
-    assert queue.take(MIB - 512) is not None
-    queue = ReadQueue(2, Window(0, 0))
+    assert lane.take(MIB) is None
+    assert lane.take(MIB - 512) is not None
+    queue = ReadQueue(Window(0, 0), per_lane_bytes=0)
+    lane = queue.join()
     queue.put(filling(Part(0, 0, MIB)))
-    assert queue.take(512) is None
-    assert queue.take(0) is not None
+    assert lane.take(512) is None
+    assert lane.take(0) is not None
 
 
 def test_zeros_are_there_at_once() -> None:
@@ -69,38 +72,40 @@ def test_zeros_are_there_at_once() -> None:
     zeros = Filling(Load([Part(0, 0, MIB)], stored=False), ZEROS)
     queue.put(zeros)
     queue.wait_for(zeros)
-    assert queue.take(512) is None
+    assert queue.join().take(512) is None
 
 
 def test_whoever_has_nothing_to_do_comes_first() -> None:
     """One that has reads in flight gets no more while others wait for their first."""
     queue = ReadQueue()
     taken: list[Read | None] = []
-    waiting = threading.Thread(target=lambda: taken.append(queue.take(0)))
+    waiting = threading.Thread(target=lambda: taken.append(queue.join().take(0)))
     waiting.start()
     while not queue._idle:
         time.sleep(0.001)
     with queue._arrived:  # as if the waiting thread were slow to wake
         queue._reads.extend(Read(Extent(at, 512), memoryview(b""), filling()) for at in (0, 512))
-    second = queue.take(512)
+    busy = queue.join()
+    second = busy.take(512)
     assert second is not None
-    assert queue.take(512) is None
+    assert busy.take(512) is None
     queue.end()
     waiting.join(5)
     assert len(taken) == 1
     assert taken[0] is not None
-    assert queue.take(0) is None
+    assert busy.take(0) is None
 
 
 def test_the_first_failure_is_told_and_everybody_stops() -> None:
     """Those that wait for reads, and the one that waits for a buffer."""
     queue, waited_for = queue_with(Part(0, 0, 512))
-    queue.take(0)
+    lane = queue.join()
+    lane.take(0)
     stopped: list[type[BaseException]] = []
 
     def wait() -> None:
         try:
-            queue.take(0)
+            lane.take(0)
         except Closed as closed:
             stopped.append(type(closed))
 

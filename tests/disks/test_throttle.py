@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.disks.memory import SIZE, MemorySink, MemorySinks, MemorySource, content, vhd
+from tests.disks.memory import SIZE, MemorySink, MemorySinks, MemorySource, admitted, content, vhd
 from tests.disks.memory_readers import always, readers
 from xo_warmig.disks.copy import CopyResult, copy_extents, copy_vhd
+from xo_warmig.disks.lanes import Lanes
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
 from xo_warmig.disks.pace import Limit, Pace, Share
@@ -56,7 +57,9 @@ class ThrottledSinks(MemorySinks):
 async def copied(throttle: Throttle, sink: MemorySink) -> CopyResult:
     order = CopyOrder(SIZE, differencing=False, skip_zeros=True, piece_bytes=throttle.piece_bytes)
     source = throttle.source(MemorySource(STREAM))
-    return await copy_vhd(source, ThrottledSinks(sink, throttle), order, sent=SentLog(Mark()), meter=Meter())
+    sinks = ThrottledSinks(sink, throttle)
+    with admitted() as admission:
+        return await copy_vhd(source, sinks, order, sent=SentLog(Mark()), meter=Meter(), admission=admission)
 
 
 def limit(rate: float | None) -> Share:
@@ -90,10 +93,12 @@ async def test_connections_to_a_disk_share_its_pace() -> None:
     rate = 20 * MIB
     sink, throttle = Watched(), Throttle([limit(rate)])
     order = CopyOrder(SIZE, differencing=False, skip_zeros=True, piece_bytes=throttle.piece_bytes)
-    connections = throttle.readers(readers(DISK, 4))
+    connections = throttle.lanes(Lanes(readers(DISK, 4)))
     begin = time.monotonic()
     whole = always([Extent(0, SIZE)])
-    await copy_extents(connections, whole, ThrottledSinks(sink, throttle), order, sent=SentLog(Mark()), meter=Meter())
+    sinks = ThrottledSinks(sink, throttle)
+    with admitted() as admission:
+        await copy_extents(connections, whole, sinks, order, sent=SentLog(Mark()), meter=Meter(), admission=admission)
     seconds = time.monotonic() - begin
     assert sink.disk() == DISK
     assert 0.8 <= seconds / (SIZE / rate) <= BUSY, "what is in flight at the end passes freely"

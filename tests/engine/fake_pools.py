@@ -85,6 +85,19 @@ class FakeTask:
         self.error: list[str] = []
 
 
+class FakeTurn:
+    """A turn that comes at once."""
+
+    def __init__(self, pool: Any, vdi: str) -> None:
+        self._pool, self._vdi = pool, vdi
+
+    async def open(self) -> Any:
+        return await self._pool.open_blocks(self._vdi)
+
+    def give_up(self) -> None:
+        """It holds nothing."""
+
+
 class FakeEnd:
     """An open transfer: both stream and connection, or the only one of several."""
 
@@ -107,8 +120,8 @@ class FakeEnd:
         return self
 
     @property
-    def readers(self) -> Any:
-        return [self]
+    def lanes(self) -> Any:
+        return self
 
     def close(self) -> None:
         self.dead = True
@@ -383,7 +396,10 @@ class FakePool:
             return from_extents((Extent(index * BLOCK, 1) for index in changed), size_bytes)
         raise AssertionError
 
-    async def open_blocks(self, vdi: str, *, connections: int, urgent: bool = False) -> Any:
+    async def queue_for_blocks(self, vdi: str, **named: Any) -> Any:
+        return FakeTurn(self, vdi)
+
+    async def open_blocks(self, vdi: str) -> Any:
         async with self.world.call(self._name, "open_blocks"):
             if not self.serves_blocks:
                 raise TransferError("nobody serves it", code="NBD_NOT_SERVED")

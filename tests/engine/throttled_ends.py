@@ -3,17 +3,19 @@
 import asyncio
 from typing import Any
 
-from xo_warmig.disks.throttle import ThrottledReader, ThrottledSink, ThrottledSource
+from xo_warmig.disks.throttle import ThrottledLanes, ThrottledSink, ThrottledSource
 
 
 def end_of(stream: Any) -> Any:
     """The pool's own end behind a stream."""
-    return stream.stream if isinstance(stream, ThrottledSource | ThrottledSink | ThrottledReader) else stream
+    if isinstance(stream, ThrottledLanes):
+        return stream.lanes
+    return stream.stream if isinstance(stream, ThrottledSource | ThrottledSink) else stream
 
 
 async def pass_through(stream: Any, count_bytes: int) -> None:
     """Wait for as long as the stream's pace would have made its thread wait."""
-    if not isinstance(stream, ThrottledSource | ThrottledSink | ThrottledReader):
+    if not isinstance(stream, ThrottledSource | ThrottledSink | ThrottledLanes):
         return
     pace, loop = stream._pace, asyncio.get_running_loop()
     begin = loop.time()

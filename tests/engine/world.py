@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.engine.fake_pools import BLOCK, FakePool, FakeVdi, FakeVm
 from tests.engine.throttled_ends import end_of, pass_through
+from xo_warmig.disks.admission import Admission
 from xo_warmig.disks.block_sample import Listing, listing_of
 from xo_warmig.disks.block_table import BlockTable
 from xo_warmig.disks.copy import CopyResult, Sinks
@@ -212,6 +213,7 @@ class World:
         *,
         sent: SentLog,
         meter: Meter,
+        admission: Admission,
     ) -> CopyResult:
         """Stands in for ``copy_vhd``: block by block, in virtual time."""
         end = end_of(source)
@@ -219,16 +221,24 @@ class World:
         return await self._move(source, end.blocks, sinks, order, sent, meter)
 
     async def copy_extents(
-        self, readers: Any, extents: Extents, sinks: Sinks, order: CopyOrder, *, sent: SentLog, meter: Meter
+        self,
+        lanes: Any,
+        extents: Extents,
+        sinks: Sinks,
+        order: CopyOrder,
+        *,
+        sent: SentLog,
+        meter: Meter,
+        admission: Admission,
     ) -> CopyResult:
         """Stands in for ``disks.copy.copy_extents``."""
         indexes = sorted(
             {index for extent in extents() for index in range(extent.offset // BLOCK, -(-extent.end // BLOCK))}
         )
-        assert bool(readers) == bool(indexes), "a connection is there if it is used"
-        stored = end_of(readers[0]).vdi.blocks if readers else {}
+        assert bool(lanes) == bool(indexes), "a connection is there if it is used"
+        stored = end_of(lanes).vdi.blocks if lanes else {}
         return await self._move(
-            readers[0] if readers else None,
+            lanes if lanes else None,
             [(index, stored.get(index, (0, 0))[0]) for index in indexes],
             sinks,
             order,
@@ -281,13 +291,13 @@ class World:
             source, [p for p in pieces if p.offset // BLOCK in blocks], max(blocks, default=-1) + 1
         )
 
-    async def check_blocks(self, readers: Any, extents: Extents, table: BlockTable, *, urgent: bool = False) -> Checked:
+    async def check_blocks(self, lanes: Any, extents: Extents, table: BlockTable, *, admission: Admission) -> Checked:
         """Stands in for ``disks.block_check.check_blocks``."""
         pieces = [
             SentPiece(extent.offset, extent.length, table.get(extent.offset // HASHED_BYTES, 1)[0])
             for extent in extents()
         ]
-        return await self._check(readers[0], pieces, len(pieces))
+        return await self._check(lanes, pieces, len(pieces))
 
     async def _check(self, stream: Any, pieces: list[SentPiece], blocks_read: int) -> Checked:
         end = end_of(stream)

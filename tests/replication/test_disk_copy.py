@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.disks.memory import vhd
+from tests.disks.memory import budget_is_whole, vhd
 from tests.replication.memory_pools import BLOCKS, DELTA, DISK, SIZE, SMALL, STREAM, Break, MemoryPools
+from xo_warmig.disks.admission import BUDGET
+from xo_warmig.disks.budget import MOST_COPIES
 from xo_warmig.disks.pace import Limit, Share
 from xo_warmig.disks.throttle import Throttle
 from xo_warmig.errors import FormatError, PoolError, PoolUnreachable, SafetyError, TransferError, WarmigError
@@ -372,3 +374,37 @@ async def test_a_copy_that_is_held_to_a_limit_goes_on_after_breaks_as_any_other(
     # What is skipped to come back to where it broke passes under the limit too.
     assert time.monotonic() - begin >= 0.9 * len(BLOCKS) * BLOCK_BYTES / rate
     assert 0.3 < report.held_back_seconds < report.transfer_seconds * 1.5
+
+
+async def test_a_copy_that_is_one_too_many_opens_nothing_until_it_is_its_turn() -> None:
+    """Not its source, and no import that would stand idle; it says what it waits for, and may be cancelled."""
+    told: list[str] = []
+
+    async def tell(why: str) -> None:
+        told.append(why)
+
+    places = [BUDGET.enter().result(timeout=1) for _ in range(MOST_COPIES)]
+    pools, cancelled = MemoryPools(), MemoryPools()
+    waiting = [asyncio.create_task(each.copy(tell=tell)) for each in (pools, cancelled)]
+    async with asyncio.timeout(10):
+        while len(told) < 2:
+            await asyncio.sleep(0.01)
+        waiting[1].cancel()
+        await asyncio.wait({waiting[1]})
+        assert pools.opened == cancelled.opened == []
+        for place in places:
+            place.leave()
+        report = await waiting[0]
+    assert report.verdict is Verdict.COMPLETE
+    assert sorted(told, key=bool) == ["", "", *["as many disks as may be are copied by this server"] * 2]
+    assert budget_is_whole()
+
+
+async def test_a_source_that_does_not_open_leaves_no_import_waiting() -> None:
+    """Whichever comes first."""
+    pools = MemoryPools()
+    pools.fail_open["source"] = [TransferError("no", code="HTTP_403")]
+    report = await pools.copy()
+    assert report.verdict is Verdict.FAILED
+    assert report.error is not None
+    assert report.error["code"] == "HTTP_403"

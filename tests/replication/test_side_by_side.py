@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from xo_warmig.disks.admission import Admission
 from xo_warmig.disks.copy import CopyResult, Sinks
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
@@ -65,7 +66,9 @@ class Pools:
         await self.happen(f"import {vdi}")
         return End(self, f"import {vdi}")
 
-    async def copy(self, source: Any, sinks: Sinks, order: CopyOrder, *, sent: SentLog, meter: Meter) -> CopyResult:
+    async def copy(
+        self, source: Any, sinks: Sinks, order: CopyOrder, *, sent: SentLog, meter: Meter, admission: Admission
+    ) -> CopyResult:
         await sinks.first(b"")
         meter.read(100)
         await self.happen(f"copy {source.name.split()[1]}")

@@ -69,16 +69,40 @@ async def test_a_pool_that_hangs_up_is_read_by_exports(worlds: Worlds) -> None:
         await see_clean(world)
 
 
-async def test_a_connection_that_breaks_in_the_middle_is_opened_again(worlds: Worlds) -> None:
-    """And the copy goes on from where it was."""
+async def test_a_connection_that_breaks_in_the_middle_is_replaced(worlds: Worlds) -> None:
+    """Another one reads what it had asked for; the copy, and its import, know nothing of it."""
     async with worlds(source={"nbd_purpose": "insecure_nbd"}) as world:
         await world.control(world.source, "faults", match="nbd_read", kind="cut", at=8 * MIB)
         target = await world.migrate(startDestinationVm=False)
         report = await ended(world)
         assert report["phase"] == "done", report["error"]
+        assert report["warnings"] == []
+        assert await hashes(world, world.source, world.vm) == await hashes(world, world.target, target)
+        await see_clean(world)
+
+
+async def test_a_copy_whose_connections_cannot_be_replaced_goes_on_later(worlds: Worlds) -> None:
+    """From where it was, with all that was opened for it opened again."""
+    async with worlds(source={"nbd_purpose": "insecure_nbd"}) as world:
+        await world.control(world.source, "faults", match="nbd_read", kind="cut", at=8 * MIB)
+        asking = asyncio.ensure_future(world.migrate(startDestinationVm=False, maxRate=16 * MIB, maxPasses=2))
+        async with asyncio.timeout(20):
+            while not await reads_over_nbd(world):
+                await asyncio.sleep(0.02)
+        await world.control(world.source, "faults", match="nbd_read", kind="cut", at=0, times=4)
+        target = await asking
+        report = await ended(world)
+        assert report["phase"] == "done", report["error"]
         assert "COPY_INTERRUPTED" in [each["code"] for each in report["warnings"]]
         assert await hashes(world, world.source, world.vm) == await hashes(world, world.target, target)
         await see_clean(world)
+
+
+async def reads_over_nbd(world: World) -> bool:
+    """Whether a disk's data has begun to come over a connection."""
+    report = await world.last_report() if await world.client.call("warmMigration.list") else None
+    current = None if report is None else report["currentPass"]
+    return current is not None and any(disk["doneBytes"] for disk in current["disks"])
 
 
 async def test_a_cancelled_copy_leaves_no_connection(worlds: Worlds) -> None:

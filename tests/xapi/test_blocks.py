@@ -6,12 +6,7 @@ import pytest
 
 from tests.xapi.conftest import FakePool
 from xo_warmig.errors import PoolUnreachable
-from xo_warmig.xapi.blocks import BlockServers, Slots
-from xo_warmig.xapi.nbd_opening import NbdPlace
-
-
-def place(address: str, host: str = "") -> NbdPlace:
-    return NbdPlace(address, 10809, "/disk?session_id=secret", secure=False, certificate=host)
+from xo_warmig.xapi.blocks import BlockServers
 
 
 class Serving:
@@ -54,7 +49,7 @@ async def test_hosts_that_are_down_are_not_dialled(standings: list[tuple[bool, b
         serving.pool.add("PIF", host=host, IP=f"10.0.0.{number}", IPv6=[])
         infos.append({"address": f"10.0.0.{number}", "port": "10809", "exportname": "/disk", "cert": ""})
     serving.pool.handlers["VDI.get_nbd_info"] = lambda _: infos
-    assert [place.host for place in await serving.servers._places("ref")] == places
+    assert [place.host for place in await serving.servers.places("ref")] == places
 
 
 @pytest.mark.parametrize(
@@ -81,24 +76,3 @@ async def test_a_pool_that_is_away_is_not_taken_for_one_that_does_not() -> None:
     serving.pool.handlers["VDI.get_nbd_info"] = away
     with pytest.raises(PoolUnreachable):
         await serving.servers.against(serving.vdi)
-
-
-def test_a_host_gets_so_many_connections_whatever_its_addresses() -> None:
-    """Eight over all of them; two more for a VM that is down meanwhile."""
-    slots = Slots(most_per_host=8, more_if_urgent=2)
-    places = [place("10.0.0.1", "host-1"), place("10.1.0.1", "host-1")]
-    taken = slots.take(places, 20)
-    assert len(taken) == 8
-    assert {each.host for each in taken} == {"10.0.0.1", "10.1.0.1"}
-    assert slots.take(places, 1) == []
-    assert len(slots.take(places, 4, urgent=True)) == 2
-    slots.give_back(taken)
-    assert len(slots.take(places, 20)) == 6
-
-
-def test_single_connections_go_to_another_host_each_time() -> None:
-    """So that one that is down does not get them all."""
-    slots = Slots()
-    places = [place("10.0.0.1"), place("10.0.0.2"), place("10.0.0.3")]
-    assert {slots.take(places, 1)[0].host for _ in range(3)} == {each.host for each in places}
-    assert slots.take([], 4) == []

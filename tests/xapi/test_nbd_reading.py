@@ -1,6 +1,7 @@
 """Disks copied over several NBD connections, from servers that nobody here wrote and from one that fails on order."""
 
 import asyncio
+import itertools
 import random
 import struct
 import threading
@@ -10,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.disks.memory import SIZE, MemorySink, MemorySinks, budget_is_whole
+from tests.disks.memory import SIZE, MemorySink, MemorySinks, admitted, budget_is_whole
 from tests.disks.memory_readers import always
 from tests.nbd_servers import CurtServer, certificates, nbdkit, qemu_nbd
 from xo_warmig.disks.copy import copy_extents
+from xo_warmig.disks.lanes import Lanes
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
 from xo_warmig.disks.sent import SentLog
@@ -33,13 +35,21 @@ WHOLE = [Extent(0, SIZE)]
 SCATTERED = [Extent(granule * GRANULE, GRANULE) for granule in range(0, 256, 3)]
 
 
+def over(places: Sequence[NbdPlace], count: int) -> list[NbdPlace]:
+    """So many connections, to each in turn."""
+    return list(itertools.islice(itertools.cycle(places), count))
+
+
 async def copied(
     places: Sequence[NbdPlace], extents: Sequence[Extent], count: int = 3, stall: float = 20
 ) -> MemorySink:
     sink = MemorySink()
-    disk = await open_readers(places, count, Trust(allow_unauthorized=True), stall_seconds=stall)
-    given = MemorySinks([sink])
-    await copy_extents(disk, always(extents), given, ORDER, sent=SentLog(Mark()), meter=Meter())
+    opened = await open_readers(over(places, count), Trust(allow_unauthorized=True), stall_seconds=stall)
+    disk, given = Lanes(reader for _, reader in opened), MemorySinks([sink])
+    with admitted() as admission:
+        await copy_extents(
+            disk, always(extents), given, ORDER, sent=SentLog(Mark()), meter=Meter(), admission=admission
+        )
     return sink
 
 
@@ -169,24 +179,21 @@ async def test_one_host_that_takes_no_more_is_done_without(
     """xapi-nbd has 16 connections for all; the log says that there are fewer."""
     server, full = curt(), curt()
     full.drops_at_once = True
-    readers = await open_readers([full.place, server.place], 3, Trust(allow_unauthorized=True))
-    assert len(readers) == 1
-    for reader in readers:
+    readers = await open_readers([full.place, server.place, full.place], Trust(allow_unauthorized=True))
+    assert [place for place, _ in readers] == [server.place]
+    for _, reader in readers:
         reader.close()
     assert caplog.text.count("fewer connections") == 2
     assert "OpaqueRef" not in caplog.text
 
 
 async def test_no_connection_at_all_says_why(curt: Callable[..., CurtServer]) -> None:
-    """With the first one's reason; and a pool that serves nothing is told of."""
+    """With the first one's reason."""
     full = curt()
     full.drops_at_once = True
     with pytest.raises(TransferError) as refused:
-        await open_readers([full.place], 2, Trust(allow_unauthorized=True))
+        await open_readers([full.place] * 2, Trust(allow_unauthorized=True))
     assert refused.value.code == "NBD_DROPPED"
-    with pytest.raises(TransferError) as nowhere:
-        await open_readers([], 2, Trust(allow_unauthorized=True))
-    assert nowhere.value.code == "NBD_NOT_SERVED"
 
 
 async def test_one_host_that_is_not_believed_ends_them_all(tmp_path: Path) -> None:
@@ -197,14 +204,14 @@ async def test_one_host_that_is_not_believed_ends_them_all(tmp_path: Path) -> No
     with nbdkit("memory", "size=1M", tls=directory) as place:
         places = [place._replace(certificate=certificate), place._replace(certificate=other)]
         with pytest.raises(Exception, match="another certificate"):
-            await open_readers(places, 2, Trust(allow_unauthorized=True))
+            await open_readers(places, Trust(allow_unauthorized=True))
 
 
 async def test_cancelling_the_opening_closes_what_opened(curt: Callable[..., CurtServer]) -> None:
     """One has its disk, the other still waits for its own."""
     ready, slow = curt(), CurtServer(DISK, name=NAME, attach_seconds=20)
     try:
-        task = asyncio.create_task(open_readers([ready.place, slow.place], 2, Trust(allow_unauthorized=True)))
+        task = asyncio.create_task(open_readers([ready.place, slow.place], Trust(allow_unauthorized=True)))
         while not (ready.names and slow.names):
             await asyncio.sleep(0.005)
         await asyncio.sleep(0.05)

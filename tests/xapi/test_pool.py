@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from xo_warmig.disks.admission import Admission
 from xo_warmig.disks.copy import copy_vhd
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
@@ -41,13 +42,16 @@ class OneSink(NamedTuple):
 async def transfer(source: Pool, target: Pool, disk: Disk, read_vdi: str, base: str | None, target_vdi: str) -> None:
     exported = await source.open_export(read_vdi, base=base)
     imported = await target.open_import(target_vdi)
+    admission = Admission()
     await copy_vhd(
         exported.stream,
         OneSink(imported.stream),
         CopyOrder(disk.virtual_size_bytes, differencing=base is not None, skip_zeros=base is None),
         sent=SentLog(Mark()),
         meter=Meter(),
+        admission=admission,
     )
+    admission.leave()
     await asyncio.gather(exported.finish(), imported.finish())
 
 

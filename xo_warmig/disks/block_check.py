@@ -1,52 +1,40 @@
 """Reading blocks of a target disk back over its NBD connections, and comparing them with the table of what was sent."""
 
-from collections.abc import Sequence
 from contextlib import closing
 
+from xo_warmig.disks.admission import Admission
 from xo_warmig.disks.block_hashes import hashes_of
 from xo_warmig.disks.block_table import BlockTable
 from xo_warmig.disks.budget import Share
-from xo_warmig.disks.copy import admitted
 from xo_warmig.disks.extent_reader import ExtentReading
 from xo_warmig.disks.loads import Extents
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
 from xo_warmig.disks.pipe import Part
 from xo_warmig.disks.read_back import Checked, Difference
-from xo_warmig.disks.reads import DiskReader
+from xo_warmig.disks.reads import DiskLanes
 from xo_warmig.disks.threads import in_thread
 from xo_warmig.model.passes import HASHED_BYTES
 
 
-async def check_blocks(
-    readers: Sequence[DiskReader], extents: Extents, table: BlockTable, *, urgent: bool = False
-) -> Checked:
+async def check_blocks(lanes: DiskLanes, extents: Extents, table: BlockTable, *, admission: Admission) -> Checked:
     """Read ``extents``, whole blocks that the table knows, and compare their hashes until one differs.
 
-    The connections are closed when this returns or raises.
-
-    Args:
-        urgent: a VM is down meanwhile.
+    The connections are closed when this returns or raises, and all buffers given back to the share of ``admission``.
 
     Raises:
         TransferError, FormatError: a connection broke, or serves another disk. asyncio.CancelledError: all threads have ended.
     """
-    order = CopyOrder(virtual_size_bytes=table.size_bytes, differencing=False, skip_zeros=False, urgent=urgent)
-    share = await admitted(order)
-    checking = _Checking(readers, extents, table, order, share)
-    try:
-        return await checking.run()
-    finally:
-        share.leave()
+    order = CopyOrder(virtual_size_bytes=table.size_bytes, differencing=False, skip_zeros=False)
+    checking = _Checking(lanes, extents, table, order, await admission.enter())
+    return await checking.run()
 
 
 class _Checking:
     """One thread that compares what those of the connections read."""
 
-    def __init__(
-        self, readers: Sequence[DiskReader], extents: Extents, table: BlockTable, order: CopyOrder, share: Share
-    ) -> None:
-        self._reading = ExtentReading(readers, extents, order, share, Meter())
+    def __init__(self, lanes: DiskLanes, extents: Extents, table: BlockTable, order: CopyOrder, share: Share) -> None:
+        self._reading = ExtentReading(lanes, extents, order, share, Meter())
         self._table = table
         self._share = share
 

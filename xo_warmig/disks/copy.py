@@ -6,25 +6,24 @@ or takes, and one writes.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from xo_warmig.disks.budget import LEAST_PER_COPY, Budget, Share
+from xo_warmig.disks.admission import Admission
+from xo_warmig.disks.budget import LEAST_PER_COPY, Share
 from xo_warmig.disks.extent_reader import ExtentReading
 from xo_warmig.disks.loads import Extents
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
 from xo_warmig.disks.pipe import Channel, Closed, Inline, Piece, Pieces, PieceSource, feed
-from xo_warmig.disks.reads import DiskReader
+from xo_warmig.disks.reads import DiskLanes
 from xo_warmig.disks.sent import SentLog
 from xo_warmig.disks.sparse_writer import SparseWriter
 from xo_warmig.disks.streams import ByteSink, ByteSource
 from xo_warmig.disks.threads import first_of, settled, start
 from xo_warmig.disks.vhd_reader import VhdReading
 from xo_warmig.errors import TransferError
-
-BUDGET = Budget()
 
 
 class Sinks(Protocol):
@@ -69,10 +68,13 @@ class CopyResult(NamedTuple):
     transfer_seconds: float
 
 
-async def copy_vhd(source: ByteSource, sinks: Sinks, order: CopyOrder, *, sent: SentLog, meter: Meter) -> CopyResult:
+async def copy_vhd(
+    source: ByteSource, sinks: Sinks, order: CopyOrder, *, sent: SentLog, meter: Meter, admission: Admission
+) -> CopyResult:
     """Copy every block of the VHD stream ``source`` into sparse streams, the end marker of the last one included.
 
-    The bytes of that one are not confirmed: that is for the target's task to say (R22).
+    The bytes of that one are not confirmed: that is for the target's task to say (R22). All buffers were given back to the share of
+    ``admission`` when this returns or raises; it enters where that was not done.
 
     Raises:
         FormatError: the source sends no VHD. TransferError: not the one that was expected, or a connection broke; ``evidence`` has the
@@ -86,49 +88,45 @@ async def copy_vhd(source: ByteSource, sinks: Sinks, order: CopyOrder, *, sent: 
     def apart(sink: ByteSink) -> bool:
         return source.apart or sink.apart
 
-    return await _copy(begin, apart, sinks, order, sent, meter)
+    return await _copy(begin, apart, sinks, order, sent, meter, admission)
 
 
 async def copy_extents(
-    readers: Sequence[DiskReader], extents: Extents, sinks: Sinks, order: CopyOrder, *, sent: SentLog, meter: Meter
+    lanes: DiskLanes,
+    extents: Extents,
+    sinks: Sinks,
+    order: CopyOrder,
+    *,
+    sent: SentLog,
+    meter: Meter,
+    admission: Admission,
 ) -> CopyResult:
-    """Copy these extents of a disk, read over all of the connections ``readers``, as ``copy_vhd`` does with a stream's blocks.
+    """Copy these extents of a disk, read over all of the connections ``lanes``, as ``copy_vhd`` does with a stream's blocks.
 
     Nothing says whether the extents are a difference, so ``order.differencing`` does not matter: they are what is to be copied.
     The connections are closed when this returns or raises.
     """
 
     def begin(share: Share) -> Reading:
-        return ExtentReading(readers, extents, order, share, meter)
+        return ExtentReading(lanes, extents, order, share, meter)
 
     def apart(sink: ByteSink) -> bool:
         return sink.apart
 
-    return await _copy(begin, apart, sinks, order, sent, meter)
+    return await _copy(begin, apart, sinks, order, sent, meter, admission)
 
 
-async def _copy(begin: Begin, apart: Apart, sinks: Sinks, order: CopyOrder, sent: SentLog, meter: Meter) -> CopyResult:
-    share = await admitted(order)
+async def _copy(
+    begin: Begin, apart: Apart, sinks: Sinks, order: CopyOrder, sent: SentLog, meter: Meter, admission: Admission
+) -> CopyResult:
+    share = await admission.enter()
     copying = _Copying(begin(share), order, share, sent, meter)
     try:
         await copying.run(sinks, apart)
     except BaseException as why:
         await copying.stop()
         raise copying.root_cause(why) from None
-    finally:
-        share.leave()
     return CopyResult(meter.read_bytes, meter.written_bytes, meter.transfer_seconds)
-
-
-async def admitted(order: CopyOrder) -> Share:
-    """A share of the buffers, in turn."""
-    place = BUDGET.enter(urgent=order.urgent)
-    try:
-        return await asyncio.wrap_future(place)
-    except asyncio.CancelledError:
-        if not place.cancel():
-            place.result().leave()
-        raise
 
 
 class _Copying:

@@ -1,20 +1,19 @@
 """The reading side of a copy from extents: reads spread over several connections, and their pieces in the order of the disk.
 
-One thread for each connection asks and receives. Whoever takes the pieces fills the copy's buffers through them, some at a time, and
-gets the oldest as soon as it is full.
+Each connection asks and receives in a thread of its own (``disks.lanes``). Whoever takes the pieces fills the copy's buffers through them,
+some at a time, and gets the oldest as soon as it is full.
 """
 
-import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from xo_warmig.disks.budget import BUFFER_BYTES, LEAST_PER_COPY, ZEROS, Share
 from xo_warmig.disks.loads import Extents, Load, Survey, loads, survey
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
-from xo_warmig.disks.pipe import Closed, Part, Piece, Pieces, placed
-from xo_warmig.disks.reads import DiskReader, Filling, ReadQueue
-from xo_warmig.errors import SafetyError, TransferError
+from xo_warmig.disks.pipe import Part, Piece, Pieces, placed
+from xo_warmig.disks.reads import DiskLanes, Filling, ReadQueue
+from xo_warmig.errors import SafetyError
 from xo_warmig.formats.zeros import nonzero_extents
 
 _SENDING = 2  # buffers that are sent, or wait to be, while others are filled
@@ -23,23 +22,21 @@ _SENDING = 2  # buffers that are sent, or wait to be, while others are filled
 class ExtentReading:
     """Extents of one disk on their way to a writer. Fits ``disks.copy.Reading``."""
 
-    def __init__(
-        self, readers: Sequence[DiskReader], extents: Extents, order: CopyOrder, share: Share, meter: Meter
-    ) -> None:
-        self._readers = readers
+    def __init__(self, lanes: DiskLanes, extents: Extents, order: CopyOrder, share: Share, meter: Meter) -> None:
+        self._lanes = lanes
         self._extents = extents
         self._order = order
         self._share = share
         self._meter = meter
-        self._reads = ReadQueue(len(readers))
+        self._reads = ReadQueue()
         self._fillings: deque[Filling] = deque()
         self._found: Survey | None = None
 
     def begin(self) -> bytes:
         """The blocks that the extents touch, those below the order's start among them. Raises TransferError."""
-        self._check_sizes()
+        self._lanes.check(self._order.virtual_size_bytes)
         found = self._found = survey(self._extents(), self._order)
-        if found.total_bytes and not self._readers:
+        if found.total_bytes and not self._lanes:
             raise ValueError("there is no connection to read over")
         if self._order.zero_unallocated:
             start = self._order.start_offset
@@ -53,12 +50,8 @@ class ExtentReading:
 
         Raises FormatError, TransferError.
         """
-        started: list[threading.Thread] = []
         try:
-            for reader in self._readers:
-                lane = threading.Thread(target=self._serve, args=(reader,), daemon=True)
-                lane.start()
-                started.append(lane)
+            self._lanes.begin(self._reads, self._order.virtual_size_bytes)
             yield from self._filled()
             self._see_complete()
             self._reads.end()
@@ -67,40 +60,13 @@ class ExtentReading:
             self.close()
             raise
         finally:
-            for lane in started:
-                lane.join()
+            self._lanes.settle()
             for filling in self._fillings:  # no lane writes into its buffer any more
                 self._share.give_back(filling.buffer)
 
     def close(self) -> None:
         """Close all connections. May be called twice, and from another thread: whoever waits for a piece then raises."""
-        for reader in self._readers:
-            reader.close()
-
-    def _serve(self, reader: DiskReader) -> None:
-        try:
-            reader.serve(self._reads)
-        except Closed:
-            pass
-        except BaseException as why:
-            self._reads.fail(why)
-        finally:
-            reader.close()
-
-    def _check_sizes(self) -> None:
-        for reader in self._readers:
-            if reader.size_bytes != self._order.virtual_size_bytes:
-                raise TransferError(
-                    f"the source serves a disk of {reader.size_bytes} bytes where one of "
-                    f"{self._order.virtual_size_bytes} was planned",
-                    code="DISK_RESIZED",
-                    evidence={
-                        "side": "source",
-                        "actual": reader.size_bytes,
-                        "expected": self._order.virtual_size_bytes,
-                    },
-                    remedy="Start the migration again: its plan no longer fits the disk.",
-                )
+        self._lanes.close()
 
     def _filled(self) -> Iterator[Piece]:
         """Fill and pass on until all is."""

@@ -15,8 +15,6 @@ class CopyOrder(NamedTuple):
 
     ``piece_bytes``: the most that is read before it is sent, a whole part of a block.
 
-    ``urgent``: a VM is down meanwhile, so the copy does not wait for others to end.
-
     A slice ends, at a piece's boundary, when ``slice_bytes`` were sent or ``slice_seconds`` have passed (R22); None: never.
     """
 
@@ -28,4 +26,3 @@ class CopyOrder(NamedTuple):
     slice_bytes: int | None = None
     slice_seconds: float | None = None
     piece_bytes: int = BUFFER_BYTES
-    urgent: bool = False

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from xo_warmig.disks.budget import BUFFER_BYTES
 from xo_warmig.disks.pace import Pace, Share
-from xo_warmig.disks.reads import DiskReader, Read, ReadSource
+from xo_warmig.disks.reads import DiskLanes, Lane, Read, Reads
 from xo_warmig.disks.streams import ByteSink, ByteSource
 
 Buffers: TypeAlias = Sequence[bytes | bytearray | memoryview]
@@ -33,12 +33,9 @@ class Throttle:
         """An export of the source's of which only the head is read, before the transfer: no part of what holds that back."""
         return ThrottledSource(stream, Pace(self._reading)) if self._reading else stream
 
-    def readers(self, streams: Sequence[DiskReader]) -> Sequence[DiskReader]:
+    def lanes(self, lanes: DiskLanes) -> DiskLanes:
         """The source's, where it is read over several connections."""
-        if not self._reading or not streams:
-            return streams
-        pace = self._pace(self._reading, self._reads)
-        return [ThrottledReader(stream, pace) for stream in streams]
+        return ThrottledLanes(lanes, self._pace(self._reading, self._reads)) if self._reading and lanes else lanes
 
     def sink(self, stream: ByteSink) -> ByteSink:
         """The target's."""
@@ -48,10 +45,9 @@ class Throttle:
         """The target's, when it is read back."""
         return ThrottledSource(stream, Pace(self._writing)) if self._writing else stream
 
-    def back_readers(self, streams: Sequence[DiskReader]) -> Sequence[DiskReader]:
+    def back_lanes(self, lanes: DiskLanes) -> DiskLanes:
         """The same, over several connections."""
-        pace = Pace(self._writing)
-        return [ThrottledReader(stream, pace) for stream in streams] if self._writing else streams
+        return ThrottledLanes(lanes, Pace(self._writing)) if self._writing else lanes
 
     @property
     def held_back_seconds(self) -> float:
@@ -96,48 +92,83 @@ class ThrottledSource:
             self._pace.stop()
 
 
-class ThrottledReader:
-    """Fits ``DiskReader``. All connections to a disk share one pace: what they read together is held to it."""
+class ThrottledLanes:
+    """Fits ``DiskLanes``. All connections to a disk share one pace: what they read together is held to it."""
 
-    def __init__(self, stream: DiskReader, pace: Pace) -> None:
-        self.stream = stream
+    def __init__(self, lanes: DiskLanes, pace: Pace) -> None:
+        self.lanes = lanes
         self._pace = pace
 
-    @property
-    def size_bytes(self) -> int:
-        """See ``DiskReader``."""
-        return self.stream.size_bytes
+    def __bool__(self) -> bool:
+        return bool(self.lanes)
 
-    def serve(self, reads: ReadSource) -> None:
-        """See ``DiskReader``."""
-        self.stream.serve(PacedReads(reads, self._pace))
+    def check(self, size_bytes: int) -> None:
+        """See ``DiskLanes``."""
+        self.lanes.check(size_bytes)
+
+    def begin(self, reads: Reads, size_bytes: int) -> None:
+        """See ``DiskLanes``."""
+        self.lanes.begin(PacedReads(reads, self._pace), size_bytes)
 
     def close(self) -> None:
-        """See ``DiskReader``. When one connection has nothing more to read, so have the others, but for what is in flight."""
+        """See ``DiskLanes``; whoever waits for the pace finds its connection closed."""
         try:
-            self.stream.close()
+            self.lanes.close()
         finally:
             self._pace.stop()
 
+    def settle(self) -> None:
+        """See ``DiskLanes``."""
+        self.lanes.settle()
+
 
 class PacedReads:
-    """Fits ``ReadSource``: hands on a read when its bytes may pass."""
+    """Fits ``Reads``."""
 
-    def __init__(self, reads: ReadSource, pace: Pace) -> None:
+    def __init__(self, reads: Reads, pace: Pace) -> None:
         self._reads = reads
         self._pace = pace
 
+    @property
+    def done_bytes(self) -> int:
+        """See ``Reads``."""
+        return self._reads.done_bytes
+
+    def join(self) -> Lane:
+        """See ``Reads``."""
+        return PacedLane(self._reads.join(), self._pace)
+
+    def fail(self, why: BaseException) -> None:
+        """See ``Reads``."""
+        self._reads.fail(why)
+
+
+class PacedLane:
+    """Fits ``Lane``: hands on a read when its bytes may pass."""
+
+    def __init__(self, lane: Lane, pace: Pace) -> None:
+        self._lane = lane
+        self._pace = pace
+
     def take(self, in_flight_bytes: int) -> Read | None:
-        """See ``ReadQueue``."""
-        read = self._reads.take(in_flight_bytes)
+        """See ``Lane``."""
+        read = self._lane.take(in_flight_bytes)
         left_bytes = read.extent.length if read is not None else 0
         while left_bytes:
             left_bytes -= self._pace.take(left_bytes)
         return read
 
     def done(self, read: Read, *, asked: float) -> None:
-        """See ``ReadQueue``."""
-        self._reads.done(read, asked=asked)
+        """See ``Lane``."""
+        self._lane.done(read, asked=asked)
+
+    def leave(self) -> None:
+        """See ``Lane``."""
+        self._lane.leave()
+
+    def end(self, why: BaseException | None = None, *, others: bool = True) -> None:
+        """See ``Lane``."""
+        self._lane.end(why, others=others)
 
 
 class ThrottledSink:

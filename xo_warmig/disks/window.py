@@ -22,6 +22,7 @@ class Window:
     def __init__(self, least_bytes: int, most_bytes: int = MOST_BYTES) -> None:
         self.bytes = least_bytes
         self._least_bytes = least_bytes
+        self._wished_most_bytes = most_bytes
         self._most_bytes = max(least_bytes, most_bytes)
         self._trip_seconds: float | None = None
         self._trusted_until = 0.0
@@ -29,6 +30,13 @@ class Window:
         self._rates: deque[float] = deque(maxlen=_ROUNDS)
         self._round_begun: float | None = None
         self._round_bytes = 0
+
+    def widen(self, least_bytes: int) -> None:
+        """So much is asked for at least from now on."""
+        self._least_bytes = least_bytes
+        self._most_bytes = max(least_bytes, self._wished_most_bytes)
+        if self._probe is None:
+            self._adapt()
 
     def answered(self, count_bytes: int, *, asked: float, now: float) -> None:
         """All of a read has come that was asked for at ``asked``."""

@@ -64,6 +64,7 @@ async def copy(
         limits=work.settings.copy_limits,
         throttle=work.pacing.throttle(work.way, in_downtime=in_downtime),
         table=table,
+        tell=work.teller_of(disk.disk),
     )
     report = await copying.run()
     return report if copying.error is None else msgspec.structs.replace(report, error=to_fact(copying.error))

@@ -80,6 +80,7 @@ def reading_back(work: Work, plan: PassPlan, disk: DiskPassPlan, table: BlockTab
         final=plan.kind is PassKind.FINAL,
         limits=limits,
         throttle=work.pacing.throttle(work.way, in_downtime=in_downtime),
+        tell=work.teller_of(disk.disk),
     )
 
 

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+from xo_warmig.disks.admission import Tell
 from xo_warmig.engine.hashes import Tables
 from xo_warmig.engine.journal import Journal
 from xo_warmig.engine.pacing import Pacing, Way
@@ -95,6 +96,7 @@ class Work:
         # The life in which this very process saw the source shut down as it had asked, and what reads its disks then (R21).
         self.shut_down_in: Life | None = None
         self.final_offers: dict[str, Offer] = {}  # by source disk
+        self.queueing: dict[str, str] = {}  # by source disk, what its copy waits for
         self.closing = False
         self._interruptible: set[asyncio.Future[Any]] = set()
 
@@ -151,6 +153,24 @@ class Work:
         """Whether a CancelledError that just came out of ``interruptible`` was our own word, and not this task's own end."""
         task = asyncio.current_task()
         return task is not None and task.cancelling() == 0
+
+    def teller_of(self, disk: str) -> Tell:
+        """What a disk's copy tells that it waits for; the migration waits where none of its disks moves."""
+
+        async def tell(why: str) -> None:
+            if why:
+                self.queueing[disk] = why
+            else:
+                self.queueing.pop(disk, None)
+            plan, waiting_for = self.state.open_pass, self.state.waiting_for
+            left = {each.disk for each in plan.disks} - self.state.copied.keys() if plan is not None else set()
+            waits = bool(self.queueing) and left <= self.queueing.keys()
+            if waits and waiting_for is WaitingFor.NOTHING:
+                await self.journal.wait_for(WaitingFor.SLOT, next(iter(self.queueing.values())))
+            elif not waits and waiting_for is WaitingFor.SLOT:
+                await self.journal.wait_for(WaitingFor.NOTHING)
+
+        return tell
 
     async def parked_if_closing(self) -> None:
         """While the server stops, nothing new begins: whoever drives this is ended from outside."""

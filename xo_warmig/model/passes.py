@@ -63,7 +63,8 @@ class DiskPassPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     ``read_vdi`` is what is exported (a snapshot, or in a final pass mostly the disk itself), ``base`` the snapshot it is compared with
     (None: all that is allocated), ``skip_zeros`` whether zeros may be left out, ``zero_unallocated`` whether what the source does not
-    store is sent as zeros (R20). ``way`` is how it is read, because of ``reason``, over up to so many ``connections`` by NBD;
+    store is sent as zeros (R20). ``way`` is how it is read, because of ``reason``; by NBD it begins with up to so many ``connections``, of
+    which it gives others' copies their part, and has up to ``most_connections`` while they are free and read faster.
     ``no_other_way``: the pass fails where it cannot be read so.
     """
 
@@ -77,6 +78,7 @@ class DiskPassPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     way: Way = Way.VHD
     reason: str = ""
     connections: int = 1
+    most_connections: int = 1
     no_other_way: bool = False
 
 

@@ -1,16 +1,20 @@
 """One attempt at a disk's copy: both ends opened, copied slice by slice, and confirmed. It knows nothing of further attempts."""
 
+import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from xo_warmig.disks.admission import Admission, Tell, nobody
 from xo_warmig.disks.blocks import count_between
 from xo_warmig.disks.copy import CopyResult
+from xo_warmig.disks.lanes import Lanes
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
 from xo_warmig.disks.read_back import Comparison
 from xo_warmig.disks.streams import ByteSink
+from xo_warmig.disks.threads import settled
 from xo_warmig.disks.throttle import Throttle
-from xo_warmig.errors import WarmigError
+from xo_warmig.errors import TransferError, WarmigError
 from xo_warmig.formats.vhd import BLOCK_BYTES
 from xo_warmig.model.passes import DiskPassPlan, Way
 from xo_warmig.replication.ends import Ends, both, pair
@@ -45,7 +49,9 @@ class Attempt:
         limits: CopyLimits,
         throttle: Throttle,
         held: Import | None,
+        tell: Tell = nobody,
     ) -> None:
+        """``tell``: what it waits for before it opens anything."""
         self._plan = plan
         self._ways = ways
         self._ledger = ledger
@@ -58,6 +64,7 @@ class Attempt:
         self._throttle = throttle
         self._ends = Ends() if held is None else Ends(held)
         self._writer = held
+        self._admission = Admission(urgent=final, tell=tell)
         self.resume = ledger.resume()
         self.opened = self.copied = ways.clock.monotonic()
         self.target_in_doubt = False
@@ -75,8 +82,10 @@ class Attempt:
             self.opened = self._ways.clock.monotonic()
             result = await self._copy(source)
             self.copied = self._ways.clock.monotonic()
+            self._admission.leave()  # its buffers are for others while the pools confirm
             await self._finish(source)
         except BaseException:
+            self._admission.leave()
             self.not_closed += await self._ends.close()
             raise
         await self._ledger.confirm(complete=True)
@@ -104,23 +113,47 @@ class Attempt:
         if self._writer is not None and self.resume.pieces:
             held, self._writer = self._writer, None
             self.not_closed += await self._ends.close(held)
-        opening = self._open_source()
         if self._writer is not None or self.resume.pieces:
-            return await opening
-        source, _ = await pair(opening, self._open_import())
+            return await self._open_source()
+        if self._final:  # a VM is down meanwhile
+            source, _ = await pair(self._open_source(), self._open_import())
+            return source
+        gate = asyncio.get_running_loop().create_future()
+        source, _ = await pair(self._through(gate), self._open_import_behind(gate))
         return source
+
+    async def _through(self, gate: "asyncio.Future[bool]") -> Source:
+        """Open the source; the target's end is opened, too, as soon as it is this copy's turn."""
+        opening = asyncio.ensure_future(self._open_source())
+        entering = asyncio.ensure_future(self._admission.entered())
+        try:
+            await asyncio.wait({opening, entering}, return_when=asyncio.FIRST_COMPLETED)
+            gate.set_result(not opening.done() or opening.exception() is None)
+            return await opening
+        finally:
+            for task in (opening, entering):
+                task.cancel()
+            await settled(opening, entering)
+            gate.cancel()
+
+    async def _open_import_behind(self, gate: "asyncio.Future[bool]") -> Import:
+        if await gate:
+            return await self._open_import()
+        raise TransferError("the target is not opened, as the source was not")
 
     async def _open_source(self) -> Source:
         """In the way that was wanted, or from a VHD export; what is open of the target stays open."""
         pending, final, throttle = self._ledger.pending, self._final, self._throttle
         plan, ways, ends = self._plan, self._ways, self._ends
         try:
-            source = await open_source(plan, self.way, ways, ends, pending=pending, throttle=throttle, final=final)
+            source = await open_source(
+                plan, self.way, ways, ends, self._admission, pending=pending, throttle=throttle, final=final
+            )
             self.read_whole = source.read_whole
             return source
         except WayClosed as why:
             self.way, self.way_closed = Way.VHD, str(why)
-            return await open_source(plan, self.way, ways, ends, pending=pending, throttle=throttle)
+            return await open_source(plan, self.way, ways, ends, self._admission, pending=pending, throttle=throttle)
 
     async def _open_import(self) -> Import:
         opening = self._ends.open(self._ways.target.open_import(self._plan.target_vdi))
@@ -138,7 +171,6 @@ class Attempt:
             slice_bytes=self._limits.slice_bytes if resumes else None,
             slice_seconds=self._limits.slice_seconds if resumes else None,
             piece_bytes=self._throttle.piece_bytes,
-            urgent=self._final,
         )
         copying = self._copying(source, order)
         if not resumes:
@@ -146,12 +178,14 @@ class Attempt:
         return await beside(copying, self._ledger.keep_storing(self._ways.clock, self._limits.mark_seconds))
 
     def _copying(self, source: Source, order: CopyOrder) -> Coroutine[Any, Any, CopyResult]:
-        sent, meter = self._ledger.sent, self._meter
+        sent, meter, admission = self._ledger.sent, self._meter, self._admission
         if source.export is not None:
             stream = self._throttle.source(source.export.stream)
-            return self._ways.streams.copy(stream, self, order, sent=sent, meter=meter)
-        readers = self._throttle.readers(source.blocks.readers if source.blocks is not None else [])
-        return self._ways.streams.copy_extents(readers, source.extents, self, order, sent=sent, meter=meter)
+            return self._ways.streams.copy(stream, self, order, sent=sent, meter=meter, admission=admission)
+        lanes = self._throttle.lanes(Lanes() if source.blocks is None else source.blocks.lanes)
+        return self._ways.streams.copy_extents(
+            lanes, source.extents, self, order, sent=sent, meter=meter, admission=admission
+        )
 
     async def _finish(self, source: Source) -> None:
         async def reader() -> None:

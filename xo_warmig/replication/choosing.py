@@ -7,9 +7,10 @@ from xo_warmig.model.requests import Transport
 from xo_warmig.replication.exports import ALL_EXPORTS, Exports
 from xo_warmig.replication.measured import NOTHING_MEASURED, Rates, faster_by_export
 
-# Over all disks of a pass: what one of them gets shrinks with their number, as a host takes few connections.
+# Over all disks of a pass: what one of them begins with shrinks with their number, as a host takes few connections.
 _CONNECTIONS = 8
-MOST_CONNECTIONS = 4  # of one disk: more did not read faster
+USUAL_CONNECTIONS = 4  # of one disk: more did not read faster from storage that was fast
+MOST_CONNECTIONS = 16  # of one disk whose storage is slow, over all hosts that serve it
 
 
 class Offer(NamedTuple):
@@ -87,5 +88,5 @@ def by_blocks_only(transport: Transport, exports: Exports) -> bool:
 
 
 def connections_for(disks: int) -> int:
-    """How many connections each of so many disks gets that are copied side by side."""
-    return max(1, min(MOST_CONNECTIONS, _CONNECTIONS // max(1, disks)))
+    """How many connections each of so many disks begins with that are copied side by side."""
+    return max(1, min(USUAL_CONNECTIONS, _CONNECTIONS // max(1, disks)))

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import deque
 
+from xo_warmig.disks.admission import Tell, nobody
 from xo_warmig.disks.block_table import BlockTable
 from xo_warmig.disks.copy import CopyResult
 from xo_warmig.disks.meter import Meter
@@ -48,6 +49,7 @@ class DiskCopy:
         limits: CopyLimits | None = None,
         throttle: Throttle | None = None,
         table: BlockTable | None = None,
+        tell: Tell = nobody,
     ) -> None:
         """
         Args:
@@ -61,6 +63,7 @@ class DiskCopy:
             final: what is read is the halted disk itself; nothing is gone on with after a break (R22).
             throttle: how fast it may go.
             table: gets the hashes of what is sent.
+            tell: is told what it waits for.
         """
         self.report: DiskPassReport | None = None
         self.error: WarmigError | None = None
@@ -73,6 +76,7 @@ class DiskCopy:
         self._held = held
         self._limits = limits or CopyLimits()
         self._throttle = throttle or Throttle()
+        self._tell = tell
         resumes = book is not None and not final
         self._ledger = Ledger(plan, book, mark, pending, resumes=resumes, limits=self._limits, table=table)
         self._patience = Patience(self._limits)
@@ -104,6 +108,7 @@ class DiskCopy:
                 limits=self._limits,
                 throttle=self._throttle,
                 held=held,
+                tell=self._tell,
             )
             if attempt.resume.offset:
                 self._note("COPY_RESUMED", f"goes on at {format_bytes(attempt.resume.offset)} of the disk")

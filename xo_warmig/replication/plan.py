@@ -7,7 +7,7 @@ import msgspec
 from xo_warmig.model.passes import DiskPassPlan, PassKind, PassPlan
 from xo_warmig.model.plans import TargetDisk
 from xo_warmig.model.vm import Disk
-from xo_warmig.replication.choosing import Chosen, connections_for
+from xo_warmig.replication.choosing import MOST_CONNECTIONS, Chosen, connections_for
 
 
 def plan_pass(
@@ -37,6 +37,7 @@ def plan_pass(
                 way=chosen[disk.vdi].way,
                 reason=chosen[disk.vdi].reason,
                 connections=connections_for(len(disks)),
+                most_connections=MOST_CONNECTIONS,
                 no_other_way=chosen[disk.vdi].no_other,
             )
             for disk in disks

@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from xo_warmig.disks.reads import DiskReader
+from xo_warmig.disks.admission import Tell, nobody
+from xo_warmig.disks.reads import DiskLanes
 from xo_warmig.disks.streams import ByteSink, ByteSource
 from xo_warmig.model.findings import OurObject
 from xo_warmig.model.passes import Mark
@@ -47,10 +48,13 @@ class Export(Protocol):
 
 
 class Blocks(Protocol):
-    """A disk open for reading by blocks, over NBD: a control domain holds it once for each connection."""
+    """A disk open for reading by blocks, over NBD: a control domain holds it once for each connection.
+
+    The connections become more and fewer as those of all copies share what a host takes.
+    """
 
     @property
-    def readers(self) -> Sequence[DiskReader]: ...
+    def lanes(self) -> DiskLanes: ...
 
     async def finish(self) -> None:
         """After the last block: the connections are closed and the control domain has let go. Raises TransferError."""
@@ -58,6 +62,18 @@ class Blocks(Protocol):
 
     async def abort(self) -> None:
         """Close at once and wait until the control domain has let go (R10). Never raises for a broken connection."""
+        ...
+
+
+class BlocksTurn(Protocol):
+    """The turn of a disk to be read over NBD has come. Nothing is open yet."""
+
+    async def open(self) -> Blocks:
+        """Not repeatable. Raises TransferError, FormatError: the turn is over."""
+        ...
+
+    def give_up(self) -> None:
+        """The turn is over, unless the disk was opened. May be called twice."""
         ...
 
 
@@ -160,10 +176,18 @@ class Pool(Protocol):
         """Why the pool does not serve the disk's blocks over NBD, in words; "" when it does."""
         ...
 
-    async def open_blocks(self, vdi: str, *, connections: int, urgent: bool = False) -> Blocks:
-        """Open up to so many NBD connections to a disk. Not repeatable. ``urgent``: a VM is down meanwhile.
+    async def queue_for_blocks(
+        self, vdi: str, *, connections: int, most: int, urgent: bool = False, tell: Tell = nobody
+    ) -> BlocksTurn:
+        """Wait until the disk may be read over NBD by one connection at least; may be cancelled.
 
-        Raises TransferError, FormatError.
+        Args:
+            connections: it is begun with, where as many are free.
+            most: it may have later, where they read faster.
+            urgent: a VM is down meanwhile, so it goes before others.
+            tell: see ``disks.admission``.
+
+        Raises TransferError.
         """
         ...
 

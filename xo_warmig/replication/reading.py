@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from xo_warmig.disks.admission import Admission
 from xo_warmig.disks.loads import Extents
 from xo_warmig.disks.throttle import Throttle
 from xo_warmig.errors import PoolError, PoolUnreachable, WarmigError
@@ -9,12 +10,12 @@ from xo_warmig.model.passes import DiskPassPlan, Way
 from xo_warmig.model.units import MIB
 from xo_warmig.replication.ends import Ends
 from xo_warmig.replication.listing import list_parts
-from xo_warmig.replication.ports import Blocks, Export
+from xo_warmig.replication.ports import Blocks, Export, Pool
 from xo_warmig.replication.retries import is_temporary
 from xo_warmig.replication.ways import Ways
 
 # Less than this is read over one connection: the pool attaches the disk once for each.
-_FEW_BYTES = 64 * MIB
+FEW_BYTES = 64 * MIB
 
 
 class WayClosed(Exception):
@@ -34,11 +35,20 @@ class Source(NamedTuple):
 
 
 async def open_source(
-    plan: DiskPassPlan, way: Way, ways: Ways, ends: Ends, *, pending: bytes, throttle: Throttle, final: bool = False
+    plan: DiskPassPlan,
+    way: Way,
+    ways: Ways,
+    ends: Ends,
+    admission: Admission,
+    *,
+    pending: bytes,
+    throttle: Throttle,
+    final: bool = False,
 ) -> Source:
-    """Open the source's end, which is among ``ends`` then.
+    """Open the source's end, which is among ``ends`` then, when it is this copy's turn.
 
     Args:
+        admission: entered before anything is opened for as long as the copy takes.
         pending: blocks that must be copied whatever the list says (R18).
         throttle: of the disk's copy; heads of exports that tell what to copy are held to it here.
         final: a VM is down meanwhile, so nothing is waited for that another way does without.
@@ -47,13 +57,22 @@ async def open_source(
         WayClosed: not in this way. WarmigError: not at all, or not now.
     """
     if way is Way.VHD:
+        await admission.enter()
         return Source(export=await ends.open(ways.source.open_export(plan.read_vdi, base=plan.base)))
     try:
         listed, read_whole = await list_parts(plan, way, ways, ends, pending, throttle)
         if not listed.total_bytes:
+            await admission.enter()
             return Source(extents=listed.extents)
-        connections = 1 if listed.total_bytes < _FEW_BYTES else plan.connections
-        blocks = await ends.open(ways.source.open_blocks(plan.read_vdi, connections=connections, urgent=final))
+        few = listed.total_bytes < FEW_BYTES
+        blocks = await open_blocks(
+            ways.source,
+            plan.read_vdi,
+            ends,
+            admission,
+            connections=1 if few else plan.connections,
+            most=1 if few else plan.most_connections,
+        )
     except PoolUnreachable:
         raise
     except WarmigError as error:
@@ -62,3 +81,15 @@ async def open_source(
             raise
         raise WayClosed(str(error)) from error
     return Source(blocks=blocks, extents=listed.extents, read_whole=read_whole)
+
+
+async def open_blocks(pool: Pool, vdi: str, ends: Ends, admission: Admission, *, connections: int, most: int) -> Blocks:
+    """A disk of a pool, read over NBD as soon as it is its turn. See ``Pool.queue_for_blocks`` and ``BlocksTurn.open``."""
+    turn = await pool.queue_for_blocks(
+        vdi, connections=connections, most=max(connections, most), urgent=admission.urgent, tell=admission.tell
+    )
+    try:
+        await admission.enter()
+        return await ends.open(turn.open())
+    finally:
+        turn.give_up()

@@ -8,6 +8,7 @@ rest is stored at all. A difference is never taken for one that passes.
 import logging
 from typing import NamedTuple
 
+from xo_warmig.disks.admission import Admission, Tell, nobody
 from xo_warmig.disks.block_sample import Listing
 from xo_warmig.disks.block_table import BlockTable, TablePieces, extents_of, known_extents
 from xo_warmig.disks.loads import Extents
@@ -20,6 +21,7 @@ from xo_warmig.model.units import MIB, format_bytes, format_seconds
 from xo_warmig.replication.ends import Ends
 from xo_warmig.replication.exports import exports_of
 from xo_warmig.replication.limits import CopyLimits
+from xo_warmig.replication.reading import FEW_BYTES, open_blocks
 from xo_warmig.replication.resume import Patience
 from xo_warmig.replication.retries import may_pass
 from xo_warmig.replication.ways import Ways
@@ -29,7 +31,6 @@ log = logging.getLogger("xo_warmig.replication")
 MISMATCH = "READ_BACK_MISMATCH"
 HEAD_BYTES = 64 * MIB  # of an export, for a sample
 _NBD_TRIES = 2
-_FEW_BYTES = 64 * MIB  # less than this is read over one connection
 
 
 class Found(NamedTuple):
@@ -54,8 +55,11 @@ class ReadingBack:
         final: bool = False,
         limits: CopyLimits | None = None,
         throttle: Throttle | None = None,
+        tell: Tell = nobody,
     ) -> None:
-        """``seed`` of the sample; ``by_export``: NBD did not work before; ``final``: a VM is down meanwhile."""
+        """``seed`` of the sample; ``by_export``: NBD did not work before; ``final``: a VM is down meanwhile; ``tell`` is told what it
+        waits for.
+        """
         self._plan = plan
         self._ways = ways
         self._table = table
@@ -65,6 +69,7 @@ class ReadingBack:
         self._final = final
         self._limits = limits or CopyLimits()
         self._throttle = throttle or Throttle()
+        self._tell = tell
         self._ends = Ends()
         self._notes: list[CopyNote] = []
 
@@ -137,12 +142,14 @@ class ReadingBack:
 
     async def _once(self, way: Way, listing: Listing) -> Checked:
         """Open, compare, close. An error of the target's pool says so."""
+        admission = Admission(urgent=self._final, tell=self._tell)
         try:
-            return await (self._from_export() if way is Way.VHD else self._over_nbd(listing))
+            return await (self._from_export() if way is Way.VHD else self._over_nbd(listing, admission))
         except TransferError as error:
             error.evidence["side"] = "target"
             raise
         finally:
+            admission.leave()
             for not_closed in await self._ends.close():
                 raise not_closed
 
@@ -156,14 +163,19 @@ class ReadingBack:
             head_bytes=None if self._full else HEAD_BYTES,
         )
 
-    async def _over_nbd(self, listing: Listing) -> Checked:
+    async def _over_nbd(self, listing: Listing, admission: Admission) -> Checked:
         count = listing.known if listing.sample is None else len(listing.sample)
-        connections = 1 if count * HASHED_BYTES < _FEW_BYTES else self._plan.connections
-        opening = self._ways.target.open_blocks(self._plan.target_vdi, connections=connections, urgent=self._final)
-        blocks = await self._ends.open(opening)
-        readers = self._throttle.back_readers(blocks.readers)
+        few = count * HASHED_BYTES < FEW_BYTES
+        blocks = await open_blocks(
+            self._ways.target,
+            self._plan.target_vdi,
+            self._ends,
+            admission,
+            connections=1 if few else self._plan.connections,
+            most=1 if few else self._plan.most_connections,
+        )
         checked = await self._ways.streams.check_blocks(
-            readers, self._extents(listing), self._table, urgent=self._final
+            self._throttle.back_lanes(blocks.lanes), self._extents(listing), self._table, admission=admission
         )
         await blocks.finish()
         self._ends.done(blocks)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from xo_warmig.disks.admission import Admission
 from xo_warmig.disks.block_check import check_blocks
 from xo_warmig.disks.block_sample import Listing, list_hashed
 from xo_warmig.disks.block_table import BlockTable
@@ -11,7 +12,7 @@ from xo_warmig.disks.loads import Extents
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
 from xo_warmig.disks.read_back import Checked, Comparison, Wanted, check_vhd, compare_vhd
-from xo_warmig.disks.reads import DiskReader
+from xo_warmig.disks.reads import DiskLanes
 from xo_warmig.disks.sent import SentLog
 from xo_warmig.disks.streams import ByteSource
 from xo_warmig.disks.table import Listed, list_blocks, read_clusters, read_table
@@ -24,7 +25,14 @@ class Copy(Protocol):
     """``disks.copy.copy_vhd``, or what stands in for it."""
 
     async def __call__(
-        self, source: ByteSource, sinks: Sinks, order: CopyOrder, *, sent: SentLog, meter: Meter
+        self,
+        source: ByteSource,
+        sinks: Sinks,
+        order: CopyOrder,
+        *,
+        sent: SentLog,
+        meter: Meter,
+        admission: Admission,
     ) -> CopyResult: ...
 
 
@@ -33,13 +41,14 @@ class CopyExtents(Protocol):
 
     async def __call__(
         self,
-        readers: Sequence[DiskReader],
+        lanes: DiskLanes,
         extents: Extents,
         sinks: Sinks,
         order: CopyOrder,
         *,
         sent: SentLog,
         meter: Meter,
+        admission: Admission,
     ) -> CopyResult: ...
 
 
@@ -69,7 +78,7 @@ class CheckBlocks(Protocol):
     """``disks.block_check.check_blocks``, or what stands in for it."""
 
     async def __call__(
-        self, readers: Sequence[DiskReader], extents: Extents, table: BlockTable, *, urgent: bool = False
+        self, lanes: DiskLanes, extents: Extents, table: BlockTable, *, admission: Admission
     ) -> Checked: ...
 
 

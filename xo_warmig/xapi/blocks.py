@@ -1,140 +1,42 @@
-"""Disks of a pool open for reading by blocks, over NBD: from the question where they are served to the control domain's letting go."""
+"""Disks of a pool that can be read by blocks, over NBD: from the question where they are served to the turn of each."""
 
 import asyncio
 import contextlib
 import itertools
 import logging
-import threading
 import time
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from xo_warmig.disks.nbd_reader import NbdReader
+from xo_warmig.disks.admission import Tell, nobody, told_if_long
+from xo_warmig.disks.climb import Climb
 from xo_warmig.errors import NoSuchObject, PoolError, PoolUnreachable, TransferError
 from xo_warmig.xapi import objects
-from xo_warmig.xapi.attachments import Owners, release_vbds, wait_until_let_go
+from xo_warmig.xapi.attachments import Owners
 from xo_warmig.xapi.connection import Connection
-from xo_warmig.xapi.nbd_connections import open_readers
+from xo_warmig.xapi.nbd_connections import Opened, open_readers
 from xo_warmig.xapi.nbd_hosts import NbdHosts
 from xo_warmig.xapi.nbd_opening import NbdPlace, nbd_place
+from xo_warmig.xapi.nbd_sharing import Sharing, Ticket
+from xo_warmig.xapi.open_blocks import OpenBlocks
 
-# A host takes 16 connections and drops the rest without a word; backups want some, too.
-MOST_PER_HOST = 8
-MORE_IF_URGENT = 2  # for a VM that is down meanwhile
 _TRIES = 2
+_USUAL_CONNECTIONS = 4  # to one disk: more did not read faster from storage that was fast
 _PURPOSES_FRESH_SECONDS = 60.0
+_ASKED_ANEW_SECONDS = 60.0  # where the disk is served, while its turn does not come
 NO_PURPOSE = "no network of the pool has the purpose nbd or insecure_nbd"
-_FIRST_WAIT_SECONDS = 0.01  # the end of a read may be inside the downtime
-_SOON_SECONDS = 5.0
-_RELEASE_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
 
-
-class Slots:
-    """How many connections this process has to each host. Thread-safe."""
-
-    def __init__(self, most_per_host: int = MOST_PER_HOST, more_if_urgent: int = MORE_IF_URGENT) -> None:
-        self._lock = threading.Lock()
-        self._most = most_per_host
-        self._more = more_if_urgent
-        self._used: Counter[str] = Counter()
-        self._turn = itertools.count()
-
-    def take(self, places: Sequence[NbdPlace], count: int, *, urgent: bool = False) -> list[NbdPlace]:
-        """Up to so many, over all the places in turn, another one first each time; none when every host has as many as it may."""
-        taken: list[NbdPlace] = []
-        most = self._most + self._more if urgent else self._most
-        with self._lock:
-            first = next(self._turn) % max(1, len(places))
-            for place in itertools.islice(itertools.cycle(places), first, first + count * len(places)):
-                if len(taken) < count and self._used[place.server] < most:
-                    self._used[place.server] += 1
-                    taken.append(place)
-        return taken
-
-    def give_back(self, taken: Sequence[NbdPlace]) -> None:
-        with self._lock:
-            self._used.subtract(place.server for place in taken)
-
-
-SLOTS = Slots()
-
-
-class OpenBlocks:
-    """A disk that some connections read. Fits ``replication.ports.Blocks``."""
-
-    def __init__(
-        self,
-        connection: Connection,
-        vdi: str,
-        ref: str,
-        readers: list[NbdReader],
-        taken: list[NbdPlace],
-        *,
-        owners: Owners,
-    ) -> None:
-        self.readers = readers
-        self._connection = connection
-        self._vdi = vdi
-        self._ref = ref
-        self._taken = taken
-        self._owners = owners
-
-    async def finish(self) -> None:
-        """Close, and see the disk free. Raises TransferError: a control domain still holds it."""
-        await self._close()
-        if await self._let_go(_SOON_SECONDS):
-            return
-        with contextlib.suppress(PoolError):  # a server that was restarted does not take away what it had attached
-            await release_vbds(self._connection, self._ref)
-        if not await self._let_go(_RELEASE_SECONDS):
-            raise self._held()
-
-    async def abort(self) -> None:
-        """The same at once; what a restarted toolstack left attached is taken away. A pool that does not answer is not waited for."""
-        await self._close()
-        try:
-            if await self._let_go(_RELEASE_SECONDS):
-                return
-            await release_vbds(self._connection, self._ref)
-            if not await self._let_go(_RELEASE_SECONDS):
-                raise self._held()
-        except PoolError as error:
-            log.warning("whether the disk %s is let go of is not known: %s", self._vdi, error)
-
-    async def _close(self) -> None:
-        taken, self._taken = self._taken, []
-        try:
-            await asyncio.gather(*(asyncio.to_thread(reader.close) for reader in self.readers))
-        finally:
-            SLOTS.give_back(taken)
-
-    async def _let_go(self, most_seconds: float) -> bool:
-        return await wait_until_let_go(
-            self._connection,
-            [self._ref],
-            most_seconds=most_seconds,
-            first_wait_seconds=_FIRST_WAIT_SECONDS,
-            owners=self._owners,
-        )
-
-    def _held(self) -> TransferError:
-        return TransferError(
-            f"a control domain still holds the disk {self._vdi}, which was read over NBD",
-            code="DISK_STILL_ATTACHED",
-            evidence={"disk": self._vdi, "side": "source"},
-            remedy="unplug and destroy the disk's VBD of the control domain on its pool",
-        )
+SHARING = Sharing()
 
 
 class BlockServers:
     """The NBD servers of one pool's hosts."""
 
     def __init__(self, connection: Connection, owners: Owners) -> None:
-        self._connection = connection
-        self._owners = owners
+        self.connection = connection
+        self.owners = owners
         self._hosts = NbdHosts(connection)
         self._purposes: set[str] = set()
         self._asked = -_PURPOSES_FRESH_SECONDS
@@ -142,7 +44,7 @@ class BlockServers:
     async def against(self, vdi: str) -> str:
         """Why the disk is not served, in words; "" when it is."""
         try:
-            places = await self._places(await objects.ref_of(self._connection, "VDI", vdi))
+            places = await self.places(await objects.ref_of(self.connection, "VDI", vdi))
         except (NoSuchObject, PoolUnreachable):
             raise
         except PoolError as error:
@@ -155,45 +57,154 @@ class BlockServers:
         purposes = await self._network_purposes()
         return "" if purposes & {"nbd", "insecure_nbd"} else NO_PURPOSE
 
-    async def open(self, vdi: str, *, connections: int, urgent: bool = False) -> OpenBlocks:
-        """Up to so many connections to a disk, fewer where its hosts have many already. A host that fails is not the last word.
+    async def queue(
+        self, vdi: str, *, connections: int, most: int, urgent: bool = False, tell: Tell = nobody
+    ) -> "BlocksTurn":
+        """Wait until a connection to the disk may be opened; see ``replication.ports.Pool.queue_for_blocks``.
 
         Raises:
-            NoSuchObject. TransferError: none opens, or NBD_BUSY. PoolError, FormatError: see ``open_readers``.
+            NoSuchObject. TransferError: NBD_NOT_SERVED.
         """
-        ref = await objects.ref_of(self._connection, "VDI", vdi)
-        for left in reversed(range(_TRIES)):
-            try:
-                return await self._open(vdi, ref, connections, urgent=urgent)
-            except TransferError as error:
-                if not left or error.code in ("NBD_BUSY", "NBD_NOT_SERVED"):
-                    raise
-                log.info("the disk %s is asked for once more: %s", vdi, error)
-        raise AssertionError
-
-    async def _open(self, vdi: str, ref: str, connections: int, *, urgent: bool) -> OpenBlocks:
-        places = await self._places(ref)
-        taken = SLOTS.take(places, connections, urgent=urgent)
+        turn = BlocksTurn(self, vdi, await objects.ref_of(self.connection, "VDI", vdi), connections, most)
         try:
-            if places and not taken:
-                raise TransferError(
-                    "as many connections to each NBD server of the pool as may be are in use by other copies",
-                    code="NBD_BUSY",
-                )
-            readers = await open_readers(taken, len(taken), self._connection.trust)
+            await turn.come(urgent=urgent, tell=tell)
         except BaseException:
-            SLOTS.give_back(taken)
+            turn.give_up()
             raise
-        return OpenBlocks(self._connection, vdi, ref, readers, taken, owners=self._owners)
+        return turn
 
-    async def _places(self, ref: str) -> list[NbdPlace]:
+    async def places(self, ref: str) -> list[NbdPlace]:
         """A fresh answer each time: the current session is in the exports' names."""
-        infos, purposes = await asyncio.gather(self._connection.call("VDI.get_nbd_info", ref), self._network_purposes())
+        infos, purposes = await asyncio.gather(self.connection.call("VDI.get_nbd_info", ref), self._network_purposes())
         return await self._hosts.best([nbd_place(info, secure="nbd" in purposes) for info in infos])
 
     async def _network_purposes(self) -> set[str]:
         if time.monotonic() - self._asked > _PURPOSES_FRESH_SECONDS:
-            networks: dict[str, dict[str, Any]] = await self._connection.call("network.get_all_records")
+            networks: dict[str, dict[str, Any]] = await self.connection.call("network.get_all_records")
             self._purposes = {purpose for record in networks.values() for purpose in record.get("purpose", [])}
             self._asked = time.monotonic()
         return self._purposes
+
+
+class BlocksTurn:
+    """A disk's turn to be read. Fits ``replication.ports.BlocksTurn``. Every connection that it has is on its ticket."""
+
+    def __init__(self, servers: BlockServers, vdi: str, ref: str, connections: int, most: int) -> None:
+        self._pool = servers
+        self._connection = servers.connection
+        self._vdi = vdi
+        self._ref = ref
+        self._connections = connections
+        self._most = most
+        self._news = asyncio.Event()
+        self._ticket: Ticket | None = None
+        self._first: list[str] = []
+        self._addresses = itertools.count()
+
+    async def come(self, *, urgent: bool, tell: Tell) -> None:
+        """Wait for the first connection."""
+        loop = asyncio.get_running_loop()
+
+        def news() -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._news.set)
+
+        servers = await self._servers()
+        self._ticket = SHARING.ask(servers, self._connections, news, urgent=urgent)
+        if (server := self._ticket.take()) is None:
+            why = f"other copies have all NBD connections that this server may have to the hosts of disk {self._vdi}"
+            server = await told_if_long(self._wait(self._ticket), tell, why)
+        self._first = [server]
+
+    async def open(self) -> OpenBlocks:
+        """As many connections as are free now, up to those that were asked for. A host that fails is not the last word.
+
+        Raises:
+            TransferError: none opens. PoolError, FormatError: see ``open_readers``.
+        """
+        ticket, first = self._ticket, self._first
+        assert ticket is not None
+        try:
+            opened = await self._opened(ticket, first)
+        except BaseException:
+            self.give_up()
+            raise
+        self._ticket = None  # it is the open disk's from here on
+        return OpenBlocks(
+            self._connection,
+            self._vdi,
+            self._ref,
+            opened,
+            ticket=ticket,
+            news=self._news,
+            climb=Climb(self._connections, min(_USUAL_CONNECTIONS, self._most), self._most),
+            open_more=self._open_at,
+            owners=self._pool.owners,
+        )
+
+    def give_up(self) -> None:
+        """It is over, unless the disk was opened."""
+        ticket, self._ticket = self._ticket, None
+        if ticket is not None:
+            ticket.withdraw()
+
+    async def _opened(self, ticket: Ticket, servers: list[str]) -> list[Opened]:
+        for left in reversed(range(_TRIES)):
+            while len(servers) < self._connections and (server := ticket.take()) is not None:
+                servers.append(server)
+            try:
+                return await self._open_at(ticket, servers)
+            except TransferError as error:
+                if not left or error.code == "NBD_NOT_SERVED" or (server := ticket.take()) is None:
+                    raise
+                log.info("the disk %s is asked for once more: %s", self._vdi, error)
+                servers = [server]
+        raise AssertionError
+
+    async def _open_at(self, ticket: Ticket, servers: Sequence[str]) -> list[Opened]:
+        """A connection to each; what does not open is given back, and its server is the last to be tried again."""
+        opened: list[Opened] = []
+        try:
+            places = await self._pool.places(self._ref)
+            by_server = {server: [place for place in places if place.server == server] for server in servers}
+            at = [its[next(self._addresses) % len(its)] for server in servers if (its := by_server[server])]
+            if not at:
+                raise not_served()
+            opened = await open_readers(at, self._connection.trust)
+        finally:
+            failed = list(servers)
+            for place, _ in opened:
+                failed.remove(place.server)
+            if failed:
+                ticket.move(sorted(ticket.servers, key=lambda server: server in failed))
+            for server in failed:
+                ticket.give_back(server)
+        return opened
+
+    async def _servers(self) -> list[str]:
+        places = await self._pool.places(self._ref)
+        if not places:
+            raise not_served()
+        return [place.server for place in places]
+
+    async def _wait(self, ticket: Ticket) -> str:
+        """The server of the connection that may be opened first."""
+        asked = time.monotonic()
+        while (server := ticket.take()) is None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_ASKED_ANEW_SECONDS):
+                    await self._news.wait()
+            self._news.clear()
+            if time.monotonic() - asked >= _ASKED_ANEW_SECONDS:
+                ticket.move(await self._servers())
+                asked = time.monotonic()
+        return server
+
+
+def not_served() -> TransferError:
+    """By any host that is up."""
+    return TransferError(
+        "the pool serves the disk nowhere over NBD",
+        code="NBD_NOT_SERVED",
+        remedy="Give a network that the pool's hosts have an address on the purpose nbd.",
+    )

@@ -1,7 +1,6 @@
 """Several NBD connections to one disk, opened side by side: the pool attaches the disk for each, which takes its time."""
 
 import asyncio
-import itertools
 import logging
 from collections.abc import Sequence
 
@@ -15,31 +14,24 @@ from xo_warmig.xapi.trust import Trust
 log = logging.getLogger(__name__)
 
 
+Opened = tuple[NbdPlace, NbdReader]
+
+
 async def open_readers(
     places: Sequence[NbdPlace],
-    count: int,
     trust: Trust,
     *,
     stall_seconds: float = STALL_SECONDS,
     open_seconds: float = OPEN_SECONDS,
-) -> list[NbdReader]:
-    """Up to ``count`` connections over all the places; fewer when some do not open, as a host takes no more than 16.
+) -> list[Opened]:
+    """A connection to each of the places; fewer when some do not open, as a host takes no more than 16.
 
     Raises:
         TransferError: none opens. PoolError, FormatError: one shows a certificate that is not believed, or speaks no NBD, or no TLS;
             that it is one of many does not make it better.
         asyncio.CancelledError: all are closed.
     """
-    if not places:
-        raise TransferError(
-            "the pool serves the disk nowhere over NBD",
-            code="NBD_NOT_SERVED",
-            remedy="Give a network that the pool's hosts have an address on the purpose nbd.",
-        )
-    openings = [
-        NbdOpening(place, trust, stall_seconds=stall_seconds, open_seconds=open_seconds)
-        for place in itertools.islice(itertools.cycle(places), count)
-    ]
+    openings = [NbdOpening(place, trust, stall_seconds=stall_seconds, open_seconds=open_seconds) for place in places]
     threads = [start("nbd-open", opening.open) for opening in openings]
     try:
         await asyncio.wait(threads)
@@ -51,10 +43,10 @@ async def open_readers(
         finally:
             _close(threads)
         raise
-    return _opened(threads)
+    return _opened(places, threads)
 
 
-def _opened(threads: "Sequence[asyncio.Future[NbdReader]]") -> list[NbdReader]:
+def _opened(places: Sequence[NbdPlace], threads: "Sequence[asyncio.Future[NbdReader]]") -> list[Opened]:
     failures = [error for thread in threads if (error := thread.exception()) is not None]
     lasting = [error for error in failures if not isinstance(error, TransferError)]
     if lasting or len(failures) == len(threads):
@@ -62,7 +54,7 @@ def _opened(threads: "Sequence[asyncio.Future[NbdReader]]") -> list[NbdReader]:
         raise (lasting or failures)[0]
     for failure in failures:
         log.warning("a disk is read over fewer connections: %s", failure)
-    return [thread.result() for thread in threads if thread.exception() is None]
+    return [(place, thread.result()) for place, thread in zip(places, threads, strict=True) if not thread.exception()]
 
 
 def _close(threads: "Sequence[asyncio.Future[NbdReader]]") -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from xo_warmig.disks.admission import Tell, nobody
 from xo_warmig.model.findings import OurObject
 from xo_warmig.model.pool_tasks import PoolTask, TaskEnd, TaskSeen
 from xo_warmig.model.pools import PoolFacts, Twin
@@ -46,7 +47,7 @@ from xo_warmig.xapi import (
     volatile_state,
 )
 from xo_warmig.xapi.attachments import Owners
-from xo_warmig.xapi.blocks import BlockServers, OpenBlocks
+from xo_warmig.xapi.blocks import BlockServers, BlocksTurn
 from xo_warmig.xapi.connection import Calls, Connection
 from xo_warmig.xapi.migration_tasks import MigrationTasks
 from xo_warmig.xapi.records import Origin
@@ -161,8 +162,10 @@ class Pool:
     async def against_blocks(self, vdi: str) -> str:
         return await self._block_servers.against(vdi)
 
-    async def open_blocks(self, vdi: str, *, connections: int, urgent: bool = False) -> OpenBlocks:
-        return await self._block_servers.open(vdi, connections=connections, urgent=urgent)
+    async def queue_for_blocks(
+        self, vdi: str, *, connections: int, most: int, urgent: bool = False, tell: Tell = nobody
+    ) -> BlocksTurn:
+        return await self._block_servers.queue(vdi, connections=connections, most=most, urgent=urgent, tell=tell)
 
     async def is_tracked(self, vdi: str) -> bool:
         return await tracking.is_tracked(self._calls, vdi)
