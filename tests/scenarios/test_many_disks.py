@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from tests.scenarios.conftest import warned
 from tests.scenarios.test_hold import report_of, until_holding
 from tests.scenarios.test_migration import hashes
 from xo_warmig.model.units import KIB, MIB
@@ -120,7 +121,7 @@ async def test_whoever_waits_for_a_connection_says_so_and_can_be_cancelled(world
                 assert report["finished"] is None, report["error"]
                 await asyncio.sleep(0.05)
         assert "NBD connections" in report["waitingReason"]
-        assert report["warnings"] == []
+        assert warned(report) == []
         assert await connections(world) == MOST_PER_HOST
         for each in (waiting, full):
             await world.client.call("warmMigration.cancel", id=each)
