@@ -14,7 +14,8 @@
 ``POST image``              ``{"vdi": uuid, "path": file of this machine}``: the disk as a sparse raw file
 ``POST collect``            ``{}``: garbage collection, now
 ``POST space``              ``{"sr": uuid, "used": bytes}``: so much of the SR is taken by something that is no disk
-``POST host``               ``{"host": uuid, "crash": true}``: it loses its power and is up again at once
+``POST host``               ``{"host": uuid, "crash": true}``: it loses its power and is up again at once; with ``"down": true`` a member
+                            stays down, and the master has missed it unless ``"missed": false``, until ``"up": true``
 ``POST sessions``           ``{"end": true}``: all of them end, as when they expire or somebody who may logs them out
 ==========================  ==================================================================================================
 """
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from xo_warmig.errors import InvalidRequest, WarmigError
+from xo_warmig.simulator.calls.outage import bring_up, miss, take_down
 from xo_warmig.simulator.calls.vm_power import guest_halted
 from xo_warmig.simulator.crash import crash_host
 from xo_warmig.simulator.failure import XapiFailure
@@ -70,6 +72,9 @@ class HostOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     host: str
     crash: bool = False
+    down: bool = False
+    missed: bool = True
+    up: bool = False
 
 
 class SessionsOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -163,6 +168,12 @@ def _host(pool: "SimPool", args: dict[str, str], body: bytes) -> Any:
     host = pool.db.by_uuid("host", order.host)
     if order.crash:
         crash_host(pool, host)
+    if order.down and host not in pool.down:
+        take_down(pool, host)
+    if order.down and order.missed:
+        miss(pool, host)
+    if order.up and host in pool.down:
+        bring_up(pool, host)
     return {"boot_time": pool.db.row("host", host)["other_config"]["boot_time"]}
 
 
