@@ -90,6 +90,8 @@ class PoolConfig(msgspec.Struct, frozen=True, kw_only=True):
     before until they are written.
 
     ``image_formats`` of its storage: with ``qcow2`` disks may have up to 16 TiB, and those that no VHD can hold are kept so.
+    ``legacy_events``: whether it has no ``event.from``, as before 6.1, so that a client has to take what there was before, or poll.
+
     ``qcow2_export``: whether disks are exported in that format, as xapi does since 25.27.
     """
 
@@ -104,6 +106,7 @@ class PoolConfig(msgspec.Struct, frozen=True, kw_only=True):
     lvm_vhd: bool = True
     image_formats: list[str] = msgspec.field(default_factory=lambda: ["vhd"])
     qcow2_export: bool = True
+    legacy_events: bool = False
     vms: list[VmConfig] = msgspec.field(default_factory=list)
     username: str = "root"
     password: str = "password"

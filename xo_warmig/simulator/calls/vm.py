@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from xo_warmig.simulator.calls import devices, lifecycle, placement
+from xo_warmig.simulator.calls import devices, licence, lifecycle, placement
 from xo_warmig.simulator.calls.names import names
 from xo_warmig.simulator.calls.operations import Hold, doing, refresh_around, require
 from xo_warmig.simulator.calls.vm_identity import device_model, domain_type
@@ -106,6 +106,8 @@ def get_possible_hosts(call: "Call", vm: str) -> list[str]:
 
 
 def assert_can_boot_here(call: "Call", vm: str, host: str) -> None:
+    if call.pool.db.row("VM", vm)["power_state"] == "Halted":
+        licence.require(call.pool, "VM_start")
     placement.assert_can_boot(call.pool.db, vm, host)
 
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from xo_warmig.simulator.calls import boot, disks, lifecycle, placement, reach
+from xo_warmig.simulator.calls import boot, disks, licence, lifecycle, placement, reach
 from xo_warmig.simulator.calls.operations import Hold, doing, marked
 from xo_warmig.simulator.calls.vm_identity import assert_bootable
 from xo_warmig.simulator.database import NULL
@@ -29,6 +29,7 @@ def start_on(call: "Call", vm: str, host: str, start_paused: bool, force: bool) 
 
 def _start(call: "Call", vm: str, host: str | None, op: str, *, paused: bool) -> None:
     pool, db = call.pool, call.pool.db
+    licence.require(pool, "VM_start")
     with doing(call, Hold("VM", vm, op), *boot.device_holds(db, vm)):
         assert_bootable(db.row("VM", vm))
         with db.lock:

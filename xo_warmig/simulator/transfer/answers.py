@@ -30,6 +30,11 @@ def not_found() -> bytes:
     return _lines("HTTP/1.0 404 Not Found", "Connection: close", _CACHE)
 
 
+def forbidden() -> bytes:
+    """Without a body."""
+    return _lines("HTTP/1.1 403 Forbidden", "Connection: close", _CACHE)
+
+
 def bad_request() -> bytes:
     """Without a body."""
     return _lines("HTTP/1.1 400 Bad Request", "Connection: close", _CACHE)

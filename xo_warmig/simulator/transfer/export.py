@@ -55,7 +55,12 @@ def _formats(transfer: Transfer) -> set[str]:
 def _export(transfer: Transfer, vdi: str, base: str | None) -> None:
     """The body. Its end is seen before the disks are let go, and those are let go before the task ends."""
     pool, host = transfer.pool, transfer.request.host
-    if transfer.format == "vhd" and pool.db.field("VDI", vdi, "virtual_size") > LARGEST_VHD_BYTES:
+    vhd_knows_its_limit = at_least(pool.release, "8.0")
+    if (
+        vhd_knows_its_limit
+        and transfer.format == "vhd"
+        and pool.db.field("VDI", vdi, "virtual_size") > LARGEST_VHD_BYTES
+    ):
         raise XapiFailure("VDI_TOO_LARGE", vdi, str(LARGEST_VHD_BYTES))
     if transfer.format == "qcow2" and base is not None:
         raise XapiFailure("INTERNAL_ERROR", "differences as qcow2 are not simulated")
