@@ -51,11 +51,11 @@ class XapiSession:
         request = urllib.request.Request(self._url, data=body)
         with urllib.request.urlopen(request, timeout=60, context=UNVERIFIED) as response:
             answer = json.load(response)
-        match answer.get("error"):
-            case [*details]:  # of a release that knows version 1 only
-                raise LookupError(*details)
-            case {"message": code, **more}:
-                raise LookupError(code, *more.get("data", []))
+        error = answer.get("error")
+        if isinstance(error, list):  # of a release that knows version 1 only
+            raise LookupError(*error)
+        if error is not None:
+            raise LookupError(error["message"], *error.get("data", []))
         return answer["result"]
 
 
