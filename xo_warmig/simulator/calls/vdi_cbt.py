@@ -29,7 +29,7 @@ def enable_cbt(call: "Call", vdi: str) -> None:
     """Nothing when it is on. The log of a disk that is attached begins as one that is open."""
     pool, db = call.pool, call.pool.db
     with doing(call, Hold("SR", db.row("VDI", vdi)["SR"], "vdi_enable_cbt"), Hold("VDI", vdi, "enable_cbt")):
-        licence.require(pool, "CBT")
+        licence.assert_enabled(pool, "CBT")
         row = db.row("VDI", vdi)
         if row["cbt_enabled"]:
             return

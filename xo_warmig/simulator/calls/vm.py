@@ -107,7 +107,7 @@ def get_possible_hosts(call: "Call", vm: str) -> list[str]:
 
 def assert_can_boot_here(call: "Call", vm: str, host: str) -> None:
     if call.pool.db.row("VM", vm)["power_state"] == "Halted":
-        licence.require(call.pool, "VM_start")
+        licence.assert_enabled(call.pool, "VM_start")
     placement.assert_can_boot(call.pool.db, vm, host)
 
 

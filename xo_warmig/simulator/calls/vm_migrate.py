@@ -27,7 +27,7 @@ def pool_migrate(call: "Call", vm: str, host: str, options: Map) -> None:
     db.row("host", host)
     with doing(call, Hold("VM", vm, "pool_migrate")):
         if at_least(pool.release, "7.6"):
-            licence.require(pool, "Xen_motion")
+            licence.assert_enabled(pool, "Xen_motion")
         placement.assert_can_boot(db, vm, host, cpu=options.get("force") != "true")
         with db.lock:
             former = db.row("VM", vm)["resident_on"]
@@ -68,7 +68,7 @@ def migrate_send(
 
 def _require_licence(call: "Call") -> None:
     if at_least(call.pool.release, "7.1"):
-        licence.require(call.pool, "Storage_motion")
+        licence.assert_enabled(call.pool, "Storage_motion")
 
 
 def _check(db: "Database", vm: str, dest: Map, vdi_map: Map, vif_map: Map, options: Map) -> None:

@@ -29,7 +29,7 @@ def start_on(call: "Call", vm: str, host: str, start_paused: bool, force: bool) 
 
 def _start(call: "Call", vm: str, host: str | None, op: str, *, paused: bool) -> None:
     pool, db = call.pool, call.pool.db
-    licence.require(pool, "VM_start")
+    licence.assert_enabled(pool, "VM_start")
     with doing(call, Hold("VM", vm, op), *boot.device_holds(db, vm)):
         assert_bootable(db.row("VM", vm))
         with db.lock:

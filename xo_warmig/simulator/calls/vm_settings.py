@@ -72,7 +72,7 @@ def set_vcpus_at_startup(call: "Call", vm: str, value: int) -> None:
 def set_vcpus_number_live(call: "Call", vm: str, value: int) -> None:
     """Of a running VM, up to its maximum."""
     db = call.pool.db
-    licence.require(call.pool, "Live_set_vcpus")
+    licence.assert_enabled(call.pool, "Live_set_vcpus")
     with doing(call, Hold("VM", vm, "changing_VCPUs_live")):
         row = db.row("VM", vm)
         if not 0 < value <= row["VCPUs_max"]:

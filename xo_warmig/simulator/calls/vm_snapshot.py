@@ -30,7 +30,7 @@ def checkpoint(call: "Call", vm: str, new_name: str) -> str:
     """A snapshot with memory: the VM is stopped for the length of it."""
     pool, db = call.pool, call.pool.db
     with doing(call, Hold("VM", vm, "checkpoint")):
-        licence.require(pool, "Checkpoint")
+        licence.assert_enabled(pool, "Checkpoint")
         state = db.row("VM", vm)["power_state"]
         image = suspend_image(call, vm) if state == lifecycle.RUNNING else NULL
         suspended = db.row("VM", vm)["suspend_VDI"]
