@@ -3,7 +3,12 @@
 from xo_warmig.simulator import pages
 
 _CACHE = "Cache-Control: no-cache, no-store"
-CONTENT_TYPES = {"raw": "application/octet-stream", "vhd": "application/vhd", "qcow2": "application/x-qemu-disk"}
+CONTENT_TYPES = {
+    "raw": "application/octet-stream",
+    "vhd": "application/vhd",
+    "tar": "application/x-tar",
+    "qcow2": "application/x-qemu-disk",
+}
 
 
 def export_head(task: str, format_: str, vdi_uuid: str) -> bytes:

@@ -11,6 +11,7 @@ from xo_warmig.simulator.storage import BLOCK, Disk
 from xo_warmig.simulator.storage.images import nonzero_on
 from xo_warmig.simulator.transfer import answers, qcow2_layout
 from xo_warmig.simulator.transfer.handling import Refusal, Transfer, handled, logged_in, require_here, vdi_named
+from xo_warmig.simulator.transfer.tar_stream import entries
 from xo_warmig.simulator.transfer.vhd_layout import delta_layout, full_layout
 from xo_warmig.simulator.transfer.wire import Outlet, hang_up
 
@@ -49,7 +50,10 @@ def _answer(transfer: Transfer) -> None:
 
 def _formats(transfer: Transfer) -> set[str]:
     """What the pool's release exports."""
-    return set(answers.CONTENT_TYPES) - (set() if transfer.pool.config.qcow2_export else {"qcow2"})
+    lacking = set() if transfer.pool.config.qcow2_export else {"qcow2"}
+    if not at_least(transfer.pool.release, "8.0"):
+        lacking |= {"tar"}
+    return set(answers.CONTENT_TYPES) - lacking
 
 
 def _export(transfer: Transfer, vdi: str, base: str | None) -> None:
@@ -74,6 +78,8 @@ def _export(transfer: Transfer, vdi: str, base: str | None) -> None:
             _send_vhd(transfer, disk, base)
         elif transfer.format == "qcow2":
             _send_qcow2(transfer, disk)
+        elif transfer.format == "tar":
+            _send_tar(transfer, disk)
         else:
             _send_raw(transfer, disk)
         hang_up(transfer.request.connection)
@@ -116,6 +122,13 @@ def _send_qcow2(transfer: Transfer, disk: Disk) -> None:
     outlet.send(head, more=True)
     for cluster in clusters:
         outlet.send(disk.pread(cluster * qcow2_layout.CLUSTER, qcow2_layout.CLUSTER))
+    outlet.finish()
+
+
+def _send_tar(transfer: Transfer, disk: Disk) -> None:
+    outlet = _outlet(transfer, disk.size_bytes)
+    for entry in entries(disk, ".xxhash" if at_least(transfer.pool.release, "8.2") else ".checksum"):
+        outlet.send(entry)
     outlet.finish()
 
 

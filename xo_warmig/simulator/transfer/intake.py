@@ -18,14 +18,12 @@ from xo_warmig.simulator.transfer.handling import (
     vdi_named,
 )
 from xo_warmig.simulator.transfer.receivers import Target, receive_raw, receive_sparse
+from xo_warmig.simulator.transfer.tar_stream import receive_tar
 from xo_warmig.simulator.transfer.vhd_intake import receive_vhd
 from xo_warmig.simulator.transfer.wire import Inlet
 
 if TYPE_CHECKING:
     from xo_warmig.simulator.request import HttpRequest
-
-
-_FORMATS = ("raw", "vhd")
 
 
 def serve_import(request: "HttpRequest") -> None:
@@ -53,7 +51,7 @@ def _refuse_what_cannot_be(transfer: Transfer) -> None:
     if not at_least(transfer.pool.release, "7.1"):
         _refuse_as_before(transfer)
     headers, args = transfer.request.headers, transfer.request.args
-    if transfer.format not in _FORMATS:
+    if transfer.format not in _formats(transfer):
         raise Refusal(answers.not_found(), ["INTERNAL_ERROR", f"Unknown format {transfer.format}"])
     if "chunked" in args and transfer.format != "raw":
         raise Refusal(answers.not_found(), ["INTERNAL_ERROR", "Cannot handle chunked VHD"])
@@ -70,6 +68,11 @@ def _refuse_what_cannot_be(transfer: Transfer) -> None:
         raise Refusal(answers.bad_request(), ["INTERNAL_ERROR", "Not enough info supplied to import"])
 
 
+def _formats(transfer: Transfer) -> tuple[str, ...]:
+    """What the pool's release imports."""
+    return ("raw", "vhd", "tar") if at_least(transfer.pool.release, "8.0") else ("raw", "vhd")
+
+
 def _refuse_as_before(transfer: Transfer) -> None:
     """What 6.5 refused otherwise: it makes no disk, it says nothing to a chunked VHD and calls that a success, and forbids encodings."""
     if "vdi" not in transfer.request.args:
@@ -78,7 +81,7 @@ def _refuse_as_before(transfer: Transfer) -> None:
         transfer.pool.tasks.succeed(transfer.task)
         raise Refusal(b"", None)
     encoding = transfer.request.headers.get("transfer-encoding")
-    if encoding and transfer.format in _FORMATS:
+    if encoding and transfer.format in _formats(transfer):
         text = f'Failure("import code cannot handle encoding: {encoding}")'
         raise Refusal(answers.forbidden() + answers.internal_error(text), ["INTERNAL_ERROR", text])
 
@@ -134,6 +137,8 @@ def _import(transfer: Transfer, vdi: str) -> None:
 def _receive(transfer: Transfer, target: Target) -> None:
     if transfer.format == "vhd":
         receive_vhd(target, _length(transfer))
+    elif transfer.format == "tar":
+        receive_tar(target)
     elif "chunked" in transfer.request.args:
         transfer.format = "sparse"
         receive_sparse(target)
