@@ -51,8 +51,9 @@ async def test_a_member_that_has_the_disks_dies_in_the_full_copy_and_comes_back(
             await world.client.call("warmMigration.start", **wanted)
         for vm in uuids.values():
             await copied(world, vm, 8 * MIB)
-        await world.control(world.source, "host", host=member, down=True)
+        await world.control(world.source, "host", host=member, down=True, missed=False)
         await asyncio.sleep(DOWN_SECONDS)
+        await world.control(world.source, "host", host=member, down=True)
         phases = [(await report_of(world, vm))["phase"] for vm in uuids.values()]
         assert phases == ["finalising", "copying"]  # one pass is all that a halted VM needs
         await world.control(world.source, "host", host=member, up=True)
