@@ -59,7 +59,10 @@ class XapiSession:
         request = urllib.request.Request(self._url, data=body)
         with urllib.request.urlopen(request, timeout=60, context=UNVERIFIED) as response:
             answer = json.load(response)
-        if (error := answer.get("error")) is not None:
+        error = answer.get("error")
+        if isinstance(error, list):  # of a release that knows version 1 only
+            raise LookupError(*error)
+        if error is not None:
             raise LookupError(error["message"], *error.get("data", []))
         return answer["result"]
 

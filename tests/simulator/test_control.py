@@ -199,3 +199,12 @@ def test_all_sessions_end(ask: Ask, pool: SimPool) -> None:
     assert ask("POST", "sessions", {"end": True})["ended"] >= 1
     assert not pool.sessions.valid(session)
     assert ask("POST", "sessions", {}) == {"ended": 0}
+
+
+def test_a_record_says_what_no_call_sets(pool: SimPool, ask: Ask, vdi: str) -> None:
+    """As the storage would, and new objects as the hardware would bring them."""
+    ask("POST", "record", {"class": "VDI", "uuid": vdi, "fields": {"missing": True}})
+    assert pool.db.field("VDI", pool.db.by_uuid("VDI", vdi), "missing") is True
+    made = ask("POST", "record", {"class": "VMSS", "fields": {"name_label": "daily"}})
+    assert pool.db.field("VMSS", made["ref"], "uuid") == made["uuid"]
+    ask("POST", "record", {"class": "VDI", "uuid": "nobody", "fields": {}}, status=400)

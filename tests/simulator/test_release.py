@@ -1,10 +1,17 @@
 """Which release has what, and what clients of an older one see."""
 
+from collections.abc import Callable
+
+import msgspec
 import pytest
 
+from tests.simulator.conftest import Client
 from xo_warmig.simulator import datamodel, release
 from xo_warmig.simulator.datatype import EventBatch, parse
 from xo_warmig.simulator.decoding import decode
+from xo_warmig.simulator.failure import XapiFailure
+from xo_warmig.simulator.pool import SimPool
+from xo_warmig.simulator.rpc import answer_json
 from xo_warmig.simulator.visibility import visible
 
 
@@ -131,3 +138,43 @@ def test_later_members_of_a_constructor_are_ignored() -> None:
     }
     assert decode(parse("VM record"), vm | {"NVRAM": {"EFI-variables": "x"}}, "7.6")["NVRAM"] == {}
     assert decode(parse("VM record"), vm | {"NVRAM": {"EFI-variables": "x"}}, "8.0")["NVRAM"] == {"EFI-variables": "x"}
+
+
+@pytest.mark.parametrize(("name", "tracks", "edition"), [("7.1", False, "free"), ("7.6", True, "xcp-ng")])
+def test_hosts_and_drivers_of_a_release(
+    new_pool: Callable[..., SimPool], name: str, tracks: bool, edition: str
+) -> None:
+    """Drivers track changed blocks since 7.3; XCP-ng began with 7.4, and has an edition of its own."""
+    pool = new_pool(release=name)
+    (driver,) = (row for row in pool.db.rows("SM").values() if row["type"] == "ext")
+    assert ("VDI_CONFIG_CBT" in driver["features"]) is tracks
+    assert pool.db.row("host", pool.master)["edition"] == edition
+
+
+@pytest.mark.parametrize(("name", "versioned"), [("7.1", False), ("7.6", True)])
+def test_json_rpc_answers_in_its_version_since_7_3(
+    new_pool: Callable[..., SimPool], name: str, versioned: bool
+) -> None:
+    """Before, a request of version 2 was answered as one of version 1."""
+    pool = new_pool(release=name)
+    body = msgspec.json.encode({"jsonrpc": "2.0", "id": 7, "method": "VM.get_all", "params": ["nobody"]})
+    answer = msgspec.json.decode(answer_json(pool, pool.master, body))
+    error = ["SESSION_INVALID", "nobody"]
+    if versioned:
+        assert answer == {"jsonrpc": "2.0", "id": 7, "error": {"code": 1, "message": error[0], "data": error[1:]}}
+    else:
+        assert answer == {"id": 7, "result": None, "error": error}
+
+
+def test_events_of_before_6_1(new_pool: Callable[..., SimPool]) -> None:
+    """On request a pool has neither ``event.from`` nor what belongs to it, but what there was before."""
+    pool = new_pool(legacy_events=True)
+    client = Client(pool)
+    for call in (("event.from", ["*"], "", 0.0), ("event.inject", "pool", pool.pool_ref)):
+        with pytest.raises(XapiFailure) as failure:
+            client(*call)
+        assert failure.value.details == ["MESSAGE_METHOD_UNKNOWN", call[0]]
+    assert not {"event.from", "event.inject"}.intersection(client.raw("system.listMethods"))
+    client("event.register", ["pool"])
+    client("pool.set_name_label", pool.pool_ref, "another")
+    assert [event["ref"] for event in client("event.next")] == [pool.pool_ref]

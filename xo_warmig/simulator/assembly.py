@@ -6,7 +6,7 @@ from pathlib import Path
 
 from xo_warmig.simulator import world
 from xo_warmig.simulator.bandwidth import Bandwidth
-from xo_warmig.simulator.calls import guest_tools, operations
+from xo_warmig.simulator.calls import guest_tools, operations, outage
 from xo_warmig.simulator.database import Database
 from xo_warmig.simulator.delays import Delays
 from xo_warmig.simulator.events import Events
@@ -109,6 +109,7 @@ def _resume(pool: SimPool) -> None:
     pool.tasks.host = pool.master
     for host, address in zip(db.refs("host"), pool.config.addresses, strict=True):
         db.set("host", host, address=address)
+    outage.comes_back(pool)
     operations.forget_all(db)
     for ref, vm in db.rows("VM").items():
         if vm["power_state"] in ("Running", "Paused") and not vm["is_control_domain"]:

@@ -144,6 +144,8 @@ def _let_go(pool: "SimPool", key: str, vbd: str) -> None:
     if not db.exists("VBD", vbd):
         return
     vdi = db.row("VBD", vbd)["VDI"]
+    if db.row("VM", db.row("VBD", vbd)["VM"])["resident_on"] in pool.down:
+        return  # the control domain that would do so has no power
     if db.row("VBD", vbd)["currently_attached"]:
         with suppress(XapiFailure), marked(pool, key, Hold("VBD", vbd, "unplug")):
             pool.delays.wait("detach")

@@ -14,7 +14,10 @@
 ``POST image``              ``{"vdi": uuid, "path": file of this machine}``: the disk as a sparse raw file
 ``POST collect``            ``{}``: garbage collection, now
 ``POST space``              ``{"sr": uuid, "used": bytes}``: so much of the SR is taken by something that is no disk
-``POST host``               ``{"host": uuid, "crash": true}``: it loses its power and is up again at once
+``POST host``               ``{"host": uuid, "crash": true}``: it loses its power and is up again at once; with ``"down": true`` a member
+                            stays down, and the master has missed it unless ``"missed": false``, until ``"up": true``
+``POST record``             ``{"class": name, "uuid": uuid, "fields": {...}}``: what no call sets, but storage, hardware or an operation in
+                            progress; without a uuid a new object has them. References are written as references
 ``POST sessions``           ``{"end": true}``: all of them end, as when they expire or somebody who may logs them out
 ==========================  ==================================================================================================
 """
@@ -26,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from xo_warmig.errors import InvalidRequest, WarmigError
+from xo_warmig.simulator.calls.outage import bring_up, miss, take_down
 from xo_warmig.simulator.calls.vm_power import guest_halted
 from xo_warmig.simulator.crash import crash_host
 from xo_warmig.simulator.failure import XapiFailure
@@ -70,6 +74,17 @@ class HostOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     host: str
     crash: bool = False
+    down: bool = False
+    missed: bool = True
+    up: bool = False
+
+
+class RecordOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a record says from now on."""
+
+    cls: str = msgspec.field(name="class")
+    uuid: str = ""
+    fields: dict[str, Any]
 
 
 class SessionsOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -163,7 +178,24 @@ def _host(pool: "SimPool", args: dict[str, str], body: bytes) -> Any:
     host = pool.db.by_uuid("host", order.host)
     if order.crash:
         crash_host(pool, host)
+    if order.down and host not in pool.down:
+        take_down(pool, host)
+    if order.down and order.missed:
+        miss(pool, host)
+    if order.up and host in pool.down:
+        bring_up(pool, host)
     return {"boot_time": pool.db.row("host", host)["other_config"]["boot_time"]}
+
+
+def _record(pool: "SimPool", args: dict[str, str], body: bytes) -> Any:
+    order = msgspec.json.decode(body, type=RecordOrder)
+    with pool.db.lock:
+        if order.uuid:
+            ref = pool.db.by_uuid(order.cls, order.uuid)
+            pool.db.set(order.cls, ref, **order.fields)
+        else:
+            ref = pool.db.create(order.cls, **order.fields)
+    return {"ref": ref, "uuid": pool.db.field(order.cls, ref, "uuid")}
 
 
 def _sessions(pool: "SimPool", args: dict[str, str], body: bytes) -> Any:
@@ -183,6 +215,7 @@ _HANDLERS: dict[tuple[str, str], Callable[["SimPool", dict[str, str], bytes], An
     ("POST", "collect"): _collect,
     ("POST", "space"): _space,
     ("POST", "host"): _host,
+    ("POST", "record"): _record,
     ("POST", "sessions"): _sessions,
 }
 

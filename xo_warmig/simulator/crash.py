@@ -4,6 +4,7 @@ import time
 from typing import TYPE_CHECKING
 
 from xo_warmig.simulator.calls import boot
+from xo_warmig.simulator.calls.outage import guests_of
 
 if TYPE_CHECKING:
     from xo_warmig.simulator.pool import SimPool
@@ -15,7 +16,7 @@ def crash_host(pool: "SimPool", host: str) -> None:
     With the master go all sessions and tasks. Calls that are under way are not stopped.
     """
     db = pool.db
-    vms = [vm for vm in db.field("host", host, "resident_VMs") if not db.row("VM", vm)["is_control_domain"]]
+    vms = guests_of(pool, host)
     for listener in pool.listeners:
         if listener.host == host:
             listener.drop_connections()

@@ -32,6 +32,10 @@ LONG_WAITS = frozenset({"event.from", "event.next"})
 """Calls that wait by nature; they get no task and no line in the trace."""
 
 
+NEWER_EVENTS = frozenset({"event.from", "event.inject"})
+"""What a pool does not know that has only the events of before 6.1."""
+
+
 class Answer(NamedTuple):
     """What a call gave, and its type. ``bare`` answers go without the Status struct."""
 
@@ -90,7 +94,9 @@ def list_methods(release: str = NEWEST) -> list[str]:
 def _system(request: Request) -> Answer | None:
     """The calls that no class of the datamodel has: no session, no checks."""
     if request.method == "system.listMethods":
-        return Answer(SetOf(Basic("string")), list_methods(request.pool.release), bare=True)
+        missing = NEWER_EVENTS if request.pool.config.legacy_events else ()
+        known = [method for method in list_methods(request.pool.release) if method not in missing]
+        return Answer(SetOf(Basic("string")), known, bare=True)
     if request.method.startswith("system.isAlive") and len(request.params) == 1:
         return Answer(Basic("string"), str(request.params[0]))
     return None
@@ -109,7 +115,7 @@ def _message(request: Request, name: str) -> Message:
     model = datamodel.of_release(request.pool.release)
     method = model.spellings.get(name, name)
     message = model.methods.get(method) or _hidden(request.pool.release).get(method)
-    if message is not None:
+    if message is not None and not (request.pool.config.legacy_events and method in NEWER_EVENTS):
         return message
     if request.params:
         _require_session(request, request.params[0])

@@ -19,64 +19,31 @@ _FLAGS = "fpu de tsc msr pae mce cx8 apic sep mca cmov pat clflush acpi mmx fxsr
 
 CAPABILITIES = ["xen-3.0-x86_64", "hvm-3.0-x86_32", "hvm-3.0-x86_32p", "hvm-3.0-x86_64"]
 
-_RESTRICTIONS = [
-    "vlan",
-    "qos",
-    "pool_attached_storage",
-    "netapp",
-    "equalogic",
-    "pooling",
-    "marathon",
-    "email_alerting",
-    "historical_performance",
-    "wlb",
-    "rbac",
-    "dmc",
-    "checkpoint",
-    "cpu_masking",
-    "connection",
-    "vmpr",
-    "vmss",
-    "intellicache",
-    "gpu",
-    "dr",
-    "vif_locking",
-    "storage_xen_motion",
-    "vgpu",
-    "integrated_gpu_passthrough",
-    "vss",
-    "guest_agent_auto_update",
-    "pci_device_for_auto_update",
-    "xen_motion",
-    "guest_ip_setting",
-    "ad",
-    "nested_virt",
-    "live_patching",
-    "set_vcpus_number_live",
-    "pvs_proxy",
-    "igmp_snooping",
-    "rpu",
-    "pool_size",
-    "cbt",
-    "usb_passthrough",
-    "network_sriov",
-    "corosync",
-    "cluster_address",
-    "zstd_export",
-    "pool_secret_rotation",
-    "certificate_verification",
-    "updates",
-    "internal_repo_access",
-    "vtpm",
-    "vm_groups",
-    "vm_start",
-    "vm_appliance_start",
-]
-RESTRICTIONS = {f"restrict_{name}": "false" for name in _RESTRICTIONS} | {
-    "enable_xha": "true",
-    "platform_filter": "false",
-    "regular_nag_dialog": "false",
+# Keys of features by the release that came to restrict them (features.ml of xapi at the releases' tags).
+_RESTRICTIONS = {
+    "6.5": """vlan qos pool_attached_storage netapp equalogic pooling marathon email_alerting historical_performance wlb rbac dmc checkpoint
+        cpu_masking connection vmpr intellicache gpu dr vif_locking storage_xen_motion vgpu""",
+    "7.1": """integrated_gpu_passthrough vss guest_agent_auto_update pci_device_for_auto_update xen_motion guest_ip_setting ad
+        ssl_legacy_switch nested_virt live_patching set_vcpus_number_live pvs_proxy""",
+    "7.6": "vmss igmp_snooping rpu pool_size cbt usb_passthrough network_sriov corosync",
+    "8.2": "zstd_export",
+    "8.3": """cluster_address pool_secret_rotation certificate_verification updates internal_repo_access vtpm vm_groups vm_start
+        vm_appliance_start""",
 }
+_NO_LONGER = {"8.2": "ssl_legacy_switch"}
+_OTHERS = {"enable_xha": "true", "platform_filter": "false", "regular_nag_dialog": "false"}
+
+
+def restrictions(release: str = NEWEST) -> dict[str, str]:
+    """``pool.restrictions`` of a licence that restricts nothing."""
+    came = " ".join(keys for since, keys in _RESTRICTIONS.items() if at_least(release, since)).split()
+    gone = " ".join(keys for since, keys in _NO_LONGER.items() if at_least(release, since)).split()
+    return {f"restrict_{key}": "false" for key in came if key not in gone} | _OTHERS
+
+
+def edition(release: str) -> str:
+    """Of a host: XenServer's is the one without a licence."""
+    return "free" if _VERSIONS[release].brand == "XenServer" else "xcp-ng"
 
 
 class _Version(NamedTuple):

@@ -1,4 +1,7 @@
-"""A listener on one host's address: a thread for each connection, and connections that can be broken all at once."""
+"""A listener on one host's address: a thread for each connection, and connections that can be broken all at once.
+
+It can be closed for a while, as the address of a host that is down is.
+"""
 
 import logging
 import socket
@@ -23,18 +26,29 @@ class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
     def __init__(self, pool: SimPool, host: str, port: int, handler: type[socketserver.BaseRequestHandler]) -> None:
         self.pool, self.host = pool, host
         self.connections: set[socket.socket] = set()
+        self._name, self._accepts = "", False
         super().__init__((pool.db.row("host", host)["address"], port), handler)
         pool.listeners.append(self)
 
     def start(self, name: str) -> None:
         """Accepts from now on, in a thread of its own."""
+        self._name, self._accepts = name, True
         threading.Thread(target=self.serve_forever, args=(0.05,), name=name, daemon=True).start()
 
     def stop(self) -> None:
         """Accepts no more and breaks what is open."""
-        self.shutdown()
+        if self._accepts:
+            self.shutdown()
+        self._accepts = False
         self.server_close()
         self.drop_connections()
+
+    def open(self) -> None:
+        """After ``stop``: accepts again, at the same address and port."""
+        self.socket = socket.socket(self.address_family, self.socket_type)
+        self.server_bind()
+        self.server_activate()
+        self.start(self._name)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self.connections.add(request)

@@ -47,6 +47,8 @@ class SimPool:
     journal: Journal | None = None
     # VBDs of control domains whose devices a transfer has open: they cannot be detached.
     open_vbds: set[str] = field(default_factory=set)
+    # Hosts without power. The master may not have missed them yet, so ``host_metrics.live`` does not tell.
+    down: set[str] = field(default_factory=set)
     # What listens for clients, and the ports of hosts that serve NBD.
     listeners: "list[Listener]" = field(default_factory=list)
     nbd_ports: dict[str, int] = field(default_factory=dict)

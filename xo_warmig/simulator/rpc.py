@@ -5,6 +5,7 @@ from xo_warmig.simulator.dispatcher import NO_FIELDS, Answer, Request, TaskField
 from xo_warmig.simulator.envelopes import Wanted
 from xo_warmig.simulator.failure import XapiFailure
 from xo_warmig.simulator.pool import SimPool
+from xo_warmig.simulator.release import at_least
 
 __all__ = ["answer_json", "answer_old_json", "answer_xml"]
 
@@ -18,8 +19,10 @@ def answer_xml(pool: SimPool, host: str, body: bytes, tasks: TaskFields = NO_FIE
 
 
 def answer_json(pool: SimPool, host: str, body: bytes, tasks: TaskFields = NO_FIELDS) -> bytes:
-    """The answer to a JSON-RPC body of either version. Malformed when it is none."""
+    """The answer to a JSON-RPC body of either version, as of version 1 before 7.3. Malformed when it is none."""
     wanted = envelopes.read_json(body)
+    if not at_least(pool.release, "7.6"):
+        wanted = wanted._replace(version=1)
     try:
         return envelopes.success_json(wanted, _run(pool, host, wanted, tasks))
     except XapiFailure as failure:

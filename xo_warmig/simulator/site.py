@@ -122,6 +122,7 @@ class PoolConfig(msgspec.Struct, frozen=True, kw_only=True):
     before until they are written.
 
     ``metrics_step_seconds``: how often its hosts read what guests write; a real one does every 5 s.
+    ``legacy_events``: whether it has no ``event.from``, as before 6.1, so that a client has to take what there was before, or poll.
 
     ``image_formats`` of its storage, the preferred one first, and ``second_image_formats`` of the second repository, where they are others:
     with ``qcow2`` among them, which 8.3 alone has, disks may have up to 16 TiB, and those that no VHD can hold are kept so.
@@ -140,6 +141,7 @@ class PoolConfig(msgspec.Struct, frozen=True, kw_only=True):
     image_formats: list[str] = msgspec.field(default_factory=lambda: ["vhd"])
     second_image_formats: list[str] = []
     qcow2_export: bool = True
+    legacy_events: bool = False
     vms: list[VmConfig] = msgspec.field(default_factory=list)
     username: str = "root"
     password: str = "password"

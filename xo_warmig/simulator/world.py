@@ -11,6 +11,7 @@ from xo_warmig.simulator.calls.images import PREFERRED, has_qcow2
 from xo_warmig.simulator.clock import now, stamp
 from xo_warmig.simulator.database import NULL
 from xo_warmig.simulator.pool import SimPool
+from xo_warmig.simulator.release import at_least
 from xo_warmig.simulator.site import GIB, PoolConfig
 from xo_warmig.simulator.storage.index import QCOW2, RAW, VHD
 from xo_warmig.simulator.world_vms import build_vm
@@ -84,7 +85,7 @@ def build(pool: SimPool) -> None:
 def _pool_fields(config: PoolConfig) -> dict[str, Any]:
     vendor, words = config.cpu_vendor, host_facts.features(config.cpu_vendor)
     return {
-        "restrictions": host_facts.RESTRICTIONS | config.restrictions,
+        "restrictions": host_facts.restrictions(config.release) | config.restrictions,
         "ha_cluster_stack": "xhad",
         "cpu_info": {
             "vendor": vendor,
@@ -132,9 +133,9 @@ def _host(pool: SimPool, position: int, ref: str) -> str:
         cpu_info=host_facts.cpu_info(config.cpu_vendor, config.release),
         sched_policy="credit",
         supported_bootloaders=["pygrub", "eliloader"],
-        license_params=host_facts.RESTRICTIONS | config.restrictions,
-        edition="xcp-ng",
-        editions=["xcp-ng"],
+        license_params=host_facts.restrictions(config.release) | config.restrictions,
+        edition=host_facts.edition(config.release),
+        editions=[host_facts.edition(config.release)],
         chipset_info={"iommu": "true"},
         virtual_hardware_platform_versions=[0, 1, 2],
         other_config={"agent_start_time": "0.", "boot_time": "0.", "iscsi_iqn": f"iqn.2026-01.local.{name}"},
@@ -197,7 +198,8 @@ def _control_domain(pool: SimPool, host: str, ref: str, host_name: str) -> None:
 
 def _drivers(pool: SimPool) -> None:
     """A storage driver's record for each type of repository."""
-    for kind, (name, description, features) in _DRIVERS.items():
+    for kind, (name, description, can) in _DRIVERS.items():
+        features = [each for each in can if each != "VDI_CONFIG_CBT" or at_least(pool.release, "7.6")]  # came with 7.3
         versions = {feature: 2 if feature == "VDI_RESET_ON_BOOT" else 1 for feature in features}
         pool.db.create(
             "SM",

@@ -109,7 +109,7 @@ async def wait_until_let_go(
 
 async def is_held(calls: Calls, vdi_refs: Iterable[str], owners: Owners | None = None) -> bool:
     """Whether a control domain has a VBD on any of the disks."""
-    return bool(await _held_by(calls, vdi_refs, owners))
+    return bool(await held_by(calls, vdi_refs, owners))
 
 
 async def release_disk(calls: Calls, vdi: str) -> None:
@@ -125,7 +125,7 @@ async def release_disk(calls: Calls, vdi: str) -> None:
 
 async def release_vbds(calls: Calls, vdi_ref: str) -> None:
     """The same, by the disk's reference."""
-    for vbd in await _held_by(calls, [vdi_ref]):
+    for vbd in await held_by(calls, [vdi_ref]):
         await _unless_gone(calls, "VBD.unplug", vbd)
         await _unless_gone(calls, "VBD.destroy", vbd)
 
@@ -148,7 +148,7 @@ def owner_from(record: Record) -> Owner:
     return Owner(record["uuid"], record["is_control_domain"], record["is_a_snapshot"])
 
 
-async def _held_by(calls: Calls, vdi_refs: Iterable[str], owners: Owners | None = None) -> list[str]:
+async def held_by(calls: Calls, vdi_refs: Iterable[str], owners: Owners | None = None) -> list[str]:
     """References of the VBDs that control domains have on these disks."""
     found = await _owners_of(calls, await records_with(calls, "VBD", VDI=vdi_refs), owners)
     return [ref for ref, owner in found.items() if owner.is_control_domain]

@@ -84,7 +84,6 @@ class Mirror:
             try:
                 await self._step()
             except Exception as error:
-                self.asked.set()
                 await self._recover(error, answered)
             else:
                 self.asked.set()
@@ -100,15 +99,16 @@ class Mirror:
 
     async def _recover(self, error: Exception, answered: asyncio.Event) -> None:
         """Wait until asking again makes sense. A token outlives a broken connection, as long as the session does."""
+        if isinstance(error, PoolError) and error.code == "MESSAGE_METHOD_UNKNOWN" and not self._polls:
+            self._polls = True  # the first reading is not over: it is to be done in the other way
+            return
+        self.asked.set()
         match error:
             case PoolUnreachable():
                 log.info("the mirror of %s waits: %s", self.pool, error)
             case PoolError(code=code) if code in _LOST:
                 self._token = ""
                 await asyncio.sleep(ANEW_SECONDS)
-                return
-            case PoolError(code="MESSAGE_METHOD_UNKNOWN") if not self._polls:
-                self._polls = True
                 return
             case PoolError():
                 log.warning("the mirror of %s begins anew: %s", self.pool, error)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from typing import Any
 from xml.etree import ElementTree
@@ -56,7 +57,24 @@ async def ended(
     first_wait_seconds: float = FIRST_WAIT_SECONDS,
     longest_wait_seconds: float = LONGEST_WAIT_SECONDS,
 ) -> dict[str, Any]:
-    """The task's record, once it is no longer pending.
+    """The task's record, once it is no longer pending."""
+    waits = {"first_wait_seconds": first_wait_seconds, "longest_wait_seconds": longest_wait_seconds}
+    while True:
+        record = await ended_within(calls, task, math.inf, what=what, **waits)
+        if record is not None:
+            return record
+
+
+async def ended_within(
+    calls: Calls,
+    task: str,
+    most_seconds: float,
+    *,
+    what: str,
+    first_wait_seconds: float = FIRST_WAIT_SECONDS,
+    longest_wait_seconds: float = LONGEST_WAIT_SECONDS,
+) -> dict[str, Any] | None:
+    """The same; None when it is pending after that time.
 
     The wait between two looks grows with the time that passed, so that little is lost of a short task and little is asked for of a
     long one.
@@ -67,6 +85,8 @@ async def ended(
         if record["status"] not in PENDING:
             return record
         passed = time.monotonic() - started
+        if passed >= most_seconds:
+            return None
         await asyncio.sleep(min(max(first_wait_seconds, passed / 20), longest_wait_seconds))
 
 

@@ -5,6 +5,7 @@ Success is what the transfer's task says, never an HTTP status or the end of a s
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import logging
 import time
@@ -19,8 +20,10 @@ from xo_warmig.xapi.address import Address
 from xo_warmig.xapi.attachments import Owners, release_vbds, see_nobody_writes, wait_until_let_go
 from xo_warmig.xapi.clearing import EXPORT_LABEL, IMPORT_LABEL, description_of
 from xo_warmig.xapi.connection import Connection
+from xo_warmig.xapi.dial import connect
 from xo_warmig.xapi.image_formats import image_format_of
 from xo_warmig.xapi.opening import Opened, Opening
+from xo_warmig.xapi.serving import see_served, started_at
 from xo_warmig.xapi.storage import hosts_of
 from xo_warmig.xapi.streams import STALL_SECONDS, SocketSink, SocketSource, SocketStream
 
@@ -32,6 +35,7 @@ _ABORT_SECONDS = 60.0
 _HOSTS_FRESH_SECONDS = 30.0
 _EXPLAIN_SECONDS = 2.0
 _SLOWEST_READ_BYTES_PER_SECOND = 20 * MIB  # of a disk by its own pool
+_LOOK_SECONDS = 2.0  # between two looks at the host that a transfer runs on
 
 StreamT = TypeVar("StreamT", bound=SocketStream)
 
@@ -87,12 +91,13 @@ class Job:
         self.refs = refs
         self._owners = owners
         self._unsettled = unsettled
+        self.starts: dict[str, str] = {}  # of the hosts that it may run on, see ``serving``
 
     async def succeeded(self, connection: Connection) -> None:
         """Wait for the task. Raises TransferError unless it is a success."""
         try:
             async with asyncio.timeout(_TASK_SECONDS):
-                record = await self._ended(connection)
+                record = await self._outcome(connection)
         except TimeoutError as error:
             raise TransferStalled(
                 f"the pool's task has not ended {_TASK_SECONDS:.0f} s after the last byte", evidence=self._evidence()
@@ -137,19 +142,20 @@ class Job:
             await tasks.forget(connection, self.task)
         else:
             await self._take_away(connection)
+            await tasks.drop(connection, self.task)
         await self.let_go(connection, 2 * _ABORT_SECONDS)
         self._unsettled.discard(self)
 
     async def _end_early(self, connection: Connection) -> bool:
         """A handler that was only just called has not attached the disk yet: its task's end is the sign that it never will.
 
-        False when the pool forgot the task: its toolstack was restarted, and the handler is gone.
+        False when the handler is gone without having ended it: its toolstack was restarted, or its host.
         """
         try:
             for most_seconds in (_ABORT_SECONDS / 4, _ABORT_SECONDS):
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(most_seconds):
-                        await self._ended(connection)
+                        await self._outcome(connection)
                         return True
                 await tasks.cancel(connection, self.task)
         except PoolError as error:
@@ -168,14 +174,23 @@ class Job:
             except PoolError as refusal:
                 log.info("a disk of the transfer of %s is not let go of: %s", self.vdi, refusal)
 
-    async def _ended(self, connection: Connection) -> dict[str, Any]:
-        return await tasks.ended(
-            connection,
-            self.task,
-            what=f"the {self.side}'s transfer",
-            first_wait_seconds=_FIRST_WAIT_SECONDS,
-            longest_wait_seconds=_LONGEST_WAIT_SECONDS,
-        )
+    async def _outcome(self, connection: Connection) -> dict[str, Any]:
+        """The task's record, once it has ended.
+
+        Raises PoolError: TASK_LOST when nobody is left to end it. PoolUnreachable while that may be so: the host is down.
+        """
+        while True:
+            record = await tasks.ended_within(
+                connection,
+                self.task,
+                _LOOK_SECONDS,
+                what=f"the {self.side}'s transfer",
+                first_wait_seconds=_FIRST_WAIT_SECONDS,
+                longest_wait_seconds=_LONGEST_WAIT_SECONDS,
+            )
+            if record is not None:
+                return record
+            await see_served(connection, self.refs, self.starts, functools.partial(_answers, connection))
 
     def explain_with(self, connection: Connection) -> Callable[[str], TransferError]:
         """For the streams, in their threads: the words that were read, with what the task says."""
@@ -218,7 +233,9 @@ class Transfers:
         self._stall_seconds = stall_seconds
         self._turn = itertools.count()
         self._unsettled: set[Job] = set()
-        self._hosts: dict[str, tuple[float, list[Address]]] = {}  # by reference of the SR, with when it was asked
+        self._hosts: dict[
+            str, tuple[float, list[dict[str, Any]]]
+        ] = {}  # by reference of the SR, with when it was asked
 
     async def open_export(self, vdi: str, *, base: str | None) -> Transfer[SocketSource]:
         """A VHD export of a disk, or of what differs from ``base``. Raises NoSuchObject, TransferError."""
@@ -286,7 +303,9 @@ class Transfers:
         query = {"session_id": self._connection.session, "task_id": job.task, **query}
         opening = Opening(method, path, query, self._connection.trust, stall_seconds=self._stall_seconds)
         try:
-            addresses = await self._addresses(job.refs[0])
+            hosts = await self._hosts_of(job.refs[0])
+            job.starts = {host["ref"]: started_at(host) for host in hosts}
+            addresses = [self._connection.address_of(host) for host in hosts]
             return await _in_thread(self._connection, opening, addresses)
         except BaseException as error:
             if opening.began and not opening.refused:
@@ -307,15 +326,15 @@ class Transfers:
         reasoned.remedy = reasoned.remedy or error.remedy
         return reasoned
 
-    async def _addresses(self, vdi_ref: str) -> list[Address]:
+    async def _hosts_of(self, vdi_ref: str) -> list[dict[str, Any]]:
         """Where the disk can be reached: live hosts with its SR attached, a different one first each time."""
         sr = await self._connection.call("VDI.get_SR", vdi_ref)
-        asked, addresses = self._hosts.get(sr, (0.0, []))
-        if not addresses or time.monotonic() - asked > _HOSTS_FRESH_SECONDS:
-            addresses = [self._connection.address_of(host) for host in await hosts_of(self._connection, sr)]
-            self._hosts[sr] = (time.monotonic(), addresses)
-        first = next(self._turn) % max(1, len(addresses))
-        return addresses[first:] + addresses[:first]
+        asked, hosts = self._hosts.get(sr, (0.0, []))
+        if not hosts or time.monotonic() - asked > _HOSTS_FRESH_SECONDS:
+            hosts = await hosts_of(self._connection, sr)
+            self._hosts[sr] = (time.monotonic(), hosts)
+        first = next(self._turn) % max(1, len(hosts))
+        return hosts[first:] + hosts[:first]
 
 
 async def _in_thread(connection: Connection, opening: Opening, addresses: list[Address]) -> Opened:
@@ -328,6 +347,16 @@ async def _in_thread(connection: Connection, opening: Opening, addresses: list[A
         with contextlib.suppress(Exception):
             (await work).sock.close()
         raise
+
+
+async def _answers(connection: Connection, host: dict[str, Any]) -> bool:
+    """Whether a host, given as its record with ``ref``, takes a connection."""
+    address = connection.address_of(host)
+    try:
+        (await asyncio.to_thread(connect, address.host, address.port)).close()
+    except OSError:
+        return False
+    return True
 
 
 async def _close(stream: SocketStream) -> None:

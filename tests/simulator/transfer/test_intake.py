@@ -373,3 +373,46 @@ def test_every_import_marks_what_it_writes(client: Any) -> None:
     client.put(stream, length(stream), format="vhd")
     assert logs.changed("third", uuid)[:12] == b"\xff" * 8 + bytes(4)
     assert logs.is_consistent(uuid)
+
+
+@pytest.fixture
+def older(client: Any) -> Any:
+    """6.5, which refused otherwise (its import_raw_vdi.ml)."""
+    client.pool.config = msgspec.structs.replace(client.pool.config, release="6.5")
+    return client
+
+
+def test_up_to_6_5_an_encoding_was_forbidden(older: Any) -> None:
+    """And then told again, as the exception that it is."""
+    task = older.task()
+    answer = older.put(b"0\r\n\r\n", {"transfer-encoding": "chunked"}, task_id=task)
+    assert answer.line == "HTTP/1.1 403 Forbidden"
+    assert answer.body.startswith(b"HTTP/1.1 500 Internal Error")
+    assert older.record(task)["error_info"] == [
+        "INTERNAL_ERROR",
+        'Failure("import code cannot handle encoding: chunked")',
+    ]
+
+
+def test_up_to_6_5_a_sparse_vhd_was_a_success_without_a_word(older: Any) -> None:
+    """Nothing is written either."""
+    task = older.task()
+    assert older.put(b"", format="vhd", chunked="1", task_id=task).line == ""
+    assert older.record(task)["status"] == "success"
+
+
+def test_up_to_6_5_no_disk_was_made(older: Any) -> None:
+    """That came with 7.1; the task is not taken up."""
+    task = older.task()
+    with older.connect("PUT", {"content-length": "512"}, {"sr_id": older.sr, "task_id": task}) as connection:
+        assert b"500 Internal Error" in connection.recv(1000)
+    older.join()
+    assert older.record(task)["status"] == "pending"
+
+
+@pytest.mark.parametrize(("release", "line"), [("7.6", "500 Internal Error"), ("8.0", "200 OK")])
+def test_up_to_7_6_the_answer_waited_for_the_disk(client: Any, release: str, line: str) -> None:
+    """So that a disk that cannot be attached was told in the head."""
+    client.pool.config = msgspec.structs.replace(client.pool.config, release=release)
+    client.pool.db.set("VDI", client.vdi, read_only=True)
+    assert client.put(sparse(), chunked="1").line == f"HTTP/1.1 {line}"

@@ -4,7 +4,8 @@ import time
 from typing import TYPE_CHECKING
 
 from xo_warmig.simulator import tls
-from xo_warmig.simulator.calls import placement
+from xo_warmig.simulator.calls import outage, placement
+from xo_warmig.simulator.calls.reach import assert_reached
 from xo_warmig.simulator.clock import now, stamp
 from xo_warmig.simulator.failure import XapiFailure
 
@@ -15,21 +16,25 @@ if TYPE_CHECKING:
 def get_servertime(call: "Call", host: str) -> str:
     """UTC."""
     call.pool.db.row("host", host)
+    assert_reached(call.pool, host)
     return now()
 
 
 def get_server_localtime(call: "Call", host: str) -> str:
     """The host's own time zone, in the same form."""
     call.pool.db.row("host", host)
+    assert_reached(call.pool, host)
     return stamp(time.time() - time.timezone).removesuffix("Z")
 
 
 def enable(call: "Call", host: str) -> None:
+    assert_reached(call.pool, host)
     call.pool.db.set("host", host, enabled=True)
 
 
 def disable(call: "Call", host: str, auto_enable: bool = True) -> None:
     """No VM starts on it any more; those that run stay."""
+    assert_reached(call.pool, host)
     call.pool.db.set("host", host, enabled=False)
 
 
@@ -43,6 +48,7 @@ def compute_memory_overhead(call: "Call", host: str) -> int:
 
 def migrate_receive(call: "Call", host: str, network: str, options: dict[str, str]) -> dict[str, str]:
     """How another pool reaches this host: addresses, and a session for it."""
+    assert_reached(call.pool, host)
     db, url = call.pool.db, call.pool.host_url(host)
     pifs = [db.row("PIF", pif) for pif in db.row("network", network)["PIFs"] if db.row("PIF", pif)["host"] == host]
     if not pifs:
@@ -91,18 +97,27 @@ def get_management_interface(call: "Call", host: str) -> str:
 
 def get_server_certificate(call: "Call", host: str) -> str:
     """As PEM."""
+    assert_reached(call.pool, host)
     address = call.pool.db.row("host", host)["address"]
     return tls.certificate_text(tls.certificate_file(call.pool.directory, address, call.pool.release))
+
+
+def declare_dead(call: "Call", host: str) -> None:
+    """Somebody has seen that it has no power: its VMs are halted. HOST_IS_LIVE."""
+    call.pool.db.row("host", host)
+    outage.declare_dead(call.pool, host)
 
 
 def call_plugin(call: "Call", host: str, plugin: str, fn: str, args: dict[str, str]) -> str:
     """This host has no plugins."""
     call.pool.db.row("host", host)
+    assert_reached(call.pool, host)
     raise XapiFailure("XENAPI_MISSING_PLUGIN", plugin)
 
 
 def has_extension(call: "Call", host: str, name: str) -> bool:
     call.pool.db.row("host", host)
+    assert_reached(call.pool, host)
     return False
 
 
@@ -118,6 +133,7 @@ CALLS = {
     "host.assert_can_evacuate": assert_can_evacuate,
     "host.get_management_interface": get_management_interface,
     "host.get_server_certificate": get_server_certificate,
+    "host.declare_dead": declare_dead,
     "host.call_plugin": call_plugin,
     "host.has_extension": has_extension,
 }

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from xo_warmig.simulator.calls import lifecycle, sr_rules, vbd_rules, vdi_rules, vif_rules
+from xo_warmig.simulator.calls import lifecycle, reach, sr_rules, vbd_rules, vdi_rules, vif_rules
 from xo_warmig.simulator.calls.rules import Rules
 from xo_warmig.simulator.datamodel import NULL
 from xo_warmig.simulator.failure import XapiFailure
@@ -42,8 +42,10 @@ class Hold(NamedTuple):
 
 @contextmanager
 def doing(call: "Call", *holds: Hold) -> Iterator[None]:
-    """Mark operations of a call for as long as it lasts, all of them or none."""
+    """Mark operations of a call for as long as it lasts, all of them or none; raises where no host can be asked to carry them out."""
     with marked(call.pool, call.task, *holds):
+        for hold in holds:
+            reach.assert_carried_out(call.pool, *hold)
         yield
 
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from xo_warmig.simulator.calls.operations import Hold, doing, refresh_around
+from xo_warmig.simulator.calls.reach import assert_reached
 from xo_warmig.simulator.failure import XapiFailure
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def plug(call: "Call", pbd: str) -> None:
     row = db.row("PBD", pbd)
     if row["currently_attached"]:
         return
+    assert_reached(call.pool, row["host"])
     with doing(call, Hold("SR", row["SR"], "plug")), db.lock:
         others = [other for other in db.row("SR", row["SR"])["PBDs"] if db.row("PBD", other)["currently_attached"]]
         if others and not db.row("SR", row["SR"])["shared"]:
@@ -49,6 +51,7 @@ def unplug(call: "Call", pbd: str) -> None:
     row = db.row("PBD", pbd)
     if not row["currently_attached"]:
         return
+    assert_reached(call.pool, row["host"])
     with doing(call, Hold("SR", row["SR"], "unplug")), db.lock:
         if used := _used(db, row["SR"], row["host"]):
             raise XapiFailure("VDI_IN_USE", *used)

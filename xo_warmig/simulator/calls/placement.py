@@ -6,6 +6,7 @@ After ocaml/xapi/xapi_vm_helpers.ml (assert_can_boot_here, choose_host_for_vm), 
 from typing import TYPE_CHECKING
 
 from xo_warmig.simulator.calls.cpu import assert_compatible
+from xo_warmig.simulator.calls.reach import is_live
 from xo_warmig.simulator.failure import XapiFailure
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def assert_can_boot(db: "Database", vm: str, host: str, *, memory: bool = True, 
     _assert_platform(vm, row, host, target)
     if not target["enabled"]:
         raise XapiFailure("HOST_DISABLED", host)
-    if db.exists("host_metrics", target["metrics"]) and not db.row("host_metrics", target["metrics"])["live"]:
+    if not is_live(db, host):
         raise XapiFailure("HOST_NOT_LIVE")
     _assert_reaches_storage(db, vm, row, host)
     _assert_reaches_networks(db, vm, row, host)

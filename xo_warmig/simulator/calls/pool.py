@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from xo_warmig.simulator.crash import change_master
 from xo_warmig.simulator.database import NULL
 from xo_warmig.simulator.failure import XapiFailure
+from xo_warmig.simulator.host_facts import edition
 
 if TYPE_CHECKING:
     from xo_warmig.simulator.dispatch import Call
@@ -22,7 +23,7 @@ def set_default_sr(call: "Call", pool: str, value: str) -> None:
 
 def get_license_state(call: "Call", pool: str) -> dict[str, str]:
     call.pool.db.row("pool", pool)
-    return {"edition": "xcp-ng", "expiry": "never"}
+    return {"edition": edition(call.pool.release), "expiry": "never"}
 
 
 def has_extension(call: "Call", pool: str, name: str) -> bool:

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from xo_warmig.errors import FormatError, NoSuchObject
+from xo_warmig.simulator.calls import licence
 from xo_warmig.simulator.calls.operations import Hold, doing
 from xo_warmig.simulator.calls.sm import assert_plugged
 from xo_warmig.simulator.failure import XapiFailure
@@ -29,8 +30,7 @@ def enable_cbt(call: "Call", vdi: str) -> None:
     """Nothing when it is on. The log of a disk that is attached begins as one that is open."""
     pool, db = call.pool, call.pool.db
     with doing(call, Hold("SR", db.row("VDI", vdi)["SR"], "vdi_enable_cbt"), Hold("VDI", vdi, "enable_cbt")):
-        if db.row("pool", pool.pool_ref)["restrictions"].get("restrict_cbt") != "false":
-            raise XapiFailure("LICENCE_RESTRICTION", "CBT")
+        licence.assert_enabled(pool, "CBT")
         row = db.row("VDI", vdi)
         if row["cbt_enabled"]:
             return

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from xo_warmig.simulator.calls import devices, lifecycle, placement
+from xo_warmig.simulator.calls import devices, licence, lifecycle, placement
 from xo_warmig.simulator.calls.names import names
 from xo_warmig.simulator.calls.operations import Hold, doing, refresh_around, require
 from xo_warmig.simulator.calls.vm_identity import assert_vendor_device, device_model, domain_type
@@ -108,6 +108,8 @@ def get_possible_hosts(call: "Call", vm: str) -> list[str]:
 
 
 def assert_can_boot_here(call: "Call", vm: str, host: str) -> None:
+    if call.pool.db.row("VM", vm)["power_state"] == "Halted":
+        licence.assert_enabled(call.pool, "VM_start")
     placement.assert_can_boot(call.pool.db, vm, host)
 
 

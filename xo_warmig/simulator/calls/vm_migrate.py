@@ -7,11 +7,12 @@ VM_INCOMPATIBLE_WITH_THIS_HOST.
 from typing import TYPE_CHECKING
 
 from xo_warmig.simulator import attach
-from xo_warmig.simulator.calls import boot, lifecycle, placement
+from xo_warmig.simulator.calls import boot, licence, lifecycle, placement
 from xo_warmig.simulator.calls.cpu import assert_compatible
 from xo_warmig.simulator.calls.operations import Hold, doing, refresh_around, require
 from xo_warmig.simulator.calls.remote import RemoteHost
 from xo_warmig.simulator.failure import XapiFailure
+from xo_warmig.simulator.release import at_least
 
 if TYPE_CHECKING:
     from xo_warmig.simulator.database import Database
@@ -25,6 +26,8 @@ def pool_migrate(call: "Call", vm: str, host: str, options: Map) -> None:
     pool, db = call.pool, call.pool.db
     db.row("host", host)
     with doing(call, Hold("VM", vm, "pool_migrate")):
+        if at_least(pool.release, "7.6"):
+            licence.assert_enabled(pool, "Xen_motion")
         placement.assert_can_boot(db, vm, host, cpu=options.get("force") != "true")
         with db.lock:
             former = db.row("VM", vm)["resident_on"]
@@ -41,6 +44,7 @@ def assert_can_migrate(
 ) -> None:
     """Raises the first thing that speaks against it."""
     require(call.pool.db, Hold("VM", vm, "migrate_send"))
+    _require_licence(call)
     _check(call.pool.db, vm, dest, vdi_map, vif_map, options)
 
 
@@ -57,8 +61,14 @@ def migrate_send(
 ) -> str:
     """All checks; what passes them is more than a simulated pool can do."""
     with doing(call, Hold("VM", vm, "migrate_send")):
+        _require_licence(call)
         _check(call.pool.db, vm, dest, vdi_map, vif_map, options)
         raise XapiFailure("NOT_IMPLEMENTED", "VM.migrate_send")
+
+
+def _require_licence(call: "Call") -> None:
+    if at_least(call.pool.release, "7.1"):
+        licence.assert_enabled(call.pool, "Storage_motion")
 
 
 def _check(db: "Database", vm: str, dest: Map, vdi_map: Map, vif_map: Map, options: Map) -> None:

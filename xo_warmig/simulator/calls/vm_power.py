@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from xo_warmig.simulator.calls import boot, disks, lifecycle, placement
+from xo_warmig.simulator.calls import boot, disks, licence, lifecycle, placement, reach
 from xo_warmig.simulator.calls.operations import Hold, doing, marked
 from xo_warmig.simulator.calls.vm_identity import assert_bootable
 from xo_warmig.simulator.database import NULL
@@ -29,11 +29,13 @@ def start_on(call: "Call", vm: str, host: str, start_paused: bool, force: bool) 
 
 def _start(call: "Call", vm: str, host: str | None, op: str, *, paused: bool) -> None:
     pool, db = call.pool, call.pool.db
+    licence.assert_enabled(pool, "VM_start")
     with doing(call, Hold("VM", vm, op), *boot.device_holds(db, vm)):
         assert_bootable(pool, db.row("VM", vm))
         with db.lock:
             place = placement.choose_host(db, vm) if host is None else host
             placement.assert_can_boot(db, vm, place)
+            reach.assert_reached(pool, place)
             db.set("VM", vm, scheduled_to_be_resident_on=place)
         db.set("VM", vm, ha_always_run=db.row("VM", vm)["ha_restart_priority"] == "restart")
         boot.start(pool, vm, place, paused=paused)
@@ -116,8 +118,11 @@ def power_state_reset(call: "Call", vm: str) -> None:
         row = db.row("VM", vm)
         if row["is_control_domain"]:
             raise XapiFailure("CANNOT_RESET_CONTROL_DOMAIN", vm)
-        if row["power_state"] in (lifecycle.RUNNING, lifecycle.PAUSED):
+        live, host = row["power_state"] in (lifecycle.RUNNING, lifecycle.PAUSED), row["resident_on"]
+        if live and host == call.pool.master:
             raise XapiFailure("DOMAIN_EXISTS", vm)
+        if live and host not in call.pool.down:
+            raise XapiFailure("HOST_IS_LIVE", host)
         boot.halt(call.pool, vm)
 
 
@@ -142,6 +147,7 @@ def _ask_to_end(call: "Call", vm: str) -> None:
     db = call.pool.db
     domid = db.row("VM", vm)["domid"]
     acknowledged = call.pool.guests.stop(vm)
+    reach.assert_carried_out(call.pool, "VM", vm, "clean_shutdown")
     row = db.row("VM", vm)
     if row["power_state"] != lifecycle.RUNNING or row["domid"] != domid:
         raise XapiFailure("TASK_CANCELLED", call.task)

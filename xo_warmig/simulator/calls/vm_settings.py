@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from xo_warmig.simulator.calls import lifecycle
+from xo_warmig.simulator.calls import licence, lifecycle
 from xo_warmig.simulator.calls.operations import Hold, doing, refresh_around
 from xo_warmig.simulator.calls.vm_identity import assert_vendor_device, domain_type
 from xo_warmig.simulator.clock import now
@@ -72,6 +72,7 @@ def set_vcpus_at_startup(call: "Call", vm: str, value: int) -> None:
 def set_vcpus_number_live(call: "Call", vm: str, value: int) -> None:
     """Of a running VM, up to its maximum."""
     db = call.pool.db
+    licence.assert_enabled(call.pool, "Live_set_vcpus")
     with doing(call, Hold("VM", vm, "changing_VCPUs_live")):
         row = db.row("VM", vm)
         if not 0 < value <= row["VCPUs_max"]:

@@ -3,7 +3,7 @@
 import contextlib
 from typing import TYPE_CHECKING
 
-from xo_warmig.simulator.calls import disks, lifecycle, vif, vtpm
+from xo_warmig.simulator.calls import disks, licence, lifecycle, vif, vtpm
 from xo_warmig.simulator.calls.boot import set_power_state
 from xo_warmig.simulator.calls.operations import Hold, doing, refresh_around
 from xo_warmig.simulator.calls.vm_copies import KEPT, copy_disks, copy_vbd, copy_vm
@@ -30,6 +30,7 @@ def checkpoint(call: "Call", vm: str, new_name: str) -> str:
     """A snapshot with memory: the VM is stopped for the length of it."""
     pool, db = call.pool, call.pool.db
     with doing(call, Hold("VM", vm, "checkpoint")):
+        licence.assert_enabled(pool, "Checkpoint")
         state = db.row("VM", vm)["power_state"]
         image = suspend_image(call, vm) if state == lifecycle.RUNNING else NULL
         suspended = db.row("VM", vm)["suspend_VDI"]

@@ -3,7 +3,12 @@
 from xo_warmig.simulator import pages
 
 _CACHE = "Cache-Control: no-cache, no-store"
-CONTENT_TYPES = {"raw": "application/octet-stream", "vhd": "application/vhd", "qcow2": "application/x-qemu-disk"}
+CONTENT_TYPES = {
+    "raw": "application/octet-stream",
+    "vhd": "application/vhd",
+    "tar": "application/x-tar",
+    "qcow2": "application/x-qemu-disk",
+}
 
 
 def export_head(task: str, format_: str, vdi_uuid: str) -> bytes:
@@ -28,6 +33,11 @@ def import_head(task: str) -> bytes:
 def not_found() -> bytes:
     """For a format or an encoding that is not known; without a body."""
     return _lines("HTTP/1.0 404 Not Found", "Connection: close", _CACHE)
+
+
+def forbidden() -> bytes:
+    """Without a body."""
+    return _lines("HTTP/1.1 403 Forbidden", "Connection: close", _CACHE)
 
 
 def bad_request() -> bytes:

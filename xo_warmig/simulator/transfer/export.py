@@ -12,6 +12,7 @@ from xo_warmig.simulator.storage.images import nonzero_on
 from xo_warmig.simulator.storage.index import VHD
 from xo_warmig.simulator.transfer import answers, qcow2_layout
 from xo_warmig.simulator.transfer.handling import Refusal, Transfer, handled, logged_in, require_here, vdi_named
+from xo_warmig.simulator.transfer.tar_stream import entries
 from xo_warmig.simulator.transfer.vhd_layout import delta_layout, full_layout
 from xo_warmig.simulator.transfer.wire import Outlet, hang_up
 
@@ -50,13 +51,21 @@ def _answer(transfer: Transfer) -> None:
 
 def _formats(transfer: Transfer) -> set[str]:
     """What the pool's release exports."""
-    return set(answers.CONTENT_TYPES) - (set() if transfer.pool.config.exports_qcow2 else {"qcow2"})
+    lacking = set() if transfer.pool.config.exports_qcow2 else {"qcow2"}
+    if not at_least(transfer.pool.release, "8.0"):
+        lacking |= {"tar"}
+    return set(answers.CONTENT_TYPES) - lacking
 
 
 def _export(transfer: Transfer, vdi: str, base: str | None) -> None:
     """The body. Its end is seen before the disks are let go, and those are let go before the task ends."""
     pool, host = transfer.pool, transfer.request.host
-    if transfer.format == "vhd" and pool.db.field("VDI", vdi, "virtual_size") > LARGEST_VHD_BYTES:
+    vhd_knows_its_limit = at_least(pool.release, "8.0")
+    if (
+        vhd_knows_its_limit
+        and transfer.format == "vhd"
+        and pool.db.field("VDI", vdi, "virtual_size") > LARGEST_VHD_BYTES
+    ):
         raise XapiFailure("VDI_TOO_LARGE", vdi, str(LARGEST_VHD_BYTES))
     if transfer.format == "qcow2" and base is not None:
         raise XapiFailure("INTERNAL_ERROR", "differences as qcow2 are not simulated")
@@ -70,6 +79,8 @@ def _export(transfer: Transfer, vdi: str, base: str | None) -> None:
             _send_vhd(transfer, disk, base)
         elif transfer.format == "qcow2":
             _send_qcow2(transfer, disk)
+        elif transfer.format == "tar":
+            _send_tar(transfer, disk)
         else:
             _send_raw(transfer, disk)
         hang_up(transfer.request.connection)
@@ -132,6 +143,13 @@ def _send_qcow2(transfer: Transfer, disk: Disk) -> None:
     outlet.send(head, more=True)
     for cluster in clusters:
         outlet.send(disk.pread(cluster * qcow2_layout.CLUSTER, qcow2_layout.CLUSTER))
+    outlet.finish()
+
+
+def _send_tar(transfer: Transfer, disk: Disk) -> None:
+    outlet = _outlet(transfer, disk.size_bytes)
+    for entry in entries(disk, ".xxhash" if at_least(transfer.pool.release, "8.2") else ".checksum"):
+        outlet.send(entry)
     outlet.finish()
 
 

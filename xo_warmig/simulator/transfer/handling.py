@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from xo_warmig.errors import WarmigError
+from xo_warmig.simulator.calls.reach import is_live, plugged_hosts
 from xo_warmig.simulator.failure import XapiFailure
 from xo_warmig.simulator.transfer import answers
 from xo_warmig.simulator.transfer.wire import cut_off, hang_up
@@ -70,17 +71,13 @@ def missing(cls: str, text: str) -> Refusal:
 
 
 def require_here(transfer: Transfer, sr_ref: str) -> None:
-    """Go on when this host has the SR plugged; else refuse with the address of one that has."""
+    """Go on when this host has the SR plugged; else refuse with the address of one that has, and that the master takes for live."""
     pool, request = transfer.pool, transfer.request
-    hosts = {
-        pool.db.field("PBD", pbd, "host")
-        for pbd in pool.db.find("PBD", SR=sr_ref)
-        if pool.db.field("PBD", pbd, "currently_attached")
-    }
+    hosts = plugged_hosts(pool.db, sr_ref)
     if request.host in hosts:
         return
     for host in pool.db.refs("host"):
-        if host in hosts and pool.db.field("host", host, "enabled"):
+        if host in hosts and is_live(pool.db, host):
             raise Refusal(answers.found(f"{pool.host_url(host)}{request.path}?{urlencode(request.args)}"), None)
     failure = XapiFailure("NO_HOSTS_AVAILABLE")
     raise Refusal(answers.internal_error(str(failure)), failure.details)
@@ -109,6 +106,9 @@ def handled(request: "HttpRequest", name: str, label: str) -> Iterator[Transfer]
         _log.info("%s of %s: %s", name, transfer.vdi, error)
         failure = IO_ERROR
         _say_failure(transfer, failure)
+    if request.host in request.pool.down:  # whoever would end the task has no power
+        _note(transfer, started, failure or IO_ERROR)
+        return
     if failure is not None:
         transfer.pool.tasks.fail(task, failure.details)
     if ours:

@@ -1,0 +1,80 @@
+"""Findings that are planted in real records: what the plan says of pools that it has read over the wire, code by code.
+
+That each code follows from what it should is a matter of values (tests/replication/test_findings.py); here it is seen that the records of
+a pool say what those values say. One pair of pools holds many VMs, and each is planned once.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+from tests.scenarios.conftest import World, Worlds
+from tests.scenarios.plants import OLD_PLANTS, OLD_VMS, OTHER_SEED, PLANTS, SEED, VMS, Bench, Plant, vm
+from xo_warmig.model.finding_codes import CODES
+
+# Planted in tests/scenarios/test_findings.py.
+ELSEWHERE = {
+    *(
+        "OPERATION_BLOCKED",
+        "UEFI_NOT_SUPPORTED",
+        "VTPM_NOT_SUPPORTED",
+        "NO_HOST_CAN_START",
+        "OPERATION_BLOCKED_BY_USER",
+    ),
+    *("CD_STAYS", "PCI_STAYS", "MAC_IN_USE", "AFFINITY_STAYS", "DISK_MARKED_FOR_BACKUPS", "DISK_READ_ONLY"),
+    *("SNAPSHOTS_STAY", "NO_HOST_HAS_MEMORY"),
+}
+# What no simulated pool's records say: shown by values alone.
+BY_HAND: Mapping[str, str] = {
+    "CLOCK_SKEW": "all simulated hosts have this machine's clock",
+    "COPY_NOT_REUSED": "follows from what the store knows of an earlier attempt: tests/engine/test_adoption.py",
+    "COPY_REUSED": "follows from what the store knows of an earlier attempt: tests/engine/test_adoption.py",
+    "WEAK_CERTIFICATE_SIGNATURE": "this library makes no certificates with SHA-1: tests/model/test_encryption.py",
+}
+
+
+def test_every_code_is_planted_or_said_to_be_shown_by_hand() -> None:
+    """So a new one is put on one side, and none is on two."""
+    planted = ELSEWHERE.union(*(plant.codes.split() for plant in (*PLANTS, *OLD_PLANTS)))
+    assert planted | BY_HAND.keys() == CODES.keys()
+    assert not planted & BY_HAND.keys()
+
+
+async def missing(world: World, plants: list[Plant]) -> dict[str, list[str]]:
+    """Codes that a plan was to tell and did not, with those that it told."""
+    bench = await asyncio.to_thread(Bench, world.source, world.target)
+    lacking = {}
+    for plant in plants:
+        await asyncio.to_thread(plant.plant, bench)
+        asked = {"sr": world.sr, "startDestinationVm": True, "deleteSourceVm": False}
+        asked |= await asyncio.to_thread(plant.asked, bench)
+        report = await world.client.call("warmMigration.plan", vm=bench.uuids[plant.vm], **asked)
+        told = {finding["code"]: finding["severity"] for finding in report["findings"]}
+        for code in plant.codes.split():
+            if told.get(code) != str(CODES[code].severity):
+                lacking[code] = sorted(told)
+    return lacking
+
+
+async def test_what_is_planted_in_a_pool_of_today_is_found(worlds: Worlds) -> None:
+    """Each in the plan of the VM that has it."""
+    rivals = [vm("rival", other_config=SEED), vm("idle", other_config=OTHER_SEED, vifs=0)]
+    source = {"hosts": 2, "image_formats": ["vhd", "qcow2"], "gc_delay_seconds": 600.0}
+    licence = {"restrict_vm_start": "true", "restrict_vif_locking": "true"}
+    target = {"hosts": 2, "second_sr_type": "nfs", "restrictions": licence, "vms": rivals}
+    async with worlds(VMS, source, target) as world:
+        lacking = await missing(world, PLANTS)
+        assert not lacking, lacking
+
+
+async def test_what_is_planted_before_an_old_pool_is_found(worlds: Worlds) -> None:
+    """The source serves NBD in clear, and its licence tracks no changes; the target is of 6.5."""
+    source = {
+        "https": True,
+        "image_formats": ["vhd", "qcow2"],
+        "nbd_purpose": "insecure_nbd",
+        "restrictions": {"restrict_cbt": "true"},
+    }
+    target = {"https": True, "release": "6.5", "second_sr_type": "lvm", "lvm_vhd": False}
+    async with worlds(OLD_VMS, source, target) as world:
+        lacking = await missing(world, OLD_PLANTS)
+        assert not lacking, lacking

@@ -1,0 +1,83 @@
+"""Whether the host that a transfer runs on is still the one that was asked."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from xo_warmig.errors import PoolError, PoolUnreachable
+from xo_warmig.xapi.failures import TASK_LOST
+from xo_warmig.xapi.serving import see_served, started_at
+
+
+async def answers(host: dict[str, Any]) -> bool:
+    return True
+
+
+async def silent(host: dict[str, Any]) -> bool:
+    return False
+
+
+BOOTED = {"boot_time": "1.", "agent_start_time": "2."}
+
+
+@pytest.fixture
+def host(pool: Any) -> str:
+    metrics = pool.add("host_metrics", live=True)
+    return str(pool.add("host", name_label="member", metrics=metrics, other_config=dict(BOOTED)))
+
+
+@pytest.fixture
+def disk(
+    pool: Any, host: str, make_vm: Callable[..., str], make_vdi: Callable[..., str], make_vbd: Callable[..., str]
+) -> str:
+    """Attached to the host's control domain."""
+    vdi = make_vdi()
+    make_vbd(make_vm(is_control_domain=True, resident_on=host), vdi, currently_attached=True)
+    return vdi
+
+
+@pytest.fixture
+def starts(pool: Any, host: str) -> dict[str, str]:
+    return {host: started_at(pool.get("host", host))}
+
+
+async def test_a_host_that_is_as_it_was_serves_on(pool: Any, disk: str, starts: dict[str, str]) -> None:
+    """So its task is waited for."""
+    await see_served(pool, [disk], starts, answers)
+
+
+@pytest.mark.parametrize("key", list(BOOTED))
+async def test_one_that_was_started_again_has_forgotten(
+    pool: Any, host: str, disk: str, starts: dict[str, str], key: str
+) -> None:
+    """The host, or its toolstack alone."""
+    pool.get("host", host)["other_config"][key] = "3."
+    with pytest.raises(PoolError) as error:
+        await see_served(pool, [disk], starts, answers)
+    assert error.value.code == TASK_LOST
+
+
+async def test_one_that_is_down_may_come_back(pool: Any, host: str, disk: str, starts: dict[str, str]) -> None:
+    """Until then nobody knows, and the copy waits as for a pool that is away."""
+    pool.get("host_metrics", pool.get("host", host)["metrics"])["live"] = False
+    with pytest.raises(PoolUnreachable):
+        await see_served(pool, [disk], starts, answers)
+
+
+async def test_one_that_does_not_answer_is_down_before_its_pool_says_so(
+    pool: Any, disk: str, starts: dict[str, str]
+) -> None:
+    """Which takes ten minutes."""
+    with pytest.raises(PoolUnreachable):
+        await see_served(pool, [disk], starts, silent)
+
+
+async def test_who_was_not_asked_or_has_let_go_says_nothing(
+    pool: Any, host: str, disk: str, starts: dict[str, str]
+) -> None:
+    """A disk may be attached elsewhere for others; and records may go while they are read."""
+    pool.get("host", host)["other_config"] |= {"boot_time": "3."}
+    await see_served(pool, [disk], {}, answers)
+    pool.handlers["VBD.get_VM"] = lambda vbd: pool.get("VBD", "gone")
+    await see_served(pool, [disk], starts, answers)

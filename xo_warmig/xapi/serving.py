@@ -1,0 +1,58 @@
+"""The hosts that serve transfers: one that lost its power, or was started again, has no handler any more, and says so to nobody.
+
+A task that was made for a transfer belongs to the pool's master, which cancels only those of the host that comes back
+(ocaml/xapi/cancel_tasks.ml): it stays pending for a day. The control domain's VBD stays as well.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+from xo_warmig.errors import PoolError, PoolUnreachable
+from xo_warmig.xapi import failures
+from xo_warmig.xapi.attachments import held_by
+from xo_warmig.xapi.connection import Calls
+
+Answers: TypeAlias = Callable[[dict[str, Any]], Awaitable[bool]]
+"""Whether the host of a record, with its ``ref``, takes a connection."""
+
+
+def started_at(host: Mapping[str, Any]) -> str:
+    """By the host's record: another text after each start of the host or of its toolstack."""
+    known = host["other_config"]
+    return f"{known.get('boot_time', '')} {known.get('agent_start_time', '')}"
+
+
+async def see_served(calls: Calls, vdi_refs: Iterable[str], starts: Mapping[str, str], answers: Answers) -> None:
+    """See that the hosts whose control domains have these disks are those that were asked.
+
+    ``starts``: by reference of the host, ``started_at`` as it was then. Hosts that were not asked are left out. ``answers`` says whether
+    the host of a record does: its master takes it for live for ten minutes after its last heartbeat.
+
+    Raises:
+        PoolUnreachable: one is down. PoolError: TASK_LOST, one was started again.
+    """
+    for vbd in await held_by(calls, vdi_refs):
+        try:
+            domain = await calls.call("VBD.get_VM", vbd)
+            host = await calls.call("VM.get_resident_on", domain)
+            if host in starts:
+                await _see_one(calls, host, starts[host], answers)
+        except PoolError as error:
+            if error.code != "HANDLE_INVALID":  # it has let go meanwhile
+                raise
+
+
+async def _see_one(calls: Calls, host: str, start: str, answers: Answers) -> None:
+    record = await calls.call("host.get_record", host)
+    if not (await calls.call("host_metrics.get_live", record["metrics"]) and await answers({**record, "ref": host})):
+        raise PoolUnreachable(
+            f"the host {record['name_label']} is down, whose control domain has the disk",
+            evidence={"host": record["name_label"], "objectId": record["uuid"]},
+            remedy="start the host, or remove it from its pool when it will not come back",
+        )
+    if started_at(record) != start:
+        raise PoolError(
+            f"the host {record['name_label']} was started again, and has forgotten the transfer",
+            code=failures.TASK_LOST,
+            evidence={"host": record["name_label"]},
+        )
