@@ -247,7 +247,9 @@ async def carry_state(work: Work) -> None:
 
 async def follow_source(work: Work) -> None:
     """By all that is known of it now."""
-    await follow_devices(work, await work.source.read_vm(work.vm))
+    now = await work.source.read_vm(work.vm)
+    await follow_devices(work, now)
+    await work.target.apply_changes(work.target_vm, work.state.plan.vm, now)
 
 
 async def verify(work: Work) -> None:
