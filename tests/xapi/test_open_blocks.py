@@ -174,6 +174,25 @@ async def test_a_turn_that_is_not_used_is_for_others(serving: Serving, share: An
     assert not sharing._tickets
 
 
+async def test_where_a_disk_is_served_is_asked_once_where_its_turn_comes_at_once(
+    serving: Serving, share: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a downtime each question costs. For another connection, or after a wait, it is asked again: sessions end."""
+    share(4)
+    asked, places = list[str](), serving.servers.places
+
+    async def counted(ref: str) -> Any:
+        asked.append(ref)
+        return await places(ref)
+
+    monkeypatch.setattr(serving.servers, "places", counted)
+    async with serving.reading(1, 1):
+        assert len(asked) == 1
+    monkeypatch.setattr(blocks, "_JUST_NOW_SECONDS", -1.0)
+    async with serving.reading(1, 1):
+        assert len(asked) == 3
+
+
 async def test_a_disk_that_no_connection_can_be_had_to_any_more_is_not_read_on(serving: Serving, share: Any) -> None:
     """The copy ends with the reason, after some tries."""
     share(4)

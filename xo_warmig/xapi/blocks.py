@@ -23,6 +23,7 @@ from xo_warmig.xapi.open_blocks import OpenBlocks
 _TRIES = 2
 _USUAL_CONNECTIONS = 4  # to one disk: more did not read faster from storage that was fast
 _PURPOSES_FRESH_SECONDS = 60.0
+_JUST_NOW_SECONDS = 5.0  # for so long an answer where the disk is served is good for opening it
 _ASKED_ANEW_SECONDS = 60.0  # where the disk is served, while its turn does not come
 NO_PURPOSE = "no network of the pool has the purpose nbd or insecure_nbd"
 
@@ -99,6 +100,8 @@ class BlocksTurn:
         self._news = asyncio.Event()
         self._ticket: Ticket | None = None
         self._first: list[str] = []
+        self._told: list[NbdPlace] = []  # where the disk is served, and since when that is known
+        self._told_at = 0.0
         self._addresses = itertools.count()
 
     async def come(self, *, urgent: bool, tell: Tell) -> None:
@@ -165,7 +168,7 @@ class BlocksTurn:
         """A connection to each; what does not open is given back, and its server is the last to be tried again."""
         opened: list[Opened] = []
         try:
-            places = await self._pool.places(self._ref)
+            places = await self._places()
             by_server = {server: [place for place in places if place.server == server] for server in servers}
             at = [its[next(self._addresses) % len(its)] for server in servers if (its := by_server[server])]
             if not at:
@@ -181,11 +184,20 @@ class BlocksTurn:
                 ticket.give_back(server)
         return opened
 
+    async def _places(self) -> list[NbdPlace]:
+        """What was told when the turn was asked for, where it came at once: in a downtime each question costs. Only once, as it may be
+        for that answer that nothing opens.
+        """
+        told, self._told = self._told, []
+        if told and time.monotonic() - self._told_at <= _JUST_NOW_SECONDS:
+            return told
+        return await self._pool.places(self._ref)
+
     async def _servers(self) -> list[str]:
-        places = await self._pool.places(self._ref)
-        if not places:
+        self._told, self._told_at = await self._pool.places(self._ref), time.monotonic()
+        if not self._told:
             raise not_served()
-        return [place.server for place in places]
+        return [place.server for place in self._told]
 
     async def _wait(self, ticket: Ticket) -> str:
         """The server of the connection that may be opened first."""
