@@ -7,8 +7,7 @@ import msgspec
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import PoolError
 from xo_warmig.model.requests import ForceShutdown, ShutdownPolicy
-from xo_warmig.replication.choosing import by_blocks_only
-from xo_warmig.replication.exports import exports_of_disk
+from xo_warmig.replication.choosing import needs_clean_shutdown
 
 
 async def shut_down(work: Work) -> bool:
@@ -44,13 +43,9 @@ async def _ask(work: Work) -> bool:
 
 
 def policy_of(work: Work) -> ShutdownPolicy:
-    """Power is not cut where that would be in vain.
-
-    Only the log of changes tells the last ones of some disks, and it is believed after a clean shutdown alone (R21): the final pass
-    would be refused, and the guest had lost its power for nothing.
-    """
+    """Power is not cut where that would be in vain."""
     request, targets = work.state.request, work.state.target_disks
     based = [disk for disk in work.state.plan.vm.disks if disk.vdi in targets and targets[disk.vdi].base is not None]
-    if any(by_blocks_only(request.transport, exports_of_disk(disk)) for disk in based):
+    if needs_clean_shutdown(request.transport, based):
         return msgspec.structs.replace(request.shutdown, force=ForceShutdown.NEVER)
     return request.shutdown
