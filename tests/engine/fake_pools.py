@@ -91,6 +91,9 @@ class FakeTurn:
     def __init__(self, pool: Any, vdi: str) -> None:
         self._pool, self._vdi = pool, vdi
 
+    async def wait(self) -> None:
+        """It is still there."""
+
     async def open(self) -> Any:
         return await self._pool.open_blocks(self._vdi)
 

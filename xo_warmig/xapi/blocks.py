@@ -99,7 +99,9 @@ class BlocksTurn:
         self._most = most
         self._news = asyncio.Event()
         self._ticket: Ticket | None = None
-        self._first: list[str] = []
+        self._first: list[str] = []  # servers of the connections that may be opened
+        self._idle = False  # while others may take them back
+        self._tell: Tell = nobody
         self._told: list[NbdPlace] = []  # where the disk is served, and since when that is known
         self._told_at = 0.0
         self._addresses = itertools.count()
@@ -110,14 +112,35 @@ class BlocksTurn:
 
         def news() -> None:
             if not loop.is_closed():
-                loop.call_soon_threadsafe(self._news.set)
+                loop.call_soon_threadsafe(self._heard)
 
         servers = await self._servers()
-        self._ticket = SHARING.ask(servers, self._connections, news, urgent=urgent)
-        if (server := self._ticket.take()) is None:
+        self._ticket, self._tell = SHARING.ask(servers, self._connections, news, urgent=urgent), tell
+        await self.wait()
+        self._idle = True
+        self._heard()
+
+    async def wait(self) -> None:
+        """Where it has no connection that may be opened, or gave it back meanwhile, for the next one."""
+        self._idle = False
+        ticket = self._ticket
+        assert ticket is not None
+        if self._first:
+            return
+        ticket.want(self._connections)
+        if (server := ticket.take()) is None:
             why = f"other copies have all NBD connections that this server may have to the hosts of disk {self._vdi}"
-            server = await told_if_long(self._wait(self._ticket), tell, why)
+            server = await told_if_long(self._wait(ticket), self._tell, why)
         self._first = [server]
+
+    def _heard(self) -> None:
+        """Who cannot open yet, as it waits for something else, gives way as those do that read: they may have what it waits for."""
+        self._news.set()
+        if self._idle and self._ticket is not None and self._ticket.surplus():
+            first, self._first = self._first, []
+            self._ticket.want(0)
+            for server in first:
+                self._ticket.give_back(server)
 
     async def open(self) -> OpenBlocks:
         """As many connections as are free now, up to those that were asked for. A host that fails is not the last word.
