@@ -15,10 +15,11 @@ from tests.disks.memory import SIZE, MemorySink, MemorySinks, admitted, budget_i
 from tests.disks.memory_readers import MemoryReader, always, readers
 from xo_warmig.disks.copy import CopyResult, copy_extents
 from xo_warmig.disks.lanes import Lanes
-from xo_warmig.disks.loads import Extents
+from xo_warmig.disks.loads import Extents, Load
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
-from xo_warmig.disks.reads import LEAST_PER_CONNECTION_BYTES, READ_BYTES, DiskReader, Read
+from xo_warmig.disks.pipe import Part
+from xo_warmig.disks.reads import LEAST_PER_CONNECTION_BYTES, READ_BYTES, DiskReader, Filling, Read, ReadQueue
 from xo_warmig.disks.sent import SentLog
 from xo_warmig.disks.streams import ByteSink
 from xo_warmig.errors import FormatError, SafetyError, TransferError
@@ -254,6 +255,16 @@ async def test_a_copy_without_a_connection_can_be_cancelled() -> None:
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(task, 10)
     assert budget_is_whole()
+
+
+async def test_a_copy_that_was_stopped_before_its_first_read_ends() -> None:
+    """All its connections were others' by then, so none is there to find itself closed."""
+    lanes, reads = Lanes(stays=True), ReadQueue()
+    lanes.close()
+    lanes.begin(reads, SIZE)
+    reads.put(waited_for := Filling(Load([Part(0, 0, 512)], stored=True), bytearray(512)))
+    with pytest.raises(TransferError, match="stopped"):
+        await asyncio.wait_for(asyncio.to_thread(reads.wait_for, waited_for), 10)
 
 
 async def test_a_disk_that_was_resized_is_noticed_on_a_connection_that_comes_later() -> None:

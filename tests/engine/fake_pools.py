@@ -91,6 +91,9 @@ class FakeTurn:
     def __init__(self, pool: Any, vdi: str) -> None:
         self._pool, self._vdi = pool, vdi
 
+    async def wait(self) -> None:
+        """It is still there."""
+
     async def open(self) -> Any:
         return await self._pool.open_blocks(self._vdi)
 
@@ -157,6 +160,8 @@ class FakePool:
         self.tasks: dict[str, FakeTask] = {}
         self.shows_tasks = True  # its release can end them
         self.serves_blocks = False  # over NBD
+        self.queued: list[bool] = []  # of each disk to be read so, whether it went before others
+        self.applied: list[Vm] = []  # as which a source was, that a target was made to follow
         self.refuses_tracking = False
         self.told = PoolFacts()
         self.rate: float | None = None  # at which its hosts say that its VMs write
@@ -396,7 +401,8 @@ class FakePool:
             return from_extents((Extent(index * BLOCK, 1) for index in changed), size_bytes)
         raise AssertionError
 
-    async def queue_for_blocks(self, vdi: str, **named: Any) -> Any:
+    async def queue_for_blocks(self, vdi: str, *, urgent: bool = False, **named: Any) -> Any:
+        self.queued.append(urgent)
         return FakeTurn(self, vdi)
 
     async def open_blocks(self, vdi: str) -> Any:
@@ -455,6 +461,7 @@ class FakePool:
     async def apply_changes(self, vm: str, planned: Vm, now: Vm) -> None:
         async with self.world.call(self._name, "apply_changes"):
             self.known(vm)
+            self.applied.append(now)
 
     async def clone_disk(self, vdi: str, source: Disk, *, migration: str, epoch: int) -> str:
         async with self.world.call(self._name, "clone_disk"):

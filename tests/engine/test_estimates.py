@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from tests.engine.conftest import Play
+from xo_warmig.errors import IncorrectState
 from xo_warmig.model.estimates import Basis
 from xo_warmig.model.events import Decided
 from xo_warmig.model.phases import Phase
@@ -124,5 +125,21 @@ def test_where_a_person_was_waited_for_nothing_is_learned_of_it(play: Play) -> N
         await scene.engine.commit(migration)
         known = scene.engine._works.known_of("vm-2", scene.world.source.uuid, scene.world.target.uuid)
         assert set(known.fixed) == {"prepare", "copy", "sync"}
+
+    play(body)
+
+
+def test_nothing_is_begun_by_a_server_that_stops_while_a_host_is_asked(play: Play) -> None:
+    """It may take that seconds to say how fast the guest writes; the migration would be nobody's then."""
+
+    async def body(scene: Any) -> None:
+        async def asked(vm: str) -> None:
+            scene.engine._closing = True
+
+        scene.world.source.written_bytes_per_second = asked
+        with pytest.raises(IncorrectState) as refused:
+            await scene.start()
+        assert refused.value.code == "SERVER_STOPPING"
+        assert not scene.engine._journals
 
     play(body)

@@ -115,9 +115,10 @@ def test_a_halted_source_is_looked_at_again_after_its_one_pass(play: Play) -> No
 
     async def body(scene: Any) -> None:
         scene.world.vm.power = PowerState.HALTED
-        when(scene, "target.finish_import", vifs=[FIRST, SECOND])
+        when(scene, "target.finish_import", vifs=[FIRST, SECOND], name_label="web, renamed")
         migration = await scene.start(start_destination_vm=False)
         await scene.ended_well(migration)
+        assert scene.world.target.applied[-1].name_label == "web, renamed"
         assert scene.world.the_target().vifs == {"0": "net-target", "1": "net-target"}
 
     play(body)

@@ -13,6 +13,7 @@ from tests.engine.test_tracking import serving as serves_blocks
 from xo_warmig.errors import PoolError, SafetyError, WarmigError
 from xo_warmig.model.images import QCOW2
 from xo_warmig.model.passes import Way
+from xo_warmig.model.requests import ForceShutdown, ShutdownPolicy
 from xo_warmig.model.vm import PowerState
 
 
@@ -136,6 +137,36 @@ def test_a_log_that_does_not_lead_on_is_found_by_asking_it(play: Any, code: str)
         assert ways[-1] == [Way.CBT] * 2
         assert "COPIED_ANEW" in scene.codes(migration)
         see_moved(scene)
+
+    play(body)
+
+
+def test_r21_power_is_not_cut_where_the_source_would_be_started_again(play: Any) -> None:
+    """However it was asked for: after that no log is believed, so nothing could be cut over."""
+
+    async def body(scene: Scene) -> None:
+        source, plain, asked = serving(scene), scene.world.source.shut_down, list[ShutdownPolicy]()
+
+        async def shut_down(vm: str, policy: ShutdownPolicy) -> bool:
+            asked.append(policy)
+            if policy.force is not ForceShutdown.ALWAYS:
+                raise PoolError(
+                    "the guest did not shut down", code="SHUTDOWN_TIMEOUT", remedy="allow it to be powered off"
+                )
+            await plain(vm, policy)
+            return False
+
+        source.shut_down = shut_down
+        migration = await scene.start(shutdown=ShutdownPolicy(timeout=60, force=ForceShutdown.ALWAYS))
+        with pytest.raises(PoolError) as error:
+            await scene.engine.outcome(migration)
+        await scene.ended(migration)
+        assert asked == [ShutdownPolicy(timeout=60, force=ForceShutdown.NEVER)]
+        assert error.value.code == "SHUTDOWN_TIMEOUT"
+        assert "from inside" in error.value.remedy
+        assert scene.world.vm.power is PowerState.RUNNING
+        assert not scene.world.vm.blocked
+        scene.world.assert_quiet()
 
     play(body)
 

@@ -1,7 +1,9 @@
 """What a target is given at the very end."""
 
+import asyncio
 from typing import Any
 
+from xo_warmig.model.phases import Phase
 from xo_warmig.model.vm import GuestAddress, Vif
 
 ADDRESSED = Vif(
@@ -51,6 +53,26 @@ def test_addresses_that_cannot_be_set_are_told(play: Any) -> None:
         migration = await scene.start()
         await scene.ended_well(migration)
         assert "ADDRESSES_NOT_SET" in scene.codes(migration)
+
+    play(body)
+
+
+def test_a_target_that_a_person_is_to_look_at_has_its_addresses(play: Any) -> None:
+    """Before the commit, which may be days away; where they cannot be set that is told once."""
+
+    async def body(scene: Any) -> None:
+        world = scene.world
+        world.vm.extra["vifs"] = [ADDRESSED]
+        world.always["target.set_guest_addresses"] = world.refusal("LICENCE_RESTRICTION")
+        migration = await scene.start(commit="manual")
+        await scene.engine.outcome(migration)
+        while scene.engine.report(migration).phase is not Phase.AWAITING_COMMIT:
+            await asyncio.sleep(1)
+        assert "target.set_guest_addresses" in world.trace
+        await scene.engine.commit(migration)
+        await scene.ended(migration)
+        assert world.trace.count("target.set_guest_addresses") == 2
+        assert scene.codes(migration).count("ADDRESSES_NOT_SET") == 1
 
     play(body)
 

@@ -12,7 +12,7 @@ from xo_warmig.errors import PoolUnreachable, TransferError, WarmigError
 from xo_warmig.model.events import PassStarted
 from xo_warmig.model.passes import Way
 from xo_warmig.model.phases import Phase
-from xo_warmig.model.requests import OnFailure, Transport
+from xo_warmig.model.requests import OnFailure, Transport, Verify
 from xo_warmig.model.vm import PowerState
 
 
@@ -295,6 +295,22 @@ def test_r21_snapshots_that_a_pool_took_after_it_was_away_are_of_no_known_life(p
         await scene.engine.cutover(migration)
         await scene.ended_well(migration)
         see_moved(scene)
+
+    play(body)
+
+
+@pytest.mark.parametrize(("power", "before_others"), [(PowerState.RUNNING, True), (PowerState.HALTED, False)])
+def test_a_disk_goes_before_those_of_others_while_its_vm_is_down_because_of_us(
+    play: Any, power: PowerState, before_others: bool
+) -> None:
+    """One that was halted all along may take hours, and nobody waits for it: others' passes are not held up for that."""
+
+    async def body(scene: Scene) -> None:
+        source = serving(scene)
+        scene.world.target.serves_blocks = True
+        scene.world.vm.power = power
+        await scene.ended_well(await scene.start(verify=Verify.FULL))
+        assert [*source.queued[-2:], *scene.world.target.queued[-2:]] == [before_others] * 4
 
     play(body)
 

@@ -115,6 +115,7 @@ CASES: dict[str, dict[str, Any]] = {
     "SOURCE_CLAIMED": {"vm": {"other_config": {"xo_warmig:door": "m/1/r/vm-1"}}},
     "NO_GUEST_TOOLS": {"vm": {"tools": False}},
     "SHUTDOWN_BY_HAND": {"vm": {"tools": False}, "shutdown": ShutdownPolicy(force=ForceShutdown.NEVER)},
+    "POWER_NOT_CUT": {"vm": OTHER, "shutdown": ShutdownPolicy(force=ForceShutdown.ALWAYS)},
     "ONE_PASS": {"vm": HALTED},
     "SNAPSHOTS_STAY": {"vm": {"snapshots": ["snap-1", "snap-2"], "checkpoints": ["snap-2"]}},
     "SOURCE_WILL_BE_KEPT": {"vm": {"snapshots": ["snap-1"]}, "delete_source_vm": True},

@@ -76,6 +76,8 @@ async def listed(
         return from_extents([each for each in STORED if each.end <= size_bytes], size_bytes)
 
     async def read_table(source: Any, size_bytes: int) -> bytes:
+        if broken is not None:
+            raise broken
         return b"\x80"
 
     plan = DiskPassPlan(
@@ -163,6 +165,14 @@ async def test_a_disk_that_a_vhd_could_hold_is_listed_by_what_it_is(
     pool = Source(keeps_as=keeps_as)
     found, _ = await listed(pool, size_bytes=8 * MIB)
     assert (found, (pool.opened, pool.tables), pool.open) == (extents, opened, 0)
+
+
+async def test_an_export_whose_head_cannot_be_read_is_closed_before_another_is_opened() -> None:
+    """R10: what is read next is the same disk, and nobody would close this one at the end."""
+    pool = Source(keeps_as="vhd")
+    with pytest.raises(TransferError, match="it broke"):
+        await listed(pool, size_bytes=8 * MIB, broken=TransferError("it broke"))
+    assert (pool.tables, pool.open) == (1, 0)
 
 
 async def test_a_connection_that_breaks_once_is_no_reason_to_read_for_hours() -> None:

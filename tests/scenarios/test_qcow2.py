@@ -19,7 +19,7 @@ Worlds = Callable[..., Any]
 
 QCOW2: dict[str, Any] = {"image_formats": ["qcow2", "vhd"]}
 SERVES = QCOW2 | {"nbd_purpose": "insecure_nbd"}
-HOLD_SECONDS = 2
+HOLD_SECONDS = 5  # longer than a pass takes on a busy machine, so that it holds before all passes are taken
 
 
 def vm(**changes: Any) -> VmConfig:

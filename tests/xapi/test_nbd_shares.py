@@ -160,10 +160,15 @@ def test_more_disks_than_connections_take_turns() -> None:
     assert turns_over(elsewhere, [50.0] * 7 + [70.0, 99.0, 99.0, 0.0], EIGHT) == [7]
 
 
-def test_a_turn_that_is_over_comes_again() -> None:
-    """In the end everybody has had one."""
+@pytest.mark.parametrize(
+    ("disks", "connections"),
+    [([["host"]] * 12, 8), ([["a"]] * 8 + [["b"]] * 8 + [["a", "b"]], 16), ([["a", "b"]] * 20 + [["a"]], 16)],
+    ids=["one host", "one disk that two hosts serve", "one that only one serves"],
+)
+def test_a_turn_that_is_over_comes_again(disks: list[list[str]], connections: int) -> None:
+    """In the end everybody has had one, also who could go to another host where all are full."""
     copies, seen = Copies(), set[Ticket]()
-    tickets = [copies.ask(1) for _ in range(12)]
+    tickets = [copies.ask(1, *servers) for servers in disks]
     for _ in range(40):
         copies.now += 10.0
         tickets[0].take_turns()
@@ -171,7 +176,7 @@ def test_a_turn_that_is_over_comes_again() -> None:
             for server in each.surplus():
                 each.give_back(server)
         seen |= {each for each in tickets if each.take() or each.held.total()}
-        assert sum(each.held.total() for each in tickets) == 8
+        assert sum(each.held.total() for each in tickets) == connections
     assert seen == {*tickets}
 
 

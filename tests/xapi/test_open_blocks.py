@@ -21,7 +21,7 @@ from xo_warmig.errors import TransferError
 from xo_warmig.model.extents import Extent
 from xo_warmig.model.passes import Mark
 from xo_warmig.model.units import MIB
-from xo_warmig.xapi import blocks, open_blocks
+from xo_warmig.xapi import blocks, nbd_shares, open_blocks
 from xo_warmig.xapi.blocks import BlockServers
 from xo_warmig.xapi.nbd_shares import Limits
 from xo_warmig.xapi.nbd_sharing import Sharing
@@ -172,6 +172,44 @@ async def test_a_turn_that_is_not_used_is_for_others(serving: Serving, share: An
         await turn.open()
     assert refused.value.code == "NBD_DROPPED"
     assert not sharing._tickets
+
+
+async def test_where_a_disk_is_served_is_asked_once_where_its_turn_comes_at_once(
+    serving: Serving, share: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a downtime each question costs. For another connection, or after a wait, it is asked again: sessions end."""
+    share(4)
+    asked, places = list[str](), serving.servers.places
+
+    async def counted(ref: str) -> Any:
+        asked.append(ref)
+        return await places(ref)
+
+    monkeypatch.setattr(serving.servers, "places", counted)
+    async with serving.reading(1, 1):
+        assert len(asked) == 1
+    monkeypatch.setattr(blocks, "_JUST_NOW_SECONDS", -1.0)
+    async with serving.reading(1, 1):
+        assert len(asked) == 3
+
+
+async def test_a_turn_that_is_not_used_yet_goes_to_those_that_read_and_comes_again(
+    serving: Serving, share: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it waits for meanwhile, a place among the copies, those may have that wait for a connection."""
+    share(1)
+    monkeypatch.setattr(nbd_shares, "TURN_SECONDS", 0.2)
+    async with serving.reading(1, 1) as first:
+        turn = await asyncio.wait_for(serving.servers.queue(serving.vdi, connections=1, most=1), 20)
+        await until(lambda: held(first) == 0)
+        await until(lambda: held(first) == 1)
+        opened_so_far = len(serving.server.names)
+        await asyncio.sleep(0.6)
+        assert (held(first), len(serving.server.names)) == (1, opened_so_far), "nothing is kept for who cannot use it"
+        await asyncio.wait_for(turn.wait(), 20)
+        opened = await turn.open()
+        assert held(opened) == 1
+        await opened.abort()
 
 
 async def test_a_disk_that_no_connection_can_be_had_to_any_more_is_not_read_on(serving: Serving, share: Any) -> None:

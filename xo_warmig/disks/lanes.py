@@ -89,6 +89,8 @@ class Lanes:
                 self._start(reader, reads)
             if self._failure is not None:
                 reads.fail(self._failure)
+            elif self._over:
+                reads.fail(_stopped())
 
     def fail(self, why: BaseException) -> None:
         """There is none, and none can join."""
@@ -103,7 +105,7 @@ class Lanes:
             self._over = True
             readers = list(self._lanes)
             if self._reads is not None:  # no connection might be there to find itself closed
-                self._reads.fail(TransferError("the transfer was stopped", code="TRANSFER_STOPPED"))
+                self._reads.fail(_stopped())
         for reader in readers:
             reader.close()
 
@@ -141,6 +143,10 @@ class Lanes:
             log.warning("a disk is read over one connection fewer: %s", why)
         lane.end(why, others=others)
         self._ended(reader)
+
+
+def _stopped() -> TransferError:
+    return TransferError("the transfer was stopped", code="TRANSFER_STOPPED")
 
 
 def _check(reader: DiskReader, size_bytes: int) -> None:

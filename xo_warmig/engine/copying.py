@@ -61,6 +61,7 @@ async def copy(
         mark=work.store.mark(work.id, disk.disk, plan.number),
         pending=work.store.pending(work.id, disk.disk),
         final=plan.kind is PassKind.FINAL,
+        urgent=in_downtime,
         limits=work.settings.copy_limits,
         throttle=work.pacing.throttle(work.way, in_downtime=in_downtime),
         table=table,

@@ -23,6 +23,7 @@ from xo_warmig.engine.offers import choose_final_ways, copied_whole, life_now, l
 from xo_warmig.engine.passes import forget_pending, void_base
 from xo_warmig.engine.reading_back import read_final_back
 from xo_warmig.engine.restoring import final_power, unblock_source
+from xo_warmig.engine.shutdown import shut_down
 from xo_warmig.engine.state import MigrationState
 from xo_warmig.engine.way_back import freeze_target
 from xo_warmig.engine.work import Work
@@ -187,25 +188,6 @@ async def block_source(work: Work) -> None:
         await work.briefly(lambda: work.source.block_operations(work.vm, blocking.operations))
 
 
-async def shut_down(work: Work) -> bool:
-    """Ask for the shutdown; imports that stand open are let go of when it drags on. True when it was clean."""
-    asking = asyncio.ensure_future(work.source.shut_down(work.vm, work.state.request.shutdown))
-    timer = asyncio.ensure_future(work.clock.sleep(work.settings.held_import_seconds))
-    try:
-        await asyncio.wait({asking, timer}, return_when=asyncio.FIRST_COMPLETED)
-        if not asking.done() and work.held:
-            await work.drop_held()
-            await work.journal.warn(
-                "HELD_IMPORTS_DROPPED",
-                "the shutdown takes long; the target's disks were let go of and will be attached again, which adds to the downtime",
-            )
-        return await asking
-    finally:
-        timer.cancel()
-        asking.cancel()
-        await asyncio.wait({asking, timer})
-
-
 async def begin_final(work: Work) -> None:
     """The last delta, from the halted disks or snapshots of them: never resumed, so begun anew after every break (R3, R22)."""
     await work.journal.enter(Phase.FINALISING)
@@ -265,7 +247,9 @@ async def carry_state(work: Work) -> None:
 
 async def follow_source(work: Work) -> None:
     """By all that is known of it now."""
-    await follow_devices(work, await work.source.read_vm(work.vm))
+    now = await work.source.read_vm(work.vm)
+    await follow_devices(work, now)
+    await work.target.apply_changes(work.target_vm, work.state.plan.vm, now)
 
 
 async def verify(work: Work) -> None:

@@ -149,9 +149,9 @@ class Engine:
             seen = await self._survey(request)
             if seen.preflight.plan is None:
                 raise seen.preflight.errors[0]
+            plan = warned_plan(request, seen, seen.preflight.plan, *await self._before(request, seen))
             if self._closing:
                 raise IncorrectState("the server is stopping", code="SERVER_STOPPING")
-            plan = warned_plan(request, seen, seen.preflight.plan, *await self._before(request, seen))
             journal = self._journal(str(uuid.uuid4()))
             await journal.record(Planned(request=request, user=user, plan=plan))
             self._journals[journal.id] = journal

@@ -3,6 +3,7 @@
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import NoSuchObject, PoolError
 
+_NOT_SET = "ADDRESSES_NOT_SET"
 _NOT_YET = "VM_LACKS_FEATURE"  # the tools say what they can a moment after they say that they are there
 
 
@@ -10,7 +11,7 @@ async def give_last_settings(work: Work) -> None:
     """Nothing of it holds the migration open: what cannot be set is told."""
     await _allow_caching(work)
     if work.state.request.start_destination_vm:
-        await _set_addresses(work)
+        await set_addresses(work)
 
 
 async def _allow_caching(work: Work) -> None:
@@ -27,7 +28,8 @@ async def _allow_caching(work: Work) -> None:
         )
 
 
-async def _set_addresses(work: Work) -> None:
+async def set_addresses(work: Work) -> None:
+    """Those that the source's pool sets; told once where they cannot be. May be done twice."""
     vm = work.state.plan.vm
     addressed = [vif.device for vif in vm.vifs if vif.is_addressed]
     if not addressed:
@@ -49,8 +51,10 @@ async def _set_addresses(work: Work) -> None:
             return
     except (NoSuchObject, PoolError) as refusal:
         why = str(refusal)
+    if any(each.code == _NOT_SET for each in work.state.warnings):
+        return
     await work.journal.warn(
-        "ADDRESSES_NOT_SET",
+        _NOT_SET,
         f"the addresses that the source's pool sets for interfaces {', '.join(addressed)} could not be set on the target: {why}",
         remedy="see which addresses the guest has, and set them by hand (VIF.configure_ipv4, VIF.configure_ipv6)",
         devices=addressed,

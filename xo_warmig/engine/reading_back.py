@@ -77,7 +77,7 @@ def reading_back(work: Work, plan: PassPlan, disk: DiskPassPlan, table: BlockTab
         verify=work.state.request.verify,
         seed=f"{work.id}/{plan.number}/{disk.disk}",
         by_export=was_by_export(work, disk.disk),
-        final=plan.kind is PassKind.FINAL,
+        in_downtime=in_downtime,
         limits=limits,
         throttle=work.pacing.throttle(work.way, in_downtime=in_downtime),
         tell=work.teller_of(disk.disk),

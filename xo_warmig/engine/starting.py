@@ -1,5 +1,6 @@
 """Asking for the target's start, and seeing it boot. From here on nothing rolls back by itself, save a start that plainly failed."""
 
+from xo_warmig.engine.last_settings import set_addresses
 from xo_warmig.engine.standing import hold_for_operator
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import PoolError, PoolUnreachable, SafetyError, WarmigError
@@ -127,7 +128,11 @@ async def check_boot(work: Work) -> None:
     ):
         await work.journal.record(TargetBooted())
     if work.state.booted is not None:
-        await work.journal.enter(Phase.COMMITTING if work.state.request.commit == "auto" else Phase.AWAITING_COMMIT)
+        if work.state.request.commit == "auto":
+            await work.journal.enter(Phase.COMMITTING)
+            return
+        await set_addresses(work)  # whoever is to say whether the target is well has to reach it
+        await work.journal.enter(Phase.AWAITING_COMMIT)
         return
     running = await _target_power(work) is PowerState.RUNNING
     error = SafetyError(

@@ -86,6 +86,13 @@ _VM: Final = {
         "Migrate it halted, or allow it",
         force="no: the source runs on as it was",
     ),
+    "POWER_NOT_CUT": Meaning(
+        _W,
+        "`shutdown.force` is `always`, but only changed block tracking tells the last changes of a disk, which needs a clean shutdown: the "
+        "VM is asked and not powered off",
+        "See that it shuts down when it is asked, or migrate it halted",
+        force="no: if it does not go, the source runs on as it was",
+    ),
     "ONE_PASS": Meaning(_I, "It is halted, so one pass copies all, and nothing is down that was not"),
     "SNAPSHOTS_STAY": Meaning(_I, "Its snapshots and checkpoints do not travel; they stay with the source"),
     "SOURCE_WILL_BE_KEPT": Meaning(

@@ -45,26 +45,27 @@ class Attempt:
         *,
         way: Way,
         final: bool,
+        urgent: bool = False,
         meter: Meter,
         limits: CopyLimits,
         throttle: Throttle,
         held: Import | None,
         tell: Tell = nobody,
     ) -> None:
-        """``tell``: what it waits for before it opens anything."""
+        """``urgent``: a VM is down meanwhile; ``tell``: what it waits for before it opens anything."""
         self._plan = plan
         self._ways = ways
         self._ledger = ledger
         self.way = way
         self.way_closed = ""  # why it is not the one that was wanted
         self.read_whole = ""  # why nothing tells what the source stores
-        self._final = final
+        self._final, self._urgent = final, urgent
         self._meter = meter
         self._limits = limits
         self._throttle = throttle
         self._ends = Ends() if held is None else Ends(held)
         self._writer = held
-        self._admission = Admission(urgent=final, tell=tell)
+        self._admission = Admission(urgent=urgent, tell=tell)
         self.resume = ledger.resume()
         self.opened = self.copied = ways.clock.monotonic()
         self.target_in_doubt = False
@@ -115,7 +116,7 @@ class Attempt:
             self.not_closed += await self._ends.close(held)
         if self._writer is not None or self.resume.pieces:
             return await self._open_source()
-        if self._final:  # a VM is down meanwhile
+        if self._urgent:
             source, _ = await pair(self._open_source(), self._open_import())
             return source
         gate = asyncio.get_running_loop().create_future()

@@ -1,10 +1,12 @@
 """How each disk of a pass is read: the best way that its pool offers, by what each made so far, and why. Decisions only (R12)."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from xo_warmig.model.passes import Way
 from xo_warmig.model.requests import Transport
-from xo_warmig.replication.exports import ALL_EXPORTS, Exports
+from xo_warmig.model.vm import Disk
+from xo_warmig.replication.exports import ALL_EXPORTS, Exports, exports_of_disk
 from xo_warmig.replication.measured import NOTHING_MEASURED, Rates, faster_by_export
 
 # Over all disks of a pass: what one of them begins with shrinks with their number, as a host takes few connections.
@@ -85,6 +87,14 @@ def _way_by_blocks(why: str, full: bool, offer: Offer) -> Chosen:
 def by_blocks_only(transport: Transport, exports: Exports) -> bool:
     """Whether only changed block tracking can tell a disk's changes, and only NBD can read them."""
     return transport is Transport.NBD or bool(exports.delta)
+
+
+def needs_clean_shutdown(transport: Transport, disks: Iterable[Disk]) -> bool:
+    """R21: whether only the log tells the last changes of one of these, as it is believed after a clean shutdown alone.
+
+    After a forced one the final pass would be refused, so the guest would have lost its power for nothing.
+    """
+    return any(by_blocks_only(transport, exports_of_disk(disk)) for disk in disks)
 
 
 def connections_for(disks: int) -> int:

@@ -46,6 +46,7 @@ class DiskCopy:
         mark: Mark | None = None,
         pending: bytes | None = None,
         final: bool = False,
+        urgent: bool = False,
         limits: CopyLimits | None = None,
         throttle: Throttle | None = None,
         table: BlockTable | None = None,
@@ -61,6 +62,7 @@ class DiskCopy:
             mark: how far an earlier attempt at this very pass came, from the book. The same snapshot must be read.
             pending: the list of a pass that never completed, from the book; this pass must bring all of it (R18).
             final: what is read is the halted disk itself; nothing is gone on with after a break (R22).
+            urgent: a VM is down meanwhile, so it goes before others.
             throttle: how fast it may go.
             table: gets the hashes of what is sent.
             tell: is told what it waits for.
@@ -70,7 +72,7 @@ class DiskCopy:
         self._plan = plan
         self._ways = ways
         self._way, self._why = plan.way, plan.reason
-        self._final = final
+        self._final, self._urgent = final, urgent
         self._name = f"pass {number}, disk {plan.disk}"
         self._meter = meter
         self._held = held
@@ -104,6 +106,7 @@ class DiskCopy:
                 self._ledger,
                 way=self._way,
                 final=self._final,
+                urgent=self._urgent,
                 meter=self._meter,
                 limits=self._limits,
                 throttle=self._throttle,

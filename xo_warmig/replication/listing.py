@@ -1,6 +1,8 @@
 """Which parts of a disk a pass copies over NBD: what changed, or what its source stores by the head of an export that tells it."""
 
 import logging
+from collections.abc import Coroutine
+from typing import Any
 
 from xo_warmig.disks.table import Listed, block_extents
 from xo_warmig.disks.throttle import Throttle
@@ -10,8 +12,9 @@ from xo_warmig.model.passes import DiskPassPlan, Way
 from xo_warmig.model.units import KIB, format_bytes
 from xo_warmig.replication.ends import Ends
 from xo_warmig.replication.exports import against_listing, exports_of
+from xo_warmig.replication.ports import Export
 from xo_warmig.replication.retries import back_off_seconds, is_temporary, may_pass
-from xo_warmig.replication.ways import Ways
+from xo_warmig.replication.ways import ReadTable, Ways
 
 log = logging.getLogger("xo_warmig.replication")
 
@@ -44,11 +47,20 @@ async def list_parts(
 
 async def _table(plan: DiskPassPlan, ways: Ways, ends: Ends, throttle: Throttle) -> bytes:
     """The blocks that the source stores, from the head of a VHD export that is broken off after it."""
-    export = await ends.open(ways.source.open_export(plan.read_vdi, base=None))
-    blocks = await ways.streams.read_table(throttle.head(export.stream), plan.virtual_size_bytes)
-    for not_closed in await ends.close(export):
-        raise not_closed
-    return blocks
+    opening = ways.source.open_export(plan.read_vdi, base=None)
+    return await _head(opening, ways.streams.read_table, plan, ends, throttle)
+
+
+async def _head(
+    opening: Coroutine[Any, Any, Export], read: ReadTable, plan: DiskPassPlan, ends: Ends, throttle: Throttle
+) -> bytes:
+    """What is read of an export's head; the export is closed, and its disk seen free, before anything else is tried (R10)."""
+    export = await ends.open(opening)
+    try:
+        return await read(throttle.head(export.stream), plan.virtual_size_bytes)
+    finally:
+        for not_closed in await ends.close(export):
+            raise not_closed
 
 
 async def _without_vhd_table(
@@ -94,9 +106,4 @@ async def _clusters(plan: DiskPassPlan, ways: Ways, ends: Ends, throttle: Thrott
 
 
 async def _clusters_once(plan: DiskPassPlan, ways: Ways, ends: Ends, throttle: Throttle) -> bytes:
-    export = await ends.open(ways.source.open_qcow2(plan.read_vdi))
-    try:
-        return await ways.streams.read_clusters(throttle.head(export.stream), plan.virtual_size_bytes)
-    finally:
-        for not_closed in await ends.close(export):
-            raise not_closed
+    return await _head(ways.source.open_qcow2(plan.read_vdi), ways.streams.read_clusters, plan, ends, throttle)

@@ -66,7 +66,11 @@ class Blocks(Protocol):
 
 
 class BlocksTurn(Protocol):
-    """The turn of a disk to be read over NBD has come. Nothing is open yet."""
+    """The turn of a disk to be read over NBD has come. Nothing is open yet, and while it is not the turn may become others' again."""
+
+    async def wait(self) -> None:
+        """Until it is the disk's turn, if it is not any more; right before ``open``. Raises TransferError."""
+        ...
 
     async def open(self) -> Blocks:
         """Not repeatable. Raises TransferError, FormatError: the turn is over."""

@@ -90,6 +90,7 @@ async def open_blocks(pool: Pool, vdi: str, ends: Ends, admission: Admission, *,
     )
     try:
         await admission.enter()
+        await turn.wait()
         return await ends.open(turn.open())
     finally:
         turn.give_up()

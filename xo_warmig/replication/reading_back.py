@@ -52,12 +52,12 @@ class ReadingBack:
         verify: Verify,
         seed: str,
         by_export: bool = False,
-        final: bool = False,
+        in_downtime: bool = False,
         limits: CopyLimits | None = None,
         throttle: Throttle | None = None,
         tell: Tell = nobody,
     ) -> None:
-        """``seed`` of the sample; ``by_export``: NBD did not work before; ``final``: a VM is down meanwhile; ``tell`` is told what it
+        """``seed`` of the sample; ``by_export``: NBD did not work before; ``in_downtime``: a VM is down meanwhile; ``tell`` is told what it
         waits for.
         """
         self._plan = plan
@@ -66,7 +66,7 @@ class ReadingBack:
         self._full = verify is Verify.FULL
         self._seed = seed
         self._by_export = by_export
-        self._final = final
+        self._in_downtime = in_downtime
         self._limits = limits or CopyLimits()
         self._throttle = throttle or Throttle()
         self._tell = tell
@@ -118,7 +118,7 @@ class ReadingBack:
 
     async def _goes_by_export(self, error: WarmigError, failures: int) -> bool:
         """Whether NBD is given up: soon, but not where a VM is down, as an export may take much longer (R12)."""
-        if self._by_export or self._final or isinstance(error, PoolUnreachable) or failures < _NBD_TRIES:
+        if self._by_export or self._in_downtime or isinstance(error, PoolUnreachable) or failures < _NBD_TRIES:
             return False
         return not await self._against_export()
 
@@ -142,7 +142,7 @@ class ReadingBack:
 
     async def _once(self, way: Way, listing: Listing) -> Checked:
         """Open, compare, close. An error of the target's pool says so."""
-        admission = Admission(urgent=self._final, tell=self._tell)
+        admission = Admission(urgent=self._in_downtime, tell=self._tell)
         try:
             return await (self._from_export() if way is Way.VHD else self._over_nbd(listing, admission))
         except TransferError as error:

@@ -23,6 +23,7 @@ from xo_warmig.xapi.open_blocks import OpenBlocks
 _TRIES = 2
 _USUAL_CONNECTIONS = 4  # to one disk: more did not read faster from storage that was fast
 _PURPOSES_FRESH_SECONDS = 60.0
+_JUST_NOW_SECONDS = 5.0  # for so long an answer where the disk is served is good for opening it
 _ASKED_ANEW_SECONDS = 60.0  # where the disk is served, while its turn does not come
 NO_PURPOSE = "no network of the pool has the purpose nbd or insecure_nbd"
 
@@ -98,7 +99,11 @@ class BlocksTurn:
         self._most = most
         self._news = asyncio.Event()
         self._ticket: Ticket | None = None
-        self._first: list[str] = []
+        self._first: list[str] = []  # servers of the connections that may be opened
+        self._idle = False  # while others may take them back
+        self._tell: Tell = nobody
+        self._told: list[NbdPlace] = []  # where the disk is served, and since when that is known
+        self._told_at = 0.0
         self._addresses = itertools.count()
 
     async def come(self, *, urgent: bool, tell: Tell) -> None:
@@ -107,14 +112,35 @@ class BlocksTurn:
 
         def news() -> None:
             if not loop.is_closed():
-                loop.call_soon_threadsafe(self._news.set)
+                loop.call_soon_threadsafe(self._heard)
 
         servers = await self._servers()
-        self._ticket = SHARING.ask(servers, self._connections, news, urgent=urgent)
-        if (server := self._ticket.take()) is None:
+        self._ticket, self._tell = SHARING.ask(servers, self._connections, news, urgent=urgent), tell
+        await self.wait()
+        self._idle = True
+        self._heard()
+
+    async def wait(self) -> None:
+        """Where it has no connection that may be opened, or gave it back meanwhile, for the next one."""
+        self._idle = False
+        ticket = self._ticket
+        assert ticket is not None
+        if self._first:
+            return
+        ticket.want(self._connections)
+        if (server := ticket.take()) is None:
             why = f"other copies have all NBD connections that this server may have to the hosts of disk {self._vdi}"
-            server = await told_if_long(self._wait(self._ticket), tell, why)
+            server = await told_if_long(self._wait(ticket), self._tell, why)
         self._first = [server]
+
+    def _heard(self) -> None:
+        """Who cannot open yet, as it waits for something else, gives way as those do that read: they may have what it waits for."""
+        self._news.set()
+        if self._idle and self._ticket is not None and self._ticket.surplus():
+            first, self._first = self._first, []
+            self._ticket.want(0)
+            for server in first:
+                self._ticket.give_back(server)
 
     async def open(self) -> OpenBlocks:
         """As many connections as are free now, up to those that were asked for. A host that fails is not the last word.
@@ -165,7 +191,7 @@ class BlocksTurn:
         """A connection to each; what does not open is given back, and its server is the last to be tried again."""
         opened: list[Opened] = []
         try:
-            places = await self._pool.places(self._ref)
+            places = await self._places()
             by_server = {server: [place for place in places if place.server == server] for server in servers}
             at = [its[next(self._addresses) % len(its)] for server in servers if (its := by_server[server])]
             if not at:
@@ -181,11 +207,20 @@ class BlocksTurn:
                 ticket.give_back(server)
         return opened
 
+    async def _places(self) -> list[NbdPlace]:
+        """What was told when the turn was asked for, where it came at once: in a downtime each question costs. Only once, as it may be
+        for that answer that nothing opens.
+        """
+        told, self._told = self._told, []
+        if told and time.monotonic() - self._told_at <= _JUST_NOW_SECONDS:
+            return told
+        return await self._pool.places(self._ref)
+
     async def _servers(self) -> list[str]:
-        places = await self._pool.places(self._ref)
-        if not places:
+        self._told, self._told_at = await self._pool.places(self._ref), time.monotonic()
+        if not self._told:
             raise not_served()
-        return [place.server for place in places]
+        return [place.server for place in self._told]
 
     async def _wait(self, ticket: Ticket) -> str:
         """The server of the connection that may be opened first."""

@@ -17,13 +17,14 @@ TURN_SECONDS = 30.0  # so long a disk is read while others wait: an attach and a
 class Wish(NamedTuple):
     """What one disk's copy would have: up to ``most`` connections, to any of ``servers``, the dearest first.
 
-    ``held``: how many it has now, by server. ``urgent``: a VM is down meanwhile.
+    ``held``: how many it has now, by server. ``urgent``: a VM is down meanwhile. ``round``: it waits behind all of a lower one.
     """
 
     servers: tuple[str, ...]
     most: int
     held: Counter[str]
     urgent: bool = False
+    round: int = 0
 
 
 class Limits(NamedTuple):
@@ -40,8 +41,10 @@ def share_out(wishes: Sequence[Wish], limits: Limits = LIMITS) -> list[Counter[s
     """How many connections to each server everyone is to have, in the order of the wishes, which is that in which they came."""
     shares: list[Counter[str]] = [Counter() for _ in wishes]
     room = Room(limits)
-    # Who has fewer hosts to choose from chooses first.
-    order = sorted(range(len(wishes)), key=lambda nth: (not wishes[nth].urgent, len(wishes[nth].servers)))
+    # Who has fewer hosts to choose from chooses first, but not before somebody whose turn it is.
+    order = sorted(
+        range(len(wishes)), key=lambda nth: (not wishes[nth].urgent, wishes[nth].round, len(wishes[nth].servers))
+    )
     for turn in range(max((wish.most for wish in wishes), default=0)):
         for nth in order:
             wish = wishes[nth]

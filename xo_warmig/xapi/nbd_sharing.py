@@ -31,6 +31,7 @@ class Sharing:
         ticket = Ticket(self, (*names[first:], *names[:first]), most, news, urgent=urgent)
         with self._lock:
             others = list(self._tickets)
+            ticket.round = max((each.round for each in others), default=0)
             self._tickets.append(ticket)
         for each in others:
             each.news()
@@ -62,7 +63,9 @@ class Sharing:
             now = self._now()
             held_seconds = [now - each.since if each.held.total() else 0.0 for each in self._tickets]
             over = turns_over(self._wishes(), held_seconds, self._limits)
+            last = max((each.round for each in self._tickets), default=0)
             for ticket in [self._tickets[nth] for nth in over]:
+                ticket.round = last + 1
                 self._tickets.remove(ticket)
                 self._tickets.append(ticket)
         if over:
@@ -94,7 +97,7 @@ class Sharing:
         return share_out(self._wishes(), self._limits)[self._tickets.index(ticket)]
 
     def _wishes(self) -> list[Wish]:
-        return [Wish(each.servers, each.most, each.held, each.urgent) for each in self._tickets]
+        return [Wish(each.servers, each.most, each.held, each.urgent, each.round) for each in self._tickets]
 
     def _tell(self) -> None:
         with self._lock:
@@ -107,7 +110,7 @@ class Ticket:
     """One disk's place among those who share.
 
     ``held``: its connections by server, also those that are being opened or closed; ``since``: when it got the first of them, in
-    monotonic seconds.
+    monotonic seconds; ``round``: those of a lower one come first.
     """
 
     def __init__(
@@ -119,6 +122,7 @@ class Ticket:
         self.urgent = urgent
         self.held: Counter[str] = Counter()
         self.since = 0.0
+        self.round = 0
         self._sharing = sharing
 
     def take(self) -> str | None:

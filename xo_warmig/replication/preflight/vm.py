@@ -6,6 +6,7 @@ from xo_warmig.errors import ForbiddenOperation, IncorrectState, InvalidRequest
 from xo_warmig.model.reports import Note, Warning_
 from xo_warmig.model.requests import ForceShutdown, WarmMigrationRequest
 from xo_warmig.model.vm import PowerState, Vm
+from xo_warmig.replication.choosing import needs_clean_shutdown
 from xo_warmig.replication.preflight.marks import DOOR, OUR_MARK
 from xo_warmig.replication.preflight.surroundings import Found
 
@@ -113,6 +114,10 @@ def _needed_operations(request: WarmMigrationRequest, vm: Vm) -> set[str]:
     return needed
 
 
+def _forced_in_vain(request: WarmMigrationRequest, vm: Vm) -> bool:
+    return request.shutdown.force is ForceShutdown.ALWAYS and needs_clean_shutdown(request.transport, vm.disks)
+
+
 def told_of_vm(request: WarmMigrationRequest, vm: Vm) -> Iterator[Found]:
     """What it means for the VM."""
     for operation in sorted({"migrate_send", "pool_migrate", "snapshot"}.intersection(vm.blocked_operations)):
@@ -143,6 +148,14 @@ def told_of_vm(request: WarmMigrationRequest, vm: Vm) -> Iterator[Found]:
             message="the VM has no guest tools and may not be powered off: the cutover asks in vain, and everything is rolled back",
             evidence={"force": str(request.shutdown.force)},
             remedy="install guest tools, shut the VM down and migrate it halted, or set shutdown.force to ifNoTools",
+        )
+    if vm.power_state is PowerState.RUNNING and vm.tools and _forced_in_vain(request, vm):
+        yield Warning_(
+            code="POWER_NOT_CUT",
+            message="the VM is not powered off although shutdown.force is always: only changed block tracking tells the last changes of a "
+            "disk, and that is believed after a clean shutdown alone. If it does not shut down when it is asked, the source runs on",
+            evidence={"force": str(request.shutdown.force)},
+            remedy="see that the guest shuts down when it is asked, or shut it down yourself and migrate it halted",
         )
     if vm.power_state is PowerState.HALTED:
         yield Note(
