@@ -93,7 +93,15 @@ def test_show_has_passes_downtime_warnings_and_error(canned: Any, run: Any, repo
     canned.answers["warmMigration.get"] = report(warnings=[warning], error=error)
     result = run("show", "m-1")
     assert canned.calls == [("warmMigration.get", {"id": "m-1"})]
-    for part in ("100.0 MiB", "2.50 s", "shutdown 1.00", "SNAPSHOTS_STAY", "Export them.", "amd is away", "Start it."):
+    for part in (
+        "100.0 MiB",
+        "2.50 s",
+        "shutdown 1.00",
+        "SNAPSHOTS_STAY",
+        "→ Export them.",
+        "amd is away",
+        "Start it.",
+    ):
         assert part in result.stdout, part
 
 

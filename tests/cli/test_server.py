@@ -37,11 +37,11 @@ def test_add_asks_for_the_password_or_reads_it(canned: Any, run: Any, arguments:
 
 
 def test_add_tells_why_there_is_no_connection(canned: Any, run: Any) -> None:
-    """The pool stays added: the error has its id."""
+    """The pool stays added: the error has its id, and how to be rid of it, as the same address is not added twice."""
     error = {
         "code": "SESSION_AUTHENTICATION_FAILED",
         "message": "wrong password",
-        "remedy": "Remove it and add it anew.",
+        "remedy": "give the right one",
     }
     canned.answers |= {"server.add": "s-1", "server.getAll": [CONNECTED | {"status": "disconnected", "error": error}]}
     result = run("server", "add", "pool", "root", "--json", input="x\n")
@@ -49,6 +49,7 @@ def test_add_tells_why_there_is_no_connection(canned: Any, run: Any) -> None:
     failure = json.loads(result.stdout.splitlines()[-1])["error"]
     assert failure["code"] == "SESSION_AUTHENTICATION_FAILED"
     assert failure["evidence"]["id"] == "s-1"
+    assert failure["remedy"] == "give the right one; `xo-warmig server remove s-1` comes before adding it anew"
 
 
 def test_list_shows_states_and_errors(canned: Any, run: Any) -> None:
@@ -85,7 +86,7 @@ def test_what_is_weak_about_a_connection_is_told(canned: Any, run: Any, command:
     assert lines[-4:] == [
         "TLS 1.0 with AES128-SHA, certificate RSA 1024 bits",
         "certificate SHA-256 AA:BB",
-        "! OLD_TLS: speaks no newer protocol than TLS 1.0",
+        "! OLD_TLS: the pool speaks no newer protocol than TLS 1.0",
         "→ keep it apart",
     ]
 

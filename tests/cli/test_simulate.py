@@ -80,3 +80,11 @@ def test_a_wrong_option_is_a_usage_error(option: str) -> None:
     result = CliRunner().invoke(main, ["simulate", option])
     assert result.exit_code == 2
     assert option.split("=")[0] in result.stderr
+
+
+@pytest.mark.parametrize(("disk", "options", "told"), [("3000G", [], "--qcow2"), ("17T", ["--qcow2"], "16384 GiB")])
+def test_a_disk_that_no_storage_makes_is_refused_in_words(disk: str, options: list[str], told: str) -> None:
+    """Before a pool is begun, whose end would be a traceback."""
+    result = CliRunner().invoke(main, ["simulate", "--for", "0", "--vm", f"name=db,disk={disk}:1M", *options])
+    assert result.exit_code == 2
+    assert told in result.output

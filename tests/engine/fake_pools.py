@@ -165,6 +165,7 @@ class FakePool:
         self.refuses_tracking = False
         self.told = PoolFacts()
         self.rate: float | None = None  # at which its hosts say that its VMs write
+        self.tells_rate_after = 0.0  # seconds
         self.against_vtpms = ""
         self.keeps_as = ""  # the format of its images
         self.coalesces_until = 0.0  # by the loop's clock
@@ -418,6 +419,7 @@ class FakePool:
         raise AssertionError
 
     async def written_bytes_per_second(self, vm: str) -> float | None:
+        await asyncio.sleep(self.tells_rate_after)
         return self.rate
 
     async def host_lives(self, life: Life) -> bool:

@@ -71,6 +71,23 @@ def test_a_migration_teaches_the_next_plan(play: Play) -> None:
     play(body)
 
 
+def test_what_a_vm_wrote_long_ago_is_forgotten(play: Play) -> None:
+    """A VM that became a database is not planned for by the many deltas of the time before."""
+
+    async def body(scene: Any) -> None:
+        migration = await scene.start()
+        await scene.ended_well(migration)
+        state = scene.engine._journals[migration].state
+        delta = state.passes[1]
+        rates = [1.0 * MIB] * 40 + [50.0 * MIB] * 9
+        state.passes[1:2] = [msgspec.structs.replace(delta, dirty_bytes_per_second=rate) for rate in rates]
+        state.passes[-1] = msgspec.structs.replace(state.passes[-1], dirty_bytes_per_second=None)
+        known = scene.engine._works.known_of("vm-1", scene.world.source.uuid, scene.world.target.uuid)
+        assert known.written_bytes_per_second == 50.0 * MIB
+
+    play(body)
+
+
 def test_a_host_s_word_is_asked_for_where_no_delta_gave_one(play: Play) -> None:
     """A VM that was never migrated; of one that was, its deltas tell."""
 

@@ -6,6 +6,7 @@ import pytest
 
 from tests.xapi.conftest import FakePool
 from xo_warmig.errors import PoolUnreachable
+from xo_warmig.model.nbd import NO_PURPOSE, RELEASE_WITHOUT_NBD
 from xo_warmig.xapi.blocks import BlockServers
 
 
@@ -28,6 +29,17 @@ async def test_a_pool_says_whether_it_serves_a_disk() -> None:
     assert await serving.servers.against(serving.vdi) == ""
     serving.pool.handlers["VDI.get_nbd_info"] = lambda _: []
     assert "purpose" in await serving.servers.against(serving.vdi)
+
+
+@pytest.mark.parametrize(
+    ("network", "told"),
+    [({"purpose": ["nbd"]}, ""), ({"purpose": []}, NO_PURPOSE), ({}, RELEASE_WITHOUT_NBD)],
+)
+async def test_a_release_without_nbd_is_told_from_a_pool_that_has_it_off(network: dict[str, Any], told: str) -> None:
+    """Its networks have no purposes at all, and nobody can give them one."""
+    connection: Any = FakePool()
+    connection.add("network", **network)
+    assert await BlockServers(connection, {}).against_all() == told
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What a VM's host measured of it, asked over the wire."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -8,9 +9,11 @@ import pytest
 from tests.pools import control
 from tests.xapi.conftest import credentials
 from xo_warmig.model.units import MIB
+from xo_warmig.model.vm import PowerState
 from xo_warmig.simulator.launch import Site, start_site
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, PoolConfig, SiteConfig, VmConfig
 from xo_warmig.xapi import metrics
+from xo_warmig.xapi.connection import MOST_CALLS_AT_ONCE
 from xo_warmig.xapi.directory import Directory
 from xo_warmig.xapi.pool import Pool
 
@@ -78,3 +81,18 @@ async def test_a_host_that_does_not_answer_well_is_done_without(
             assert await source.written_bytes_per_second(named(site, "busy")) is None
     assert "too large" in caplog.text
     assert "TimeoutError" in caplog.text
+
+
+async def test_hosts_that_hang_keep_no_call_waiting(source: Pool, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many ask at once: a downtime's calls go to the same pool."""
+    hanging = threading.Event()
+    monkeypatch.setattr(metrics, "_fetch", lambda opening, address: hanging.wait(20))
+    monkeypatch.setattr(metrics, "_MOST_SECONDS", 1.0)
+    vm = named(site, "busy")
+    try:
+        asked = [asyncio.ensure_future(source.written_bytes_per_second(vm)) for _ in range(2 * MOST_CALLS_AT_ONCE)]
+        assert await asyncio.gather(*asked) == [None] * len(asked)
+        async with asyncio.timeout(5):
+            assert await source.power_state(vm) is PowerState.RUNNING
+    finally:
+        hanging.set()

@@ -16,6 +16,6 @@ def encryption_lines(server: dict[str, Any]) -> list[Text]:
     if fingerprint := server.get("fingerprint"):
         lines.append(Text(f"certificate SHA-256 {fingerprint}", style="dim"))
     for weakness in server.get("weaknesses", []):
-        lines.append(Text(f"! {weakness['code']}: {weakness['message']}", style="yellow"))
+        lines.append(Text(f"! {weakness['code']}: the pool {weakness['message']}", style="yellow"))
         lines.append(Text(f"→ {weakness['remedy']}"))
     return lines

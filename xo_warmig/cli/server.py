@@ -116,13 +116,14 @@ async def add_and_wait(client: Client, parameters: dict[str, Any], *, timeout_se
 
 
 def _not_connected(found: dict[str, Any]) -> PoolUnreachable:
-    error = found.get("error") or {}
-    why = error.get("message") or "it does not answer"
+    """An address is added once: who wants to add it otherwise has to remove it first."""
+    error, forget = found.get("error") or {}, f"`xo-warmig server remove {found['id']}`"
+    why, helps = error.get("message") or "it does not answer", error.get("remedy")
     return PoolUnreachable(
         f"{found['host']} was added as {found['id']}, but is not connected: {why}",
         code=str(error.get("code") or PoolUnreachable.default_code),
         evidence={"host": found["host"], "id": found["id"]},
-        remedy=str(error.get("remedy") or "It is tried again until it answers; `xo-warmig server remove` forgets it."),
+        remedy=f"{helps}; {forget} comes before adding it anew" if helps else f"it is tried again; {forget} forgets it",
     )
 
 

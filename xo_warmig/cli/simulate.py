@@ -13,10 +13,19 @@ from xo_warmig.cli.options import json_option
 from xo_warmig.cli.sizes import size
 from xo_warmig.cli.vm_spec import vm
 from xo_warmig.errors import InvalidRequest
+from xo_warmig.model.images import QCOW2
 from xo_warmig.simulator import release
 from xo_warmig.simulator.delays import NAMES, Delays
 from xo_warmig.simulator.launch import start_site
-from xo_warmig.simulator.site import FIRST_WITH_QCOW2, PoolConfig, SiteConfig, VmConfig, default_vm
+from xo_warmig.simulator.site import (
+    FIRST_WITH_QCOW2,
+    LARGEST_QCOW2_BYTES,
+    LARGEST_VHD_BYTES,
+    PoolConfig,
+    SiteConfig,
+    VmConfig,
+    default_vm,
+)
 
 VENDORS = ("GenuineIntel", "AuthenticAMD")
 
@@ -138,7 +147,22 @@ def site_config(
         for number in range(pools)
     ]
     each[0] = msgspec.structs.replace(each[0], vms=list(vms) or [default_vm()])
+    _see_sizes(each[0])
     return SiteConfig(pools=each, directory=directory)
+
+
+def _see_sizes(pool: PoolConfig) -> None:
+    """Raises BadParameter: its storage makes no disk as large as one of its VMs has."""
+    most_bytes = LARGEST_QCOW2_BYTES if QCOW2 in pool.image_formats else LARGEST_VHD_BYTES
+    for one in pool.vms:
+        if any(disk.size_bytes > most_bytes for disk in one.disks):
+            helps = (
+                "" if QCOW2 in pool.image_formats else f"; --qcow2 makes larger ones, where it is of {FIRST_WITH_QCOW2}"
+            )
+            raise click.BadParameter(
+                f"a disk of {one.name_label} is larger than storage of the first pool makes any ({most_bytes >> 30} GiB){helps}",
+                param_hint="--vm",
+            )
 
 
 def _release(releases: tuple[str, ...], number: int) -> str:

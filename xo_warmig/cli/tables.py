@@ -138,7 +138,9 @@ def migration_details(report: MigrationReport, *, width: int = NARROW) -> Render
     if report.downtime is not None:
         shown.append(downtime_line(report.downtime))
     for warning in report.warnings:
-        shown.append(Text(f"{warning.code}: {warning.message}  {warning.remedy}".rstrip(), style="yellow"))
+        shown.append(Text(f"{warning.code}: {warning.message}", style="yellow"))
+        if warning.remedy:
+            shown.append(Text(f"  → {warning.remedy}"))
     if report.error is not None:
         shown.append(Text(f"{report.error.get('code')}: {report.error.get('message')}", style="red"))
         if report.error.get("remedy"):

@@ -22,7 +22,7 @@ from xo_warmig.engine.pool_tasks import PoolTasks
 from xo_warmig.engine.settings import Settings
 from xo_warmig.engine.state import MigrationState
 from xo_warmig.engine.store import MemoryStore, Store
-from xo_warmig.engine.survey import Survey, survey
+from xo_warmig.engine.survey import Survey, judged_again, possible_plan, survey
 from xo_warmig.engine.sweeping import sweep
 from xo_warmig.engine.turns import Turn, copy_disk, take_turn
 from xo_warmig.engine.unmatched import find_unmatched, tell_unmatched
@@ -101,6 +101,7 @@ class Engine:
         )
         self._beside: set[asyncio.Task[None]] = set()
         self._gates: dict[str, asyncio.Lock] = {}
+        self._promising = asyncio.Lock()  # held while room is promised, so that whoever comes next sees it
         self._closing = False
 
     async def open(self) -> None:
@@ -147,14 +148,17 @@ class Engine:
             if joined is not None:
                 return Started(joined, joined=True)
             seen = await self._survey(request)
-            if seen.preflight.plan is None:
-                raise seen.preflight.errors[0]
-            plan = warned_plan(request, seen, seen.preflight.plan, *await self._before(request, seen))
-            if self._closing:
-                raise IncorrectState("the server is stopping", code="SERVER_STOPPING")
-            journal = self._journal(str(uuid.uuid4()))
-            await journal.record(Planned(request=request, user=user, plan=plan))
-            self._journals[journal.id] = journal
+            possible_plan(seen)
+            before = await self._before(request, seen)  # a host may take seconds to answer
+            async with self._promising:
+                plan = possible_plan(judged_again(request, seen, self._of_others(request.vm)))
+                if self._closing:
+                    raise IncorrectState("the server is stopping", code="SERVER_STOPPING")
+                journal = self._journal(str(uuid.uuid4()))
+                await journal.record(
+                    Planned(request=request, user=user, plan=warned_plan(request, seen, plan, *before))
+                )
+                self._journals[journal.id] = journal
             await self._driver.drive(journal.id)
             self._aside(self._pool_tasks.show(journal))
             return Started(journal.id, joined=False)
@@ -300,7 +304,7 @@ class Engine:
         now = self._around.clock.now()
         earlier = self._states_earlier(request.vm)
         ended = self._works.ended()
-        journals = [each for each in self._journals.values() if each.state.plan.vm.uuid != request.vm]
+        journals = self._of_others(request.vm)
         return await survey(request, self._around.pools, earlier, ended=ended, now=now, journals=journals)
 
     async def _before(self, request: WarmMigrationRequest, seen: Survey) -> tuple[list[MigrationState], Limits, Known]:
@@ -323,6 +327,10 @@ class Engine:
     def _of_vm(self, vm: str) -> list[Journal]:
         """The migrations of a VM, the newest first."""
         return [journal for journal in reversed(self._journals.values()) if journal.state.plan.vm.uuid == vm]
+
+    def _of_others(self, vm: str) -> list[Journal]:
+        """The migrations of all other VMs."""
+        return [journal for journal in self._journals.values() if journal.state.plan.vm.uuid != vm]
 
     def _states_earlier(self, vm: str) -> list[MigrationState]:
         return [journal.state for journal in self._works.earlier(vm)]

@@ -39,7 +39,7 @@ def known_of(states: Sequence[MigrationState], vm: str, source_pool: str, target
         ),
         read_back=_trends((each for report in passes for each in _read_back(report)), ASSUMED_READ_BACK),
         written_bytes_per_second=median(
-            [rate for each in own if (rate := each.dirty_bytes_per_second) is not None], None
+            [rate for each in own if (rate := each.dirty_bytes_per_second) is not None][-_NEWEST:], None
         ),
         parts=_medians(
             (part.name, part.seconds)

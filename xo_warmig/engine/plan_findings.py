@@ -5,6 +5,7 @@ from xo_warmig.engine.survey import Survey
 from xo_warmig.errors import WarmigError
 from xo_warmig.model.estimates import Estimate
 from xo_warmig.model.findings import Finding, PlannedDisk, Severity
+from xo_warmig.model.nbd import remedy_on_target
 from xo_warmig.model.reports import Warning_
 from xo_warmig.model.requests import Verify, WarmMigrationRequest
 from xo_warmig.model.units import format_bytes, format_seconds
@@ -94,7 +95,7 @@ def _sample_findings(request: WarmMigrationRequest, seen: Survey) -> list[Findin
             object=seen.around.target_pool,
             message=f"verify sample compares what lies within the first {format_bytes(HEAD_BYTES)} of each target disk's export, not "
             f"blocks from all of it: {against}",
-            remedy="give a network of the target's pool the purpose nbd or insecure_nbd, or choose verify full",
+            remedy=remedy_on_target(against, "choose verify full"),
             evidence={"reason": against},
         )
     ]

@@ -8,6 +8,7 @@ from xo_warmig.engine.journal import Journal
 from xo_warmig.engine.promises import promised
 from xo_warmig.engine.state import MigrationState
 from xo_warmig.errors import NoSuchObject
+from xo_warmig.model.plans import MigrationPlan
 from xo_warmig.model.requests import Transport, Verify, WarmMigrationRequest
 from xo_warmig.model.vm import Network, StorageRepository, Vm
 from xo_warmig.replication.addresses import choose_addresses, with_addresses
@@ -72,6 +73,19 @@ async def survey(
         against_vtpm_contents=await _against_vtpm_contents(source, target) if vm.vtpms else "",
     )
     return Survey(source, target, vm, around, preflight(request, vm, around))
+
+
+def possible_plan(seen: Survey) -> MigrationPlan:
+    """Raises WarmigError: the first of what stands against it."""
+    if seen.preflight.plan is None:
+        raise seen.preflight.errors[0]
+    return seen.preflight.plan
+
+
+def judged_again(request: WarmMigrationRequest, seen: Survey, journals: Iterable[Journal]) -> Survey:
+    """By what was promised meanwhile: reading takes its time, and others of the same SR may have been started since."""
+    around = seen.around._replace(promised=promised(seen.around.srs.values(), journals))
+    return seen._replace(around=around, preflight=preflight(request, seen.vm, around))
 
 
 async def _against_vtpm_contents(source: Pool, target: Pool) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from xo_warmig.errors import InvalidRequest
 from xo_warmig.formats.vhd import MOST_SIZE_BYTES
+from xo_warmig.model.nbd import remedy_on_source, remedy_on_target
 from xo_warmig.model.requests import Transport, Verify, WarmMigrationRequest
 from xo_warmig.model.units import format_bytes
 from xo_warmig.model.vm import Disk, PowerState, StorageRepository, Vm
@@ -30,7 +31,7 @@ def large_disk_errors(
                     disk,
                     "READ_BACK_NEEDS_NBD",
                     f"so only NBD can read its copy back, which the target's pool does not serve: {against_read_back}",
-                    "give a network of the target's pool the purpose nbd or insecure_nbd, or choose verify none",
+                    remedy_on_target(against_read_back, "choose verify none"),
                     "/verify",
                     reason=against_read_back,
                 )
@@ -50,7 +51,7 @@ def _errors(request: WarmMigrationRequest, vm: Vm, disk: Disk, against_nbd: str)
             disk,
             "DISK_TOO_LARGE",
             f"so only NBD can read it, which its pool does not serve: {against_nbd}",
-            "give a network that the pool's hosts are on the purpose nbd (xe network-param-add param-name=purpose param-key=nbd)",
+            remedy_on_source(against_nbd),
             reason=against_nbd,
         )
     if vm.power_state is PowerState.RUNNING and not vm.tools:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from xo_warmig.errors import InvalidRequest
+from xo_warmig.model.nbd import remedy_on_source
 from xo_warmig.model.requests import Transport, WarmMigrationRequest
 from xo_warmig.model.vm import PowerState, Vm
 
@@ -23,8 +24,7 @@ def nbd_only_errors(
                 f"disk {disk.name_label!r} ({disk.vdi}) cannot be read over NBD, which transport nbd asks for: {why}",
                 code="NBD_NOT_SERVED",
                 evidence={"instancePath": "/transport", "disk": disk.vdi, "reason": why},
-                remedy="leave transport at auto, or give a network that the pool's hosts are on the purpose nbd "
-                "(xe network-param-add param-name=purpose param-key=nbd)",
+                remedy=remedy_on_source(why, "leave transport at auto"),
             )
     if vm.power_state is PowerState.RUNNING and not vm.tools:
         yield InvalidRequest(

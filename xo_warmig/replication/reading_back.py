@@ -15,6 +15,7 @@ from xo_warmig.disks.loads import Extents
 from xo_warmig.disks.read_back import Checked, Difference
 from xo_warmig.disks.throttle import Throttle
 from xo_warmig.errors import PoolUnreachable, SafetyError, TransferError, WarmigError
+from xo_warmig.model.nbd import remedy_on_target
 from xo_warmig.model.passes import HASHED_BYTES, CopyNote, DiskPassPlan, ReadBack, Way
 from xo_warmig.model.requests import Verify
 from xo_warmig.model.units import MIB, format_bytes, format_seconds
@@ -129,7 +130,7 @@ class ReadingBack:
                 f"only NBD can read the target disk back ({no_export}), which its pool does not serve: {against}",
                 code="READ_BACK_NEEDS_NBD",
                 evidence={"disk": self._plan.disk, "reason": against},
-                remedy="give a network of the target's pool the purpose nbd or insecure_nbd, or choose verify none",
+                remedy=remedy_on_target(against, "choose verify none"),
             )
         self._by_export = self._by_export or bool(against)
         return Way.VHD if self._by_export else Way.NBD

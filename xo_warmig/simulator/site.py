@@ -10,6 +10,10 @@ from xo_warmig.simulator.release import NEWEST
 
 GIB = 1 << 30
 FIRST_WITH_QCOW2 = NEWEST
+LARGEST_VHD_BYTES = 2040 * GIB
+"""The largest VHD that SM makes (libs/sm/vhdutil.py)."""
+LARGEST_QCOW2_BYTES = 16 << 40
+"""The largest qcow2 image that it makes, where it has these (drivers/qcow2util.py of XCP-ng)."""
 
 
 class GuestConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

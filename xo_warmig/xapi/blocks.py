@@ -11,6 +11,7 @@ from typing import Any
 from xo_warmig.disks.admission import Tell, nobody, told_if_long
 from xo_warmig.disks.climb import Climb
 from xo_warmig.errors import NoSuchObject, PoolError, PoolUnreachable, TransferError
+from xo_warmig.model.nbd import NO_PURPOSE, RELEASE_WITHOUT_NBD
 from xo_warmig.xapi import objects
 from xo_warmig.xapi.attachments import Owners
 from xo_warmig.xapi.connection import Connection
@@ -25,7 +26,6 @@ _USUAL_CONNECTIONS = 4  # to one disk: more did not read faster from storage tha
 _PURPOSES_FRESH_SECONDS = 60.0
 _JUST_NOW_SECONDS = 5.0  # for so long an answer where the disk is served is good for opening it
 _ASKED_ANEW_SECONDS = 60.0  # where the disk is served, while its turn does not come
-NO_PURPOSE = "no network of the pool has the purpose nbd or insecure_nbd"
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ class BlockServers:
         self.owners = owners
         self._hosts = NbdHosts(connection)
         self._purposes: set[str] = set()
+        self._without_purposes = False  # networks have none before the release with NBD, 7.3
         self._asked = -_PURPOSES_FRESH_SECONDS
 
     async def against(self, vdi: str) -> str:
@@ -50,12 +51,14 @@ class BlockServers:
             raise
         except PoolError as error:
             # One host that is down is enough for that; exports do without it.
-            return "the pool's release has no NBD" if error.code == "MESSAGE_METHOD_UNKNOWN" else str(error)
+            return RELEASE_WITHOUT_NBD if error.code == "MESSAGE_METHOD_UNKNOWN" else str(error)
         return "" if places else NO_PURPOSE
 
     async def against_all(self) -> str:
         """Why no disk of the pool is served, in words; "" when its networks allow it."""
         purposes = await self._network_purposes()
+        if self._without_purposes:
+            return RELEASE_WITHOUT_NBD
         return "" if purposes & {"nbd", "insecure_nbd"} else NO_PURPOSE
 
     async def queue(
@@ -82,6 +85,7 @@ class BlockServers:
     async def _network_purposes(self) -> set[str]:
         if time.monotonic() - self._asked > _PURPOSES_FRESH_SECONDS:
             networks: dict[str, dict[str, Any]] = await self.connection.call("network.get_all_records")
+            self._without_purposes = bool(networks) and not any("purpose" in record for record in networks.values())
             self._purposes = {purpose for record in networks.values() for purpose in record.get("purpose", [])}
             self._asked = time.monotonic()
         return self._purposes

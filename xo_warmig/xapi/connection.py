@@ -23,6 +23,7 @@ from xo_warmig.xapi.sessions import NoSessionBook, SessionBook
 from xo_warmig.xapi.trust import Trust, place_of
 
 MOST_CALLS_AT_ONCE = 16
+_MOST_DISPENSABLE = 2
 _MOST_REDIRECTIONS = 3
 _MOST_TRIES = 3  # of a read: a master that goes breaks a connection first, and is a slave after that
 _LOG_OUT_SECONDS = 2.0
@@ -79,6 +80,7 @@ class Connection:
         # Beside them, so that no call ever waits for the one that waits for news. There is no thread before the first of these.
         self._waiting = Lending(self.trust, origin=self.origin, most_idle=1)
         self._waiter = ThreadPoolExecutor(1, thread_name_prefix="xapi-wait")
+        self._dispensable = ThreadPoolExecutor(_MOST_DISPENSABLE, thread_name_prefix="xapi-beside")
 
     @property
     def session(self) -> str:
@@ -185,10 +187,15 @@ class Connection:
         """After it was left: no use is possible any more."""
         self._executor.shutdown(wait=False, cancel_futures=True)
         self._waiter.shutdown(wait=False, cancel_futures=True)
+        self._dispensable.shutdown(wait=False, cancel_futures=True)
 
     async def in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """Run blocking work of this pool off the event loop, beside its calls."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
+
+    async def beside(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """The same on a few threads of their own: for what may hang at a host, and which no call has to wait for."""
+        return await asyncio.get_running_loop().run_in_executor(self._dispensable, work, *arguments)
 
     def _once(self, address: Address, session: str, method: str, arguments: tuple[Any, ...]) -> Any:
         return self._with_rpc(address, method, lambda rpc: rpc.call(session, method, arguments))

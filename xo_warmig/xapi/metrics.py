@@ -57,7 +57,7 @@ async def _fetched(connection: Connection, address: Address, query: Mapping[str,
     """Off the event loop; the thread closes what it opened, whether or not anybody waits for it still."""
     opening = Opening("GET", "/rrd_updates", query, connection.trust, stall_seconds=_MOST_SECONDS)
     try:
-        answer: bytes = await connection.in_thread(_fetch, opening, address)
+        answer: bytes = await connection.beside(_fetch, opening, address)
     except asyncio.CancelledError:
         opening.stop()
         raise

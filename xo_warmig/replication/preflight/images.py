@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from xo_warmig.errors import InvalidRequest
 from xo_warmig.model.images import QCOW2, RAW
+from xo_warmig.model.nbd import remedy_on_source
 from xo_warmig.model.reports import Note, Warning_
 from xo_warmig.model.requests import Transport, WarmMigrationRequest
 from xo_warmig.model.units import format_bytes
@@ -76,8 +77,7 @@ def _errors(request: WarmMigrationRequest, vm: Vm, disk: Disk, around: Surroundi
             disk,
             "IMAGE_NEEDS_NBD",
             f"has changes that only NBD can read ({exports.delta}), which its pool does not serve: {against_nbd}",
-            "give a network that the pool's hosts are on the purpose nbd (xe network-param-add param-name=purpose param-key=nbd), or shut "
-            "the VM down and migrate it halted, in one pass",
+            remedy_on_source(against_nbd, "shut the VM down and migrate it halted, in one pass"),
             reason=against_nbd,
         )
     if not vm.tools and request.transport is not Transport.NBD:

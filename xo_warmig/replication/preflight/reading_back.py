@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from xo_warmig.model.nbd import remedy_on_target
 from xo_warmig.model.reports import Warning_
 from xo_warmig.model.requests import Verify, WarmMigrationRequest
 from xo_warmig.model.units import format_bytes, format_seconds
@@ -44,7 +45,7 @@ def _not_read_back(request: WarmMigrationRequest, disk: Disk, exports: Exports, 
             message=f"nothing of the copy of disk {disk.name_label!r} will be compared, as only NBD could read it back ({why}): "
             f"{against_nbd}",
             evidence={"disk": disk.vdi, "reason": against_nbd},
-            remedy="give a network of the target's pool the purpose nbd or insecure_nbd",
+            remedy=remedy_on_target(against_nbd),
         )
 
 
@@ -69,6 +70,6 @@ def _in_downtime(request: WarmMigrationRequest, read_bytes: int, against_nbd: st
             "assumed_bytes_per_second": ASSUMED_BYTES_PER_SECOND,
             "reason": against_nbd,
         },
-        remedy="give a network of the target's pool the purpose nbd or insecure_nbd, or choose verify sample",
+        remedy=remedy_on_target(against_nbd, "choose verify sample"),
         needs_force=seconds > request.target_downtime,
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from xo_warmig.errors import InvalidRequest
 from xo_warmig.model.images import RAW
+from xo_warmig.model.nbd import remedy_on_source
 from xo_warmig.model.reports import Note
 from xo_warmig.model.requests import Transport, WarmMigrationRequest
 from xo_warmig.model.vm import Disk, PowerState, Vm
@@ -54,7 +55,7 @@ def _without_nbd(request: WarmMigrationRequest, vm: Vm, around: Surroundings) ->
             code="NO_NBD",
             message=f"{len(disks)} of {len(vm.disks)} disks are read from VHD exports, in whole blocks of 2 MiB, and not over NBD: {why}",
             evidence={"reason": why, "disks": disks},
-            remedy="give a network that the pool's hosts are on the purpose nbd (xe network-param-add param-name=purpose param-key=nbd)",
+            remedy=remedy_on_source(why),
         )
 
 

@@ -7,15 +7,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from xo_warmig.simulator.failure import XapiFailure
+from xo_warmig.simulator.site import LARGEST_QCOW2_BYTES, LARGEST_VHD_BYTES
 from xo_warmig.simulator.storage.index import QCOW2, RAW, VHD
 
 if TYPE_CHECKING:
     from xo_warmig.simulator.pool import SimPool
 
-LARGEST_VHD_BYTES: Final = 2040 << 30
-"""The largest VHD that SM makes (libs/sm/vhdutil.py)."""
-LARGEST_QCOW2_BYTES: Final = 16 << 40
-"""The largest qcow2 image that it makes, where it has these (drivers/qcow2util.py of XCP-ng)."""
 PREFERRED: Final = "preferred-image-formats"
 
 _KEY: Final = "image-format"

@@ -4,9 +4,9 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from xo_warmig.simulator.attach import attached
-from xo_warmig.simulator.calls.images import LARGEST_VHD_BYTES
 from xo_warmig.simulator.failure import XapiFailure
 from xo_warmig.simulator.release import at_least
+from xo_warmig.simulator.site import LARGEST_VHD_BYTES
 from xo_warmig.simulator.storage import BLOCK, Disk
 from xo_warmig.simulator.storage.images import nonzero_on
 from xo_warmig.simulator.storage.index import VHD
