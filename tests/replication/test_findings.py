@@ -156,7 +156,7 @@ CASES: dict[str, dict[str, Any]] = {
     "SAME_SR": {"vm": disks(sr="sr-target")},
     "DISK_STAYS_ON_SR": {"vm": disks(sr="sr-target") | {"pool": "pool-target"}},
     "SR_GOING": {"sr": {"current_operations": ["forget"]}},
-    "SR_BUSY": {"sr": {"current_operations": ["scan"], "allowed_operations": ["vdi_destroy"]}},
+    "SR_BUSY": {"sr": {"current_operations": ["scan"]}},
     "NO_SPACE": {"sr": {"free_bytes": 20 * GIB}, "around_more": {"promised": {"sr-target": 7 * GIB}}},
     "SR_OVERCOMMITTED": {"sr": {"allocated_bytes": 990 * GIB}},
     "SR_NOT_ZEROED": {"sr": {"reads_as_zero": False}},

@@ -252,6 +252,24 @@ def test_an_sr_of_the_source_that_is_being_taken_away() -> None:
     assert look(source_sr={"allowed_operations": ["vdi_destroy"]}).warnings == []
 
 
+@pytest.mark.parametrize(
+    ("current", "allowed", "told"),
+    [
+        (["scan"], [], ["SR_BUSY"]),
+        (["plug"], ["plug"], ["SR_BUSY"]),
+        (["vdi_create", "vdi_snapshot"], [], []),
+        ([], [], []),
+        ([], ["scan", "vdi_create"], []),
+        ([], ["scan"], ["SR_BUSY"]),
+    ],
+)
+def test_an_sr_of_the_target_that_lets_no_disk_be_made(current: list[str], allowed: list[str], told: list[str]) -> None:
+    """XAPI allows nothing while it scans one; disks that others make are no matter."""
+    found = look(sr={"current_operations": current, "allowed_operations": allowed})
+    assert [warning.code for warning in found.warnings] == told
+    assert found.errors == []
+
+
 def test_deletion_without_start_is_refused() -> None:
     """The source is destroyed only after the target was seen to boot."""
     (error,) = look(start_destination_vm=False, delete_source_vm=True).errors

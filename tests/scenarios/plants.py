@@ -1,91 +1,24 @@
 """What is planted in the records of two pools so that a plan finds it: VMs with an obstacle or two, and how each comes about."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from tests.pools import XapiSession, control
+from tests.pools import control
+from tests.scenarios.planting import ON_THE_MEMBER, RUNNING, SECOND, Bench, Plant, mapped, onto, vm
 from xo_warmig.model.units import GIB, KIB, MIB, TIB
 from xo_warmig.simulator.launch import Pool
-from xo_warmig.simulator.site import DiskConfig, GuestConfig, VmConfig
+from xo_warmig.simulator.site import DiskConfig, GuestConfig
 
 SEED = {"mac_seed": "8ab5b3f0-0000-4000-8000-6d4c8a1e77f2"}
 OTHER_SEED = {"mac_seed": "8ab5b3f0-0000-4000-8000-6d4c8a1e77f3"}
 NOBODY = "9c0d2f54-0000-4000-8000-000000000000"
-SECOND, ON_THE_MEMBER = 1, 2  # positions of SRs: the master's second one, and that of the other host
-
-
-class Bench:
-    """Both pools in the hands of whoever plants something there. Blocks."""
-
-    def __init__(self, source: Pool, target: Pool) -> None:
-        self.source, self.target = source, target
-        self.here, self.there = XapiSession(source), XapiSession(target)
-        self.uuids = {vm.name_label: vm.uuid for vm in source.vms}
-
-    def vm(self, name: str) -> str:
-        """Reference of a VM of the source."""
-        return str(self.here.call("VM.get_by_uuid", self.uuids[name]))
-
-    def disk(self, name: str) -> str:
-        """Reference of its first disk."""
-        for vbd in self.here.call("VM.get_VBDs", self.vm(name)):
-            if self.here.call("VBD.get_type", vbd) == "Disk":
-                return str(self.here.call("VBD.get_VDI", vbd))
-        raise LookupError(name)
-
-    def disk_uuid(self, name: str) -> str:
-        return str(self.here.call("VDI.get_uuid", self.disk(name)))
-
-    def vif(self, name: str) -> str:
-        """Reference of its first interface."""
-        return str(self.here.call("VM.get_VIFs", self.vm(name))[0])
-
-    def vif_uuid(self, name: str) -> str:
-        return str(self.here.call("VIF.get_uuid", self.vif(name)))
-
-    def has(self, cls: str, uuid: str = "", *, pool: Pool | None = None, **fields: Any) -> str:
-        """A record of the source says so; its reference."""
-        order = {"class": cls, "fields": fields} | ({"uuid": uuid} if uuid else {})
-        return str(control(pool or self.source, "record", **order)["ref"])
-
-    def network(self, pool: Pool, name: str, **fields: Any) -> str:
-        """A new network; its uuid."""
-        session = self.here if pool is self.source else self.there
-        record = {"name_label": name, "name_description": "", "other_config": {}, "MTU": "1500", "tags": []}
-        ref = session.call("network.create", record | fields)
-        return str(session.call("network.get_uuid", ref))
-
-    def unplug(self, pool: Pool, sr: int, host: int) -> None:
-        """An SR from a host, by their positions."""
-        session = self.here if pool is self.source else self.there
-        ref = session.call("SR.get_by_uuid", pool.srs[sr].uuid)
-        where = session.call("host.get_by_uuid", pool.hosts[host].uuid)
-        for pbd in session.call("SR.get_PBDs", ref):
-            if session.call("PBD.get_host", pbd) == where:
-                session.call("PBD.unplug", pbd)
-
-
-class Plant(NamedTuple):
-    """``codes`` that the plan of ``vm`` is to tell of. ``plant`` brings them about; ``asked`` gives what the request has besides."""
-
-    codes: str
-    vm: str = "plain"
-    plant: Callable[[Bench], Any] = lambda bench: None
-    asked: Callable[[Bench], Mapping[str, Any]] = lambda bench: {}
-
-
-def vm(name: str, *disks: DiskConfig, **fields: Any) -> VmConfig:
-    """A VM of little that writes nothing; halted unless told otherwise."""
-    common: dict[str, Any] = {"power_state": "Halted", "memory_bytes": 128 * MIB, "guest": GuestConfig(kind="none")}
-    return VmConfig(name_label=name, disks=list(disks) or [DiskConfig(size_bytes=8 * MIB)], **(common | fields))
-
-
-RUNNING = {"power_state": "Running"}
+ENDLESS = 3600.0  # seconds
 WRITING = GuestConfig(kind="blocks", rate=0)
 VMS = [
     vm("plain", **RUNNING),
     vm("toolless", tools=False, **RUNNING),
     vm("busy", **RUNNING),
+    vm("changing", **RUNNING),
     vm("chained", guest=WRITING, **RUNNING),
     vm("unmerged", guest=WRITING, **RUNNING),
     vm("suspended", **RUNNING),
@@ -97,19 +30,28 @@ VMS = [
     vm("used", DiskConfig(size_bytes=4 * MIB, name_label="shared")),
     vm("user"),
     vm("large", DiskConfig(size_bytes=3 * TIB)),
+    vm("other", DiskConfig(size_bytes=8 * MIB, image_format="qcow2"), tools=False, **RUNNING),
+    vm("raw", DiskConfig(size_bytes=8 * MIB, image_format="raw"), **RUNNING),
+    vm("several", *[DiskConfig(size_bytes=4 * MIB)] * 2),
     vm("wide", DiskConfig(size_bytes=300 * GIB)),
     vm("away", DiskConfig(size_bytes=4 * MIB, sr=ON_THE_MEMBER)),
     vm("both", DiskConfig(size_bytes=4 * MIB, sr=SECOND)),
     vm("full", DiskConfig(size_bytes=64 * MIB, allocated_bytes=32 * MIB)),
     vm("private"),
     vm("locked"),
+    vm("addressed", guest=GuestConfig(kind="none", sets_addresses=True), **RUNNING),
+    vm("pair", vifs=2),
     vm("seeded", other_config=SEED),
     vm("sown", other_config=OTHER_SEED),
     vm("broad", vcpus=64),
+    vm("uneven", vcpus=3, platform={"cores-per-socket": "2"}),
+    vm("nested", platform={"nested-virt": "true"}),
     vm("secure", firmware="uefi", secure_boot=True),
+    vm("auto", firmware="uefi", platform={"secureboot": "auto"}),
+    vm("sealed", firmware="uefi", vtpm=True),
     vm("pv", kind="pv"),
     vm("protected"),
-    vm("tied"),
+    vm("tied", fields={"VCPUs_params": {"mask": "0,1"}}),
 ]
 
 
@@ -170,7 +112,7 @@ def upgrade_and_protect(bench: Bench) -> None:
 
 
 def tie(bench: Bench) -> None:
-    """A vApp, a VM group, a schedule, a virtual GPU and a USB device."""
+    """A vApp, a VM group, beside the mask of processors that it came with, a schedule, a virtual GPU and a USB device."""
     here, ref = bench.here, bench.vm("tied")
     here.call("VM.set_appliance", ref, here.call("VM_appliance.create", {"name_label": "a", "name_description": ""}))
     group = {"name_label": "g", "name_description": "", "placement": "normal"}
@@ -182,21 +124,41 @@ def tie(bench: Bench) -> None:
 
 
 def lock(bench: Bench) -> None:
-    bench.here.call("VIF.set_locking_mode", bench.vif("locked"), "disabled")
+    bench.here.call("VIF.set_locking_mode", bench.vif("locked"), "locked")
 
 
-def onto(position: int) -> Callable[[Bench], Mapping[str, Any]]:
-    """To that SR of the target."""
-    return lambda bench: {"sr": bench.target.srs[position].uuid}
+def address(bench: Bench) -> None:
+    bench.here.call("VIF.configure_ipv4", bench.vif("addressed"), "Static", "192.0.2.7/24", "192.0.2.1")
 
 
-def mapped(name: str, **network: Any) -> Callable[[Bench], Mapping[str, Any]]:
-    """The VM's interface to a new network of the target."""
-    return lambda bench: {"mapVifsNetworks": {bench.vif_uuid(name): bench.network(bench.target, "other", **network)}}
+def certify(bench: Bench) -> None:
+    """The source's pool has keys of its own to boot securely by; the target's has none."""
+    (pool,) = bench.here.call("pool.get_all")
+    bench.has("pool", bench.here.call("pool.get_uuid", pool), custom_uefi_certificates="a2V5cw==")
+
+
+def scan(bench: Bench) -> None:
+    """An SR of the target is scanned, for as long as this lasts (``ENDLESS``)."""
+    bench.there.call("Async.SR.scan", bench.there.call("SR.get_by_uuid", bench.target.srs[SECOND].uuid))
 
 
 def disk_to(sr: Callable[[Bench], str]) -> Callable[[Bench], Mapping[str, Any]]:
     return lambda bench: {"mapVdisSrs": {bench.disk_uuid("plain"): sr(bench)}}
+
+
+def within_the_pool(bench: Bench) -> Mapping[str, Any]:
+    """One disk to another SR, the other one onto that on which both are."""
+    moved = {bench.disk_uuid("several"): bench.source.srs[SECOND].uuid}
+    return {"sr": bench.source.srs[0].uuid, "mapVdisSrs": moved}
+
+
+def addresses(first: Callable[[Bench], str]) -> Callable[[Bench], Mapping[str, Any]]:
+    """A MAC address for the first interface."""
+    return lambda bench: {"macAddresses": {bench.vif_uuid("pair"): first(bench)}}
+
+
+def second_address(bench: Bench) -> str:
+    return str(bench.here.call("VIF.get_MAC", bench.vif("pair", "1")))
 
 
 def iso_of(pool: Pool) -> str:
@@ -205,7 +167,7 @@ def iso_of(pool: Pool) -> str:
 
 
 PLANTS = [
-    Plant("SAMPLE_OF_EXPORT_HEAD NO_NBD POOL_IN_CLEAR LICENCE_FORBIDS_START"),
+    Plant("SAMPLE_OF_EXPORT_HEAD NO_NBD POOL_IN_CLEAR LICENCE_FORBIDS_START LIMIT_WITHOUT_POOL"),
     Plant("BAD_CUTOVER", asked=lambda bench: {"cutover": "soon"}),
     Plant("CUTOVER_IN_THE_PAST", asked=lambda bench: {"cutover": "2020-01-31T03:00:00Z"}),
     Plant("DELETE_WITHOUT_START", asked=lambda bench: {"deleteSourceVm": True, "startDestinationVm": False}),
@@ -213,6 +175,7 @@ PLANTS = [
     Plant("UNKNOWN_VIF", asked=lambda bench: {"mapVifsNetworks": {NOBODY: bench.target.networks[0].uuid}}),
     Plant("NO_SUCH_OBJECT", asked=lambda bench: {"mapVifsNetworks": {bench.vif_uuid("plain"): NOBODY}}),
     Plant("SR_IN_OTHER_POOL", asked=disk_to(lambda bench: bench.source.srs[SECOND].uuid)),
+    Plant("DISK_STAYS_ON_SR", "several", asked=within_the_pool),
     Plant("SAME_SR", asked=lambda bench: {"sr": bench.source.srs[0].uuid}),
     Plant("SR_NOT_WRITABLE", asked=lambda bench: {"sr": iso_of(bench.target)}),
     Plant("NBD_NOT_SERVED", asked=lambda bench: {"transport": "nbd"}),
@@ -229,6 +192,13 @@ PLANTS = [
             bench.has("VDI", bench.disk_uuid("busy"), current_operations={"OpaqueRef:1": "copy"}),
         ],
     ),
+    Plant(
+        "VM_CHANGING",
+        "changing",
+        lambda bench: bench.has(
+            "VM", bench.uuids["changing"], current_operations={"OpaqueRef:1": "changing_VCPUs_live"}
+        ),
+    ),
     Plant("CHAIN_TOO_LONG", "chained", lambda bench: chain(bench, "chained", 29, keep=True)),
     Plant("CHAIN_NOT_COALESCED", "unmerged", lambda bench: chain(bench, "unmerged", 8, keep=False)),
     Plant("VM_BAD_POWER_STATE", "suspended", lambda bench: bench.here.call("VM.suspend", bench.vm("suspended"))),
@@ -244,8 +214,17 @@ PLANTS = [
     Plant("DISK_SHARABLE DISK_RESET_ON_BOOT DISK_MISSING", "disks", spoil_disks),
     Plant("DISK_SHARED", "used", share),
     Plant("DISK_TOO_LARGE NOT_READ_BACK DISK_TOO_LARGE_FOR_SR", "large", tell_formats),
+    Plant("IMAGE_NEEDS_NBD IMAGE_NEEDS_TOOLS IMAGE_FORMAT_CHANGES", "other"),
+    Plant("SNAPSHOT_NOT_SUPPORTED", "raw"),
     Plant("SR_OVERCOMMITTED", "wide"),
     Plant("SR_NOT_READABLE", "away", lambda bench: bench.unplug(bench.source, ON_THE_MEMBER, 1)),
+    Plant(
+        "SR_GOING",
+        "away",
+        lambda bench: bench.has(
+            "SR", bench.source.srs[ON_THE_MEMBER].uuid, current_operations={"OpaqueRef:1": "forget"}
+        ),
+    ),
     Plant("SR_ON_BOTH_POOLS", "both", introduce),
     Plant("FORCE_NEEDED", "both", asked=lambda bench: {"startDestinationVm": False}),
     Plant(
@@ -255,51 +234,23 @@ PLANTS = [
         onto(ON_THE_MEMBER),
     ),
     Plant("SR_NOT_EVERYWHERE", "kept", lambda bench: bench.unplug(bench.target, SECOND, 1), onto(SECOND)),
+    Plant("SR_BUSY", "kept", scan, onto(SECOND)),
     Plant("NO_NETWORK_MATCH", "private", take_private_network),
     Plant("VIF_LOCKING_RESTRICTED", "locked", lock),
+    Plant("ADDRESSES_SET_LATE", "addressed", address),
+    Plant("MAC_CHANGES", "pair", asked=lambda bench: {"macAddresses": "new"}),
+    Plant("BAD_MAC_ADDRESS", "pair", asked=addresses(lambda bench: "01:00:5e:00:00:01")),
+    Plant("MAC_ADDRESS_TWICE", "pair", asked=addresses(second_address)),
     Plant("MAC_OF_HALTED_VM", "seeded"),
     Plant("MAC_SEED_IN_USE", "sown"),
     Plant("NO_HOST_COULD_START", "broad", asked=lambda bench: {"startDestinationVm": False}),
+    Plant("VCPU_TOPOLOGY", "uneven"),
+    Plant("NESTED_VIRT_RESTRICTED", "nested"),
     Plant("NO_SECURE_BOOT_CERTIFICATES", "secure"),
+    Plant("SECURE_BOOT_CHANGES", "auto", certify),
+    Plant("VTPM_NEEDS_ROOT", "sealed"),
     Plant("PV_GUEST", "pv"),
     Plant("HA_OFF_ON_TARGET", "protected", protect),
     Plant("HA_NEEDS_SHARED_SR POOL_UPGRADING", "protected", upgrade_and_protect),
-    Plant("APPLIANCE_STAYS GROUP_STAYS SCHEDULE_STAYS VGPU_STAYS VUSB_STAYS", "tied", tie),
-]
-
-OLD_VMS = [
-    vm("plain"),
-    vm("toolless", tools=False, **RUNNING),
-    vm("tracked", **RUNNING),
-    vm("large", DiskConfig(size_bytes=3 * TIB)),
-    vm("running-large", DiskConfig(size_bytes=3 * TIB), tools=False, **RUNNING),
-    vm("placed", vifs=5),
-]
-
-
-def far_disk(bench: Bench) -> None:
-    """A disk at a position that 6.5 does not have."""
-    (vbd,) = [
-        ref
-        for ref in bench.here.call("VM.get_VBDs", bench.vm("placed"))
-        if bench.here.call("VBD.get_type", ref) == "Disk"
-    ]
-    bench.has("VBD", bench.here.call("VBD.get_uuid", vbd), userdevice="200")
-
-
-def forget_format(bench: Bench) -> None:
-    """The storage does not say what it keeps the disk as, which happens."""
-    bench.has("VDI", bench.disk_uuid("large"), sm_config={})
-
-
-OLD_PLANTS = [
-    Plant("OLD_TLS NO_FORWARD_SECRECY WEAK_HOST_KEY NBD_IN_CLEAR OLDER_RELEASE"),
-    Plant("NO_TRACKING", "tracked"),
-    Plant("TRACKING_NEEDED", "tracked", asked=lambda bench: {"transport": "nbd"}),
-    Plant("NBD_NEEDS_TOOLS", "toolless", asked=lambda bench: {"transport": "nbd"}),
-    Plant("DISK_TOO_LARGE_FOR_RELEASE WHOLE_DISK_READ", "large", forget_format),
-    Plant("READ_BACK_NEEDS_NBD", "large", asked=lambda bench: {"verify": "full"}),
-    Plant("LARGE_DISK_NEEDS_TOOLS", "running-large"),
-    Plant("SR_NOT_ZEROED", asked=onto(SECOND)),
-    Plant("DISK_POSITION VIF_POSITION", "placed", far_disk),
+    Plant("APPLIANCE_STAYS CPU_MASK_STAYS GROUP_STAYS SCHEDULE_STAYS VGPU_STAYS VUSB_STAYS", "tied", tie),
 ]

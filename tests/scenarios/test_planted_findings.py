@@ -8,8 +8,11 @@ import asyncio
 from collections.abc import Mapping
 
 from tests.scenarios.conftest import World, Worlds
-from tests.scenarios.plants import OLD_PLANTS, OLD_VMS, OTHER_SEED, PLANTS, SEED, VMS, Bench, Plant, vm
+from tests.scenarios.older_plants import MAKER, MIDDLE_PLANTS, MIDDLE_VMS, OLD_PLANTS, OLD_VMS
+from tests.scenarios.planting import Bench, Plant, vm
+from tests.scenarios.plants import ENDLESS, OTHER_SEED, PLANTS, SEED, VMS
 from xo_warmig.model.finding_codes import CODES
+from xo_warmig.model.rates import WrittenRates
 
 # Planted in tests/scenarios/test_findings.py.
 ELSEWHERE = {
@@ -34,7 +37,7 @@ BY_HAND: Mapping[str, str] = {
 
 def test_every_code_is_planted_or_said_to_be_shown_by_hand() -> None:
     """So a new one is put on one side, and none is on two."""
-    planted = ELSEWHERE.union(*(plant.codes.split() for plant in (*PLANTS, *OLD_PLANTS)))
+    planted = ELSEWHERE.union(*(plant.codes.split() for plant in (*PLANTS, *OLD_PLANTS, *MIDDLE_PLANTS)))
     assert planted | BY_HAND.keys() == CODES.keys()
     assert not planted & BY_HAND.keys()
 
@@ -58,10 +61,10 @@ async def missing(world: World, plants: list[Plant]) -> dict[str, list[str]]:
 async def test_what_is_planted_in_a_pool_of_today_is_found(worlds: Worlds) -> None:
     """Each in the plan of the VM that has it."""
     rivals = [vm("rival", other_config=SEED), vm("idle", other_config=OTHER_SEED, vifs=0)]
-    source = {"hosts": 2, "image_formats": ["vhd", "qcow2"], "gc_delay_seconds": 600.0}
-    licence = {"restrict_vm_start": "true", "restrict_vif_locking": "true"}
-    target = {"hosts": 2, "second_sr_type": "nfs", "restrictions": licence, "vms": rivals}
-    async with worlds(VMS, source, target) as world:
+    source = {"hosts": 2, "image_formats": ["vhd", "qcow2"], "gc_delay_seconds": 600.0, "superuser": False}
+    licence = {f"restrict_{feature}": "true" for feature in ("vm_start", "vif_locking", "nested_virt")}
+    target = {"hosts": 2, "second_sr_type": "nfs", "restrictions": licence, "vms": rivals, "delays": {"scan": ENDLESS}}
+    async with worlds(VMS, source, target, rates={"amd-poll": WrittenRates(default="1GiB")}) as world:
         lacking = await missing(world, PLANTS)
         assert not lacking, lacking
 
@@ -74,7 +77,21 @@ async def test_what_is_planted_before_an_old_pool_is_found(worlds: Worlds) -> No
         "nbd_purpose": "insecure_nbd",
         "restrictions": {"restrict_cbt": "true"},
     }
-    target = {"https": True, "release": "6.5", "second_sr_type": "lvm", "lvm_vhd": False}
+    target = {
+        "https": True,
+        "release": "6.5",
+        "second_sr_type": "lvm",
+        "lvm_vhd": False,
+        "host_bios_strings": MAKER,
+    }
     async with worlds(OLD_VMS, source, target) as world:
         lacking = await missing(world, OLD_PLANTS)
+        assert not lacking, lacking
+
+
+async def test_what_is_planted_between_two_pools_of_the_middle_is_found(worlds: Worlds) -> None:
+    """From before the device model was replaced to a toolstack that asks a licence for the device of Windows Update."""
+    target = {"release": "8.2", "restrictions": {"restrict_pci_device_for_auto_update": "true"}}
+    async with worlds(MIDDLE_VMS, {"release": "7.1"}, target) as world:
+        lacking = await missing(world, MIDDLE_PLANTS)
         assert not lacking, lacking

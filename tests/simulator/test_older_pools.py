@@ -7,7 +7,7 @@ import pytest
 from tests.pools import start_site
 from xo_warmig.errors import WarmigError
 from xo_warmig.simulator import older_errors
-from xo_warmig.simulator.calls import devices
+from xo_warmig.simulator.calls import devices, vm_identity
 from xo_warmig.simulator.site import PoolConfig, SiteConfig, VmConfig
 
 
@@ -38,6 +38,15 @@ def test_6_5_tells_of_missing_drivers() -> None:
 def test_interfaces_of_a_release(release: str, last: int) -> None:
     """By the reference, section 4.7."""
     assert devices.last_vif(release) == last
+
+
+@pytest.mark.parametrize(
+    ("release", "named"), [("6.5", {}), ("7.1", {}), ("7.6", {"device-model": "qemu-upstream-compat"})]
+)
+def test_a_vm_s_platform_names_its_device_model_where_there_are_two(release: str, named: dict[str, str]) -> None:
+    """By ocaml/xapi/vm_platform.ml at the releases' tags."""
+    vm = {"domain_type": "hvm", "platform": {}, "HVM_boot_params": {"order": "cdn"}}
+    assert vm_identity.device_model(vm, release) == named
 
 
 def test_no_vm_of_an_old_pool_has_uefi(tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ class StorageRepository(msgspec.Struct, frozen=True, kw_only=True):
     image_formats: list[str] = []
     allocated_bytes: int | None = None  # the virtual sizes of all that is on it
     current_operations: list[str] = []
-    allowed_operations: list[str] = []  # empty: the pool does not say
+    allowed_operations: list[str] = []  # empty: the pool does not say, or allows none beside a current one
 
 
 class Build(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,8 @@ from xo_warmig.replication.preflight.surroundings import Found
 # Those of XAPI's storage_operations after which it is not there, or not on a host.
 _GOING = frozenset({"destroy", "forget", "unplug", "pbd_destroy"})
 _MAKING = "vdi_create"
+# Work on single disks, which lasts for seconds and is done one after the other.
+_OF_DISKS = "vdi_"
 
 
 def of_operations(sr: StorageRepository, path: Mapping[str, object], *, makes_disks: bool) -> Iterator[Found]:
@@ -22,7 +24,7 @@ def of_operations(sr: StorageRepository, path: Mapping[str, object], *, makes_di
             evidence={**path, "operation": going[0], "reason": f"{going[0]} is in progress", "objectId": sr.uuid},
             remedy="wait until that has ended, and plug it again, or choose another SR",
         )
-    elif makes_disks and sr.allowed_operations and _MAKING not in sr.allowed_operations:
+    elif makes_disks and _is_closed(sr):
         busy = sorted(sr.current_operations)
         why = f"{busy[0]} is in progress" if busy else "it does not say why"
         yield Warning_(
@@ -32,3 +34,14 @@ def of_operations(sr: StorageRepository, path: Mapping[str, object], *, makes_di
             evidence={"sr": sr.uuid, "operations": busy, "allowed": sorted(sr.allowed_operations)},
             remedy="wait until that has ended, or see what its pool says of it (xe sr-param-list)",
         )
+
+
+def _is_closed(sr: StorageRepository) -> bool:
+    """Whether its pool lets nobody make a disk there, for longer than another disk takes.
+
+    While something is in progress XAPI allows nothing at all, or more plugging beside a plugging (ocaml/xapi/xapi_sr_operations.ml): an
+    empty list says nothing by itself, as that is what a pool has that does not tell.
+    """
+    if sr.allowed_operations:
+        return _MAKING not in sr.allowed_operations
+    return any(not operation.startswith(_OF_DISKS) for operation in sr.current_operations)

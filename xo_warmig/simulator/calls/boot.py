@@ -90,7 +90,7 @@ def _make_live(pool: "SimPool", vm: str, host: str, *, paused: bool, resumed: bo
         fields |= {
             "last_boot_CPU_flags": boot_flags(row, db.row("host", host)["cpu_info"]),
             "bios_strings": row["bios_strings"] or generic(pool.release),
-            "platform": row["platform"] | device_model(row) | settled(pool, row),
+            "platform": row["platform"] | device_model(row, pool.release) | settled(pool, row),
             "generation_id": fresh_generation_id(db) if row["generation_id"] == "0:0" else row["generation_id"],
             "hardware_platform_version": max(row["hardware_platform_version"], int(row["has_vendor_device"])),
             "memory_target": row["memory_dynamic_max"],

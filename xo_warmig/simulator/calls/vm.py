@@ -42,7 +42,7 @@ def create(call: "Call", args: dict[str, Any]) -> str:
     fields |= {"domain_type": kind, "other_config": {"mac_seed": db.new_uuid()} | args["other_config"]}
     if not args["is_a_template"]:
         shape = {"domain_type": kind, "platform": args["platform"], "HVM_boot_params": args["HVM_boot_params"]}
-        fields["platform"] = device_model(shape) | args["platform"]
+        fields["platform"] = device_model(shape, call.pool.release) | args["platform"]
     with db.lock:
         metrics = db.create("VM_metrics", hvm=kind == "hvm", current_domain_type=kind)
         power_state = lifecycle.SUSPENDED if suspended else lifecycle.HALTED

@@ -30,9 +30,9 @@ def domain_type(given: str, boot_policy: str) -> str:
     return "hvm" if boot_policy else "pv"
 
 
-def device_model(vm: Mapping[str, Any]) -> dict[str, str]:
-    """The ``device-model`` entry that the platform of an HVM guest lacks."""
-    if vm["domain_type"] != "hvm" or "device-model" in vm["platform"]:
+def device_model(vm: Mapping[str, Any], release: str) -> dict[str, str]:
+    """The ``device-model`` entry that the platform of an HVM guest lacks; 7.1 and older know one model alone, and name none."""
+    if vm["domain_type"] != "hvm" or "device-model" in vm["platform"] or not at_least(release, "7.6"):
         return {}
     return {"device-model": "qemu-upstream-uefi" if is_uefi(vm) else "qemu-upstream-compat"}
 
