@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.programs import missing
 from xo_warmig.simulator.tls import certificate_file
-from xo_warmig.xapi.nbd_opening import NbdPlace
+from xo_warmig.xapi.nbd.opening import NbdPlace
 
 HOST = "127.0.0.1"
 INSTALL = {"nbdkit": "apt-get install nbdkit", "qemu-nbd": "apt-get install qemu-utils"}

@@ -17,10 +17,10 @@ from tests.faults.points import Orders, Passing, Points
 from xo_warmig import cli
 from xo_warmig.engine.settings import Settings
 from xo_warmig.xapi import server
-from xo_warmig.xapi.blocks import BlocksTurn
 from xo_warmig.xapi.connection import MOST_CALLS_AT_ONCE, Connection, is_read
 from xo_warmig.xapi.lending import Lending
-from xo_warmig.xapi.open_blocks import OpenBlocks
+from xo_warmig.xapi.nbd.blocks import BlocksTurn
+from xo_warmig.xapi.nbd.open_blocks import OpenBlocks
 from xo_warmig.xapi.transfers import Transfer, Transfers
 
 SHORT: dict[str, Any] = {

@@ -47,9 +47,9 @@ from xo_warmig.xapi import (
     volatile_state,
 )
 from xo_warmig.xapi.attachments import Owners
-from xo_warmig.xapi.blocks import BlockServers, BlocksTurn
 from xo_warmig.xapi.connection import Calls, Connection
 from xo_warmig.xapi.migration_tasks import MigrationTasks
+from xo_warmig.xapi.nbd.blocks import BlockServers, BlocksTurn
 from xo_warmig.xapi.records import Origin
 from xo_warmig.xapi.streams import SocketSink, SocketSource
 from xo_warmig.xapi.transfers import Transfer, Transfers

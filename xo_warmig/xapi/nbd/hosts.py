@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import Any, Final
 
 from xo_warmig.xapi.connection import Calls
-from xo_warmig.xapi.nbd_opening import NbdPlace
+from xo_warmig.xapi.nbd.opening import NbdPlace
 
 # What was asked before a shutdown is to do for the downtime; a host that died since costs one dial.
 _FRESH_SECONDS: Final = 60.0

@@ -13,8 +13,8 @@ from xo_warmig.disks.reads import DiskReader
 from xo_warmig.errors import PoolError, TransferError, WarmigError
 from xo_warmig.xapi.attachments import Owners, release_vbds, wait_until_let_go
 from xo_warmig.xapi.connection import Connection
-from xo_warmig.xapi.nbd_connections import Opened
-from xo_warmig.xapi.nbd_sharing import Ticket
+from xo_warmig.xapi.nbd.connections import Opened
+from xo_warmig.xapi.nbd.tickets import Ticket
 
 LOOK_SECONDS = 1.0  # how often a copy looks whether it is to have more connections
 _PAUSE_SECONDS = 10.0  # after one did not open

@@ -7,7 +7,7 @@ import pytest
 from tests.xapi.conftest import FakePool
 from xo_warmig.errors import PoolUnreachable
 from xo_warmig.model.nbd import NO_PURPOSE, RELEASE_WITHOUT_NBD
-from xo_warmig.xapi.blocks import BlockServers
+from xo_warmig.xapi.nbd.blocks import BlockServers
 
 
 class Serving:

@@ -13,7 +13,7 @@ from tests.nbd_servers import CurtServer, certificates, nbdkit, qemu_nbd
 from xo_warmig.disks.nbd_reader import NbdReader
 from xo_warmig.errors import TransferError, TransferStalled, WarmigError
 from xo_warmig.model.units import MIB
-from xo_warmig.xapi.nbd_opening import NbdOpening, NbdPlace, nbd_place
+from xo_warmig.xapi.nbd.opening import NbdOpening, NbdPlace, nbd_place
 from xo_warmig.xapi.trust import Trust
 
 DISK = bytes(range(256)) * 16384  # 4 MiB

@@ -15,11 +15,11 @@ from xo_warmig.model.nbd import NO_PURPOSE, RELEASE_WITHOUT_NBD
 from xo_warmig.xapi import objects
 from xo_warmig.xapi.attachments import Owners
 from xo_warmig.xapi.connection import Connection
-from xo_warmig.xapi.nbd_connections import Opened, open_readers
-from xo_warmig.xapi.nbd_hosts import NbdHosts
-from xo_warmig.xapi.nbd_opening import NbdPlace, nbd_place
-from xo_warmig.xapi.nbd_sharing import Sharing, Ticket
-from xo_warmig.xapi.open_blocks import OpenBlocks
+from xo_warmig.xapi.nbd.connections import Opened, open_readers
+from xo_warmig.xapi.nbd.hosts import NbdHosts
+from xo_warmig.xapi.nbd.open_blocks import OpenBlocks
+from xo_warmig.xapi.nbd.opening import NbdPlace, nbd_place
+from xo_warmig.xapi.nbd.tickets import Sharing, Ticket
 
 _TRIES = 2
 _USUAL_CONNECTIONS = 4  # to one disk: more did not read faster from storage that was fast

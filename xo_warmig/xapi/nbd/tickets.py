@@ -1,4 +1,4 @@
-"""The NBD connections of this process, shared by all of its copies as ``nbd_shares`` decides."""
+"""The NBD connections of this process, shared by all of its copies as ``shares`` decides."""
 
 import itertools
 import threading
@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from xo_warmig.xapi.nbd_shares import LIMITS, Limits, Room, Wish, share_out, turns_over
+from xo_warmig.xapi.nbd.shares import LIMITS, Limits, Room, Wish, share_out, turns_over
 
 
 class Sharing:

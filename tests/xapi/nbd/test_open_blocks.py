@@ -21,11 +21,11 @@ from xo_warmig.errors import TransferError
 from xo_warmig.model.extents import Extent
 from xo_warmig.model.passes import Mark
 from xo_warmig.model.units import MIB
-from xo_warmig.xapi import blocks, nbd_shares, open_blocks
-from xo_warmig.xapi.blocks import BlockServers
-from xo_warmig.xapi.nbd_shares import Limits
-from xo_warmig.xapi.nbd_sharing import Sharing
-from xo_warmig.xapi.open_blocks import OpenBlocks
+from xo_warmig.xapi.nbd import blocks, open_blocks, shares
+from xo_warmig.xapi.nbd.blocks import BlockServers
+from xo_warmig.xapi.nbd.open_blocks import OpenBlocks
+from xo_warmig.xapi.nbd.shares import Limits
+from xo_warmig.xapi.nbd.tickets import Sharing
 from xo_warmig.xapi.trust import Trust
 
 SIZE = 512 * MIB
@@ -198,7 +198,7 @@ async def test_a_turn_that_is_not_used_yet_goes_to_those_that_read_and_comes_aga
 ) -> None:
     """What it waits for meanwhile, a place among the copies, those may have that wait for a connection."""
     share(1)
-    monkeypatch.setattr(nbd_shares, "TURN_SECONDS", 0.2)
+    monkeypatch.setattr(shares, "TURN_SECONDS", 0.2)
     async with serving.reading(1, 1) as first:
         turn = await asyncio.wait_for(serving.servers.queue(serving.vdi, connections=1, most=1), 20)
         await until(lambda: held(first) == 0)

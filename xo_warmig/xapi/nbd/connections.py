@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from xo_warmig.disks.nbd_reader import NbdReader
 from xo_warmig.disks.threads import settled, start
 from xo_warmig.errors import TransferError
-from xo_warmig.xapi.nbd_opening import OPEN_SECONDS, NbdOpening, NbdPlace
+from xo_warmig.xapi.nbd.opening import OPEN_SECONDS, NbdOpening, NbdPlace
 from xo_warmig.xapi.streams import STALL_SECONDS
 from xo_warmig.xapi.trust import Trust
 

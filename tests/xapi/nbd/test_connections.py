@@ -24,8 +24,8 @@ from xo_warmig.formats.cbt import BLOCK_BYTES as GRANULE
 from xo_warmig.model.extents import Extent
 from xo_warmig.model.passes import Mark
 from xo_warmig.model.units import MIB
-from xo_warmig.xapi.nbd_connections import open_readers
-from xo_warmig.xapi.nbd_opening import NbdPlace
+from xo_warmig.xapi.nbd.connections import open_readers
+from xo_warmig.xapi.nbd.opening import NbdPlace
 from xo_warmig.xapi.trust import Trust
 
 NAME = "/3f2a?session_id=OpaqueRef:5ec"

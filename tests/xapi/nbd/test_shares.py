@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xo_warmig.xapi.nbd_shares import Limits, Wish, share_out, turns_over
-from xo_warmig.xapi.nbd_sharing import Sharing, Ticket
+from xo_warmig.xapi.nbd.shares import Limits, Wish, share_out, turns_over
+from xo_warmig.xapi.nbd.tickets import Sharing, Ticket
 
 EIGHT = Limits(most=8, more_if_urgent=2)
 

@@ -12,7 +12,7 @@ from xo_warmig.disks.nbd_reader import NbdReader
 from xo_warmig.errors import TransferError, TransferStalled, WarmigError
 from xo_warmig.formats.nbd import Handshake, Stage, Step
 from xo_warmig.xapi.dial import CONNECT_SECONDS, connect
-from xo_warmig.xapi.duplex import SocketDuplex
+from xo_warmig.xapi.nbd.duplex import SocketDuplex
 from xo_warmig.xapi.opening import BUFFER_BYTES
 from xo_warmig.xapi.rpc import shut
 from xo_warmig.xapi.streams import stopped
