@@ -16,9 +16,9 @@ from bench.passes import Passes, passes_between
 from bench.result import Figure, Goal, Result, figure, tell
 from bench.side import Side
 from bench.site import connected, site_in_memory
+from xo_warmig.disks.climb import USUAL_CONNECTIONS
 from xo_warmig.model.passes import DiskPassPlan, PassKind, PassPlan, Way
 from xo_warmig.model.units import GIB, KIB, MIB
-from xo_warmig.replication.choosing import USUAL_CONNECTIONS
 from xo_warmig.simulator.launch import Site
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, PoolConfig, SiteConfig, VmConfig
 

@@ -269,9 +269,9 @@ async def test_a_copy_that_was_stopped_before_its_first_read_ends() -> None:
 
 async def test_a_disk_that_was_resized_is_noticed_on_a_connection_that_comes_later() -> None:
     """R14."""
-    lanes = Lanes([MemoryReader(RANDOM, hangs_at=0)], stays=True)
+    lanes = Lanes([first := MemoryReader(RANDOM, hangs_at=0)], stays=True)
     task = asyncio.create_task(copied(lanes, always(WHOLE), MemorySinks([MemorySink()]), DELTA))
-    await asyncio.sleep(0.02)
+    assert await asyncio.to_thread(first.hangs.wait, 10)
     lanes.join(MemoryReader(RANDOM + bytes(512)))
     with pytest.raises(TransferError) as refused:
         await task

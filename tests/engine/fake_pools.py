@@ -168,6 +168,7 @@ class FakePool:
         self.tells_rate_after = 0.0  # seconds
         self.against_vtpms = ""
         self.keeps_as = ""  # the format of its images
+        self.caches = False  # its disks, on their hosts
         self.coalesces_until = 0.0  # by the loop's clock
         self.life = Life(host="host-1", host_booted="0.", vm_started="1")
         self.srs = {
@@ -220,6 +221,7 @@ class FakePool:
             virtual_size_bytes=vdi.size, physical_bytes=len(vdi.blocks) * BLOCK, name_label=f"disk {number}",
             name_description="", snapshots=[each.uuid for each in self.vdis.values() if each.snapshot_of == uuid],
             other_vms=self.world.other_vms.get(uuid, []), unmerged=unmerged, image_format=self.keeps_as,
+            allow_caching=self.caches,
         )  # fmt: skip
 
     async def read_sr(self, sr: str) -> StorageRepository:

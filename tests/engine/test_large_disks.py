@@ -75,7 +75,7 @@ def test_what_cannot_be_tracked_is_refused_before_anything_is_copied(play: Any) 
             await scene.engine.outcome(migration)
         await scene.ended(migration)
         assert error.value.code == "TRACKING_NEEDED"
-        assert "source.open_import" not in scene.world.trace
+        assert "target.open_import" not in scene.world.trace
         assert scene.world.vm.power is PowerState.RUNNING
         scene.world.assert_quiet()
 

@@ -93,3 +93,29 @@ def test_a_target_that_is_not_started_is_given_no_address(play: Any) -> None:
         assert "target.set_guest_addresses" not in scene.world.trace
 
     play(not_started)
+
+
+def test_caching_is_allowed_as_on_the_source(play: Any) -> None:
+    """Once nothing fills the disks any more."""
+
+    async def body(scene: Any) -> None:
+        world = scene.world
+        world.source.caches = True
+        await scene.ended_well(await scene.start())
+        assert world.the_target().cached == ["0", "1"]
+
+    play(body)
+
+
+def test_caching_that_is_refused_is_told(play: Any) -> None:
+    """And holds up nothing."""
+
+    async def body(scene: Any) -> None:
+        world = scene.world
+        world.source.caches = True
+        world.always["target.allow_caching"] = world.refusal("LICENCE_RESTRICTION")
+        migration = await scene.start()
+        await scene.ended_well(migration)
+        assert "CACHING_LEFT_OFF" in scene.codes(migration)
+
+    play(body)

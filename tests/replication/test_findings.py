@@ -366,6 +366,9 @@ def test_blocks_in_clear_are_told_where_they_are_read() -> None:
     of_source: dict[str, Any] = {"around_more": {"source_facts": blocks["around_more"]["target_facts"]}}
     assert found(look(**of_source)) == {"NBD_IN_CLEAR": Severity.WARNING}
     assert found(look(**of_source, transport=Transport.VHD)) == {}
+    one_pool = {"vm": {"pool": "pool-target"}, **of_source, "transport": Transport.VHD}
+    assert found(look(**one_pool)) == {"NBD_IN_CLEAR": Severity.WARNING}
+    assert found(look(**one_pool, verify=Verify.NONE)) == {}
     assert found(look(**target(encryption=NOT_ENCRYPTED, nbd_in_clear=True))) == {"POOL_IN_CLEAR": Severity.WARNING}
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from xo_warmig.disks.admission import Admission
+from tests.disks.memory import admitted
 from xo_warmig.disks.copy import copy_vhd
 from xo_warmig.disks.meter import Meter
 from xo_warmig.disks.order import CopyOrder
@@ -42,16 +42,15 @@ class OneSink(NamedTuple):
 async def transfer(source: Pool, target: Pool, disk: Disk, read_vdi: str, base: str | None, target_vdi: str) -> None:
     exported = await source.open_export(read_vdi, base=base)
     imported = await target.open_import(target_vdi)
-    admission = Admission()
-    await copy_vhd(
-        exported.stream,
-        OneSink(imported.stream),
-        CopyOrder(disk.virtual_size_bytes, differencing=base is not None, skip_zeros=base is None),
-        sent=SentLog(Mark()),
-        meter=Meter(),
-        admission=admission,
-    )
-    admission.leave()
+    with admitted() as admission:
+        await copy_vhd(
+            exported.stream,
+            OneSink(imported.stream),
+            CopyOrder(disk.virtual_size_bytes, differencing=base is not None, skip_zeros=base is None),
+            sent=SentLog(Mark()),
+            meter=Meter(),
+            admission=admission,
+        )
     await asyncio.gather(exported.finish(), imported.finish())
 
 

@@ -34,16 +34,21 @@ def listing_of(table: BlockTable, *, seed: str | None) -> Listing:
     return Listing(count.known, count.unknown, sample)
 
 
+def sample_size(known: int) -> int:
+    """About one of a hundred blocks, at least 16 and at most 512."""
+    return min(known, max(LEAST_SAMPLE, min(MOST_SAMPLE, math.ceil(known * SAMPLE_PART))))
+
+
 def sample_of(table: BlockTable, known: int, seed: str) -> list[int]:
     """Numbers of known blocks, ascending: one by chance of each of equal parts of them all, but of the outer parts the first and the last.
 
-    About one of a hundred, at least 16 and at most 512; the same for the same ``seed``.
+    ``sample_size`` of them; the same for the same ``seed``.
 
     Args:
         known: how many there are.
     """
     chance = random.Random(seed)
-    count = min(known, max(LEAST_SAMPLE, min(MOST_SAMPLE, math.ceil(known * SAMPLE_PART))))
+    count = sample_size(known)
     bounds = [known * n // count for n in range(count + 1)] if count else [0]
     ranks = [chance.randrange(begin, end) for begin, end in itertools.pairwise(bounds)]
     ranks[:1], ranks[-1:] = [0][:count], [known - 1][:count]

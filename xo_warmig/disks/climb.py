@@ -5,6 +5,7 @@ connection gives more over more of them: so one more is tried, and kept where it
 otherwise, its target or a limit, lets no connection gain anything.
 """
 
+USUAL_CONNECTIONS = 4  # more did not read faster from storage that was fast
 GAIN = 1.1
 LOOK_SECONDS = 3.0  # so long a number of connections is watched
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 60.0, 960.0  # until one more is tried again that gained nothing

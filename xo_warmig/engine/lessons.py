@@ -12,7 +12,7 @@ from xo_warmig.model.passes import PassKind, PassReport, Verdict, Way
 from xo_warmig.model.phases import Phase
 from xo_warmig.replication.convergence import SIGNIFICANT_BYTES
 from xo_warmig.replication.known import ASSUMED_FIXED, ASSUMED_READ_BACK, Known
-from xo_warmig.replication.measured import rates_of, speeds_of
+from xo_warmig.replication.measured import rates_in, rates_of
 from xo_warmig.replication.trends import Trend, trend_of
 
 _NEWEST: Final = 9
@@ -32,21 +32,23 @@ def known_of(states: Sequence[MigrationState], vm: str, source_pool: str, target
     own = [each for state in states if state.plan.vm.uuid == vm for each in state.passes]
     return Known(
         rates=rates_of([], passes),
-        speeds=speeds_of(passes, newest=_NEWEST),
+        speeds=_medians((way, rate.bytes_per_second) for each in passes for way, rate in rates_in(each, "").items()),
         fixed=_trends(
             ((name, len(state.plan.vm.disks), cost) for state in between for name, cost in _fixed(state)),
             ASSUMED_FIXED,
         ),
         read_back=_trends((each for report in passes for each in _read_back(report)), ASSUMED_READ_BACK),
-        written_bytes_per_second=median(
+        written_bytes_per_second=_median(
             [rate for each in own if (rate := each.dirty_bytes_per_second) is not None][-_NEWEST:], None
         ),
-        parts=_medians(
-            (part.name, part.seconds)
-            for state in between
-            if state.downtime is not None
-            for part in state.downtime.parts
-        ),
+        parts=downtime_parts(between),
+    )
+
+
+def downtime_parts(states: Iterable[MigrationState]) -> dict[str, float]:
+    """Seconds by name."""
+    return _medians(
+        (part.name, part.seconds) for state in states if state.downtime is not None for part in state.downtime.parts
     )
 
 
@@ -62,20 +64,20 @@ def seen_throughput(passes: Iterable[PassReport]) -> float | None:
         if each.kind is PassKind.FINAL and each.verdict is Verdict.COMPLETE and not each.throttled
         if each.bytes >= SIGNIFICANT_BYTES
     )
-    return median(seen, None)
+    return _median(seen, None)
 
 
-def median(values: Iterable[float], otherwise: Otherwise) -> float | Otherwise:
+def _median(values: Iterable[float], otherwise: Otherwise) -> float | Otherwise:
     known = list(values)
     return statistics.median(known) if known else otherwise
 
 
-def _medians(named: Iterable[tuple[str, float]]) -> dict[str, float]:
-    """By name, of its newest values."""
-    found: dict[str, list[float]] = {}
-    for name, value in named:
-        found.setdefault(name, []).append(value)
-    return {name: statistics.median(values[-_NEWEST:]) for name, values in found.items()}
+def _medians(seen: Iterable[tuple[Key, float]]) -> dict[Key, float]:
+    """By key, of its newest values."""
+    found: dict[Key, list[float]] = {}
+    for key, value in seen:
+        found.setdefault(key, []).append(value)
+    return {key: statistics.median(values[-_NEWEST:]) for key, values in found.items()}
 
 
 def _trends(seen: Iterable[tuple[Key, float, float]], usual: Mapping[Key, Trend]) -> dict[Key, Trend]:

@@ -5,7 +5,7 @@ import asyncio
 from xo_warmig.engine.absence import absent_pool
 from xo_warmig.engine.deciding import predicted_now
 from xo_warmig.engine.journal import Journal
-from xo_warmig.engine.lessons import ends_of, known_of, median, seen_throughput
+from xo_warmig.engine.lessons import downtime_parts, ends_of, known_of, seen_throughput
 from xo_warmig.engine.takeover import take_up
 from xo_warmig.engine.work import Surroundings, Work
 from xo_warmig.errors import PoolUnreachable, WarmigError
@@ -127,14 +127,10 @@ class Works:
         return known_of(states, vm, source_pool, target_pool)._replace(usual=usual)
 
     def _learned(self) -> tuple[float, float]:
-        """How long shutdown and start took in migrations so far, or what the settings guess."""
-        downtimes = [each.state.downtime for each in self._journals.values() if each.state.downtime is not None]
-        parts = [(part.name, part.seconds) for downtime in downtimes for part in downtime.parts]
+        """How long shutdown and start took in the newest migrations, or what the settings guess."""
+        parts = downtime_parts(journal.state for journal in self._journals.values())
         settings = self._around.settings
-        return (
-            median((seconds for name, seconds in parts if name == "shutdown"), settings.shutdown_seconds),
-            median((seconds for name, seconds in parts if name == "start"), settings.start_seconds),
-        )
+        return parts.get("shutdown", settings.shutdown_seconds), parts.get("start", settings.start_seconds)
 
     def passes_between(self, source_pool: str, target_pool: str, *, than: str = "") -> list[PassReport]:
         """Those of all migrations so far from one pool to another, the oldest migration's first."""

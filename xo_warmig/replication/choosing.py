@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from xo_warmig.disks.climb import USUAL_CONNECTIONS
 from xo_warmig.model.passes import Way
 from xo_warmig.model.requests import Transport
 from xo_warmig.model.vm import Disk
@@ -11,7 +12,6 @@ from xo_warmig.replication.measured import NOTHING_MEASURED, Rates, faster_by_ex
 
 # Over all disks of a pass: what one of them begins with shrinks with their number, as a host takes few connections.
 _CONNECTIONS = 8
-USUAL_CONNECTIONS = 4  # of one disk: more did not read faster from storage that was fast
 MOST_CONNECTIONS = 16  # of one disk whose storage is slow, over all hosts that serve it
 
 

@@ -2,7 +2,7 @@
 
 import math
 
-from xo_warmig.disks.block_sample import LEAST_SAMPLE, MOST_SAMPLE, SAMPLE_PART
+from xo_warmig.disks.block_sample import sample_size
 from xo_warmig.model.passes import HASHED_BYTES
 from xo_warmig.model.requests import Verify
 from xo_warmig.replication.reading_back import HEAD_BYTES
@@ -21,5 +21,5 @@ def read_back_bytes(verify: Verify, *, by_export: bool, disks: int, moved_bytes:
         return stored_bytes if by_export else moved_bytes
     if by_export:
         return min(moved_bytes, stored_bytes, disks * HEAD_BYTES)
-    blocks = math.ceil(SAMPLE_PART * moved_bytes / HASHED_BYTES / max(1, disks))
-    return min(moved_bytes, disks * HASHED_BYTES * max(LEAST_SAMPLE, min(MOST_SAMPLE, blocks)))
+    blocks = math.ceil(moved_bytes / HASHED_BYTES / max(1, disks))
+    return min(moved_bytes, disks * HASHED_BYTES * sample_size(blocks))

@@ -4,7 +4,6 @@ A way is given up for another one only where that is clearly faster: rates vary,
 it has to be faster by more, as a VHD export reads whole 2 MiB blocks where changed block tracking lists 64 KiB.
 """
 
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -40,19 +39,10 @@ def rates_of(passes: Sequence[PassReport], earlier: Iterable[PassReport] = ()) -
     """
     found: dict[Way, Rate] = {}
     for report in earlier:
-        found |= _rates_in(report, "in an earlier migration")
+        found |= rates_in(report, "in an earlier migration")
     for report in passes:
-        found |= _rates_in(report, f"in pass {report.number}")
+        found |= rates_in(report, f"in pass {report.number}")
     return found
-
-
-def speeds_of(passes: Iterable[PassReport], *, newest: int) -> dict[Way, float]:
-    """What is usual of each way, in bytes per second: the middle of the newest that tell. The oldest pass comes first."""
-    found: dict[Way, list[float]] = {}
-    for report in passes:
-        for way, rate in _rates_in(report, "").items():
-            found.setdefault(way, []).append(rate.bytes_per_second)
-    return {way: statistics.median(seen[-newest:]) for way, seen in found.items()}
 
 
 def faster_by_export(rates: Rates, *, full: bool) -> str:
@@ -68,7 +58,7 @@ def faster_by_export(rates: Rates, *, full: bool) -> str:
     return f"{'NBD' if full else 'changed block tracking'} read {blocks}, an export{whole} {export}"
 
 
-def _rates_in(report: PassReport, where: str) -> dict[Way, Rate]:
+def rates_in(report: PassReport, where: str) -> dict[Way, Rate]:
     """Of one pass; those that a limit held back say nothing."""
     if report.verdict is not Verdict.COMPLETE or report.throttled:
         return {}

@@ -51,7 +51,7 @@ async def open_source(
         admission: entered before anything is opened for as long as the copy takes.
         pending: blocks that must be copied whatever the list says (R18).
         throttle: of the disk's copy; heads of exports that tell what to copy are held to it here.
-        final: a VM is down meanwhile, so nothing is waited for that another way does without.
+        final: the pass is not gone on with after a break (R22), so nothing is waited for that another way does without.
 
     Raises:
         WayClosed: not in this way. WarmigError: not at all, or not now.

@@ -12,15 +12,11 @@ from xo_warmig.replication.preflight.surroundings import Found, Surroundings
 
 def of_encryption(request: WarmMigrationRequest, vm: Vm, around: Surroundings) -> Iterator[Found]:
     """Once where both sides are one pool. Disks of the source are read by blocks for the copy, those of the target for the verification."""
-    source = ("source", vm.pool, vm.pool_name, around.source_facts, request.transport is not Transport.VHD)
-    target = (
-        "target",
-        around.target_pool,
-        around.target_pool_name,
-        around.target_facts,
-        request.verify is not Verify.NONE,
-    )
-    for side, uuid, name, facts, reads in (source,) if vm.pool == around.target_pool else (source, target):
+    one_pool, reads_back = vm.pool == around.target_pool, request.verify is not Verify.NONE
+    reads_source = request.transport is not Transport.VHD or (one_pool and reads_back)
+    source = ("source", vm.pool, vm.pool_name, around.source_facts, reads_source)
+    target = ("target", around.target_pool, around.target_pool_name, around.target_facts, reads_back)
+    for side, uuid, name, facts, reads in (source,) if one_pool else (source, target):
         if (encryption := facts.encryption) is None:
             continue
         for weakness in [*weaknesses(encryption), *(_of_blocks(encryption, facts) if reads else [])]:

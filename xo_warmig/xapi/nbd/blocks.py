@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from xo_warmig.disks.admission import Tell, nobody, told_if_long
-from xo_warmig.disks.climb import Climb
+from xo_warmig.disks.climb import USUAL_CONNECTIONS, Climb
 from xo_warmig.errors import NoSuchObject, PoolError, PoolUnreachable, TransferError
 from xo_warmig.model.nbd import NO_PURPOSE, RELEASE_WITHOUT_NBD
 from xo_warmig.xapi import objects
@@ -22,7 +22,6 @@ from xo_warmig.xapi.nbd.opening import NbdPlace, nbd_place
 from xo_warmig.xapi.nbd.tickets import Sharing, Ticket
 
 _TRIES = 2
-_USUAL_CONNECTIONS = 4  # to one disk: more did not read faster from storage that was fast
 _PURPOSES_FRESH_SECONDS = 60.0
 _JUST_NOW_SECONDS = 5.0  # for so long an answer where the disk is served is good for opening it
 _ASKED_ANEW_SECONDS = 60.0  # where the disk is served, while its turn does not come
@@ -167,7 +166,7 @@ class BlocksTurn:
             opened,
             ticket=ticket,
             news=self._news,
-            climb=Climb(self._connections, min(_USUAL_CONNECTIONS, self._most), self._most),
+            climb=Climb(self._connections, min(USUAL_CONNECTIONS, self._most), self._most),
             open_more=self._open_at,
             owners=self._pool.owners,
         )
