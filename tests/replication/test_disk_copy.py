@@ -248,9 +248,10 @@ async def test_a_pool_that_is_away_is_waited_for_but_not_for_ever() -> None:
     """As long as the settings say."""
     pools = MemoryPools()
     pools.fail_open["target"] = [PoolUnreachable("no answer") for _ in range(200)]
+    begun = pools.clock.monotonic()
     report = await pools.copy()
     assert report.verdict is Verdict.FAILED
-    assert 3600 <= sum(pools.clock.slept) <= 3700
+    assert 3600 <= pools.clock.monotonic() - begun <= 3700  # a busy machine's own time counts as well
     assert max(pools.clock.slept) <= 72
     pools = MemoryPools()
     pools.fail_open["target"] = [PoolUnreachable("no answer") for _ in range(20)]
