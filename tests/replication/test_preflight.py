@@ -245,6 +245,14 @@ def test_an_sr_that_is_both_ends_needs_room_for_both() -> None:
     assert (error.code, error.evidence["needed"]) == ("NO_SPACE", 60 * GIB)
 
 
+def test_an_sr_that_is_both_ends_needs_room_for_snapshots_of_what_was_copied_before() -> None:
+    """A retry makes no new copies there, and freezes the disks all the same."""
+    there = disks(sr="sr-target") | {"pool": "pool-target"}
+    again: dict[str, Any] = {"there_already": frozenset({"disk-0", "disk-1"})}
+    (error,) = look(there, sr={"thin": False, "free_bytes": 3 * GIB}, **again).errors
+    assert (error.code, error.evidence["sr"]) == ("NO_SPACE", "sr-target")
+
+
 def test_an_sr_of_the_source_that_is_being_taken_away() -> None:
     """It stops a migration as one of the target does; new disks it need not allow."""
     (error,) = look(source_sr={"current_operations": ["unplug"]}).errors

@@ -14,10 +14,10 @@ def of_space(vm: Vm, srs: Mapping[str, str], around: Surroundings) -> Iterator[F
     running = vm.power_state is PowerState.RUNNING
     for sr in around.srs.values():
         disks = [disk for disk in vm.disks if srs[disk.vdi] == sr.uuid and disk.vdi not in around.there_already]
-        needed_bytes = sum(copy_bytes(sr, disk) for disk in disks)
-        if running and disks:  # within one pool an SR may be both ends
-            needed_bytes += snapshot_bytes(sr, [disk for disk in vm.disks if disk.sr == sr.uuid])
-        error = lack_of_space(sr, needed_bytes, around.promised.get(sr.uuid, 0)) if disks else None
+        # Within one pool an SR may be both ends.
+        frozen = [disk for disk in vm.disks if disk.sr == sr.uuid] if running else []
+        needed_bytes = sum(copy_bytes(sr, disk) for disk in disks) + snapshot_bytes(sr, frozen)
+        error = lack_of_space(sr, needed_bytes, around.promised.get(sr.uuid, 0)) if disks or frozen else None
         if error is not None:
             yield error
         else:
@@ -25,7 +25,7 @@ def of_space(vm: Vm, srs: Mapping[str, str], around: Surroundings) -> Iterator[F
     if not running:
         return
     for sr in around.source_srs.values():
-        if sr.uuid in srs.values() and sr.uuid in around.srs:
+        if sr.uuid in around.srs:
             continue
         error = lack_of_space(sr, snapshot_bytes(sr, [disk for disk in vm.disks if disk.sr == sr.uuid]))
         if error is not None:
