@@ -4,6 +4,7 @@ That one is the standard library's fork server, one for each process of tests, s
 may ask. ``warm`` says what it imports.
 """
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -71,14 +72,16 @@ class Forked:
 
     def send_signal(self, number: signal.Signals) -> None:
         """Nothing where it has ended."""
+        # The fork server has seen it end before we do, and its number may be another's soon.
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def terminate(self) -> None:
-        self._process.terminate()
+        self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        self._process.kill()
+        self.send_signal(signal.SIGKILL)
 
 
 def pool(directory: Path, log: IO[bytes]) -> Forked:

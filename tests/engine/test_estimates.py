@@ -11,6 +11,7 @@ from xo_warmig.model.estimates import Basis
 from xo_warmig.model.events import Decided
 from xo_warmig.model.phases import Phase
 from xo_warmig.model.units import MIB
+from xo_warmig.model.vm import PowerState
 
 
 def test_a_downtime_over_the_budget_is_told_beforehand(play: Play) -> None:
@@ -99,8 +100,9 @@ def test_a_host_s_word_is_asked_for_where_no_delta_gave_one(play: Play) -> None:
             Basis.SAMPLED,
         )
         await scene.ended_well(await scene.start())
+        scene.world.vm.power = PowerState.RUNNING  # of one that is halted nothing is asked
         plan = await scene.engine.plan(scene.request)
-        assert plan.estimate.written_bytes_per_second.source is not Basis.DEFAULT
+        assert plan.estimate.written_bytes_per_second.source is Basis.MEASURED
 
     play(body)
 

@@ -11,21 +11,12 @@ from tests.scenarios.conftest import World, Worlds
 from tests.scenarios.older_plants import MAKER, MIDDLE_PLANTS, MIDDLE_VMS, OLD_PLANTS, OLD_VMS
 from tests.scenarios.planting import Bench, Plant, vm
 from tests.scenarios.plants import ENDLESS, OTHER_SEED, PLANTS, SEED, VMS
+from tests.scenarios.test_findings import ERRORS, NOTES, WARNINGS
 from xo_warmig.model.finding_codes import CODES
 from xo_warmig.model.rates import WrittenRates
 
 # Planted in tests/scenarios/test_findings.py.
-ELSEWHERE = {
-    *(
-        "OPERATION_BLOCKED",
-        "UEFI_NOT_SUPPORTED",
-        "VTPM_NOT_SUPPORTED",
-        "NO_HOST_CAN_START",
-        "OPERATION_BLOCKED_BY_USER",
-    ),
-    *("CD_STAYS", "PCI_STAYS", "MAC_IN_USE", "AFFINITY_STAYS", "DISK_MARKED_FOR_BACKUPS", "DISK_READ_ONLY"),
-    *("SNAPSHOTS_STAY", "NO_HOST_HAS_MEMORY"),
-}
+ELSEWHERE = ERRORS | WARNINGS | NOTES | {"NO_HOST_HAS_MEMORY"}
 # What no simulated pool's records say: shown by values alone.
 BY_HAND: Mapping[str, str] = {
     "CLOCK_SKEW": "all simulated hosts have this machine's clock",

@@ -18,7 +18,7 @@ from xo_warmig.errors import PoolError, TransferError, TransferStalled
 from xo_warmig.xapi.address import Address
 from xo_warmig.xapi.opening import Opening
 from xo_warmig.xapi.streams import SocketSink
-from xo_warmig.xapi.trust import Trust, fingerprint_of, normal_fingerprint, pin_members
+from xo_warmig.xapi.trust import Trust, believe_members, fingerprint_of, normal_fingerprint
 
 Answer = bytes | Callable[[bytes], bytes]
 OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
@@ -271,7 +271,7 @@ def test_a_pinned_certificate_is_believed_without_being_valid(
     certificate = make_certificate("a")
     host = serve(OK, certificate=certificate)
     trust = Trust(allow_unauthorized=False)
-    pin_members(trust, host.address.port, [("127.0.0.1", fingerprint(certificate).lower().replace(":", ""))])
+    believe_members(trust, host.address.port, [("127.0.0.1", fingerprint(certificate).lower().replace(":", ""))])
     opened = opening(trust).open([host.address])
     assert isinstance(opened.sock, ssl.SSLSocket)
     assert fingerprint_of(opened.sock) == fingerprint(certificate)

@@ -90,7 +90,7 @@ def test_no_byte_for_the_stall_time_is_a_stall(pair: Pair) -> None:
 
 def test_the_first_byte_may_take_longer_than_the_others(pair: Pair) -> None:
     """Of an image that is no VHD the pool reads all before it sends anything; after that a stall is one again."""
-    stream = SocketSource(pair[0], b"", stall_seconds=0.05, first_seconds=5, explain=explain)
+    stream = SocketSource(pair[0], b"", stall_seconds=0.05, silent_seconds=5, explain=explain)
     timer = threading.Timer(0.15, pair[1].sendall, [b"late"])
     timer.start()
     view = memoryview(bytearray(4))

@@ -172,6 +172,6 @@ def _release(releases: tuple[str, ...], number: int) -> str:
 
 def _image_formats(release_name: str, *, qcow2: bool, prefer_qcow2: bool) -> list[str]:
     """Of a pool's storage, the preferred one first; older releases have VHD alone."""
-    if release_name != FIRST_WITH_QCOW2:
+    if release_name != FIRST_WITH_QCOW2 or not (qcow2 or prefer_qcow2):
         return ["vhd"]
-    return ["qcow2", "vhd"] if prefer_qcow2 else ["vhd", "qcow2"] if qcow2 else ["vhd"]
+    return ["qcow2", "vhd"] if prefer_qcow2 else ["vhd", "qcow2"]

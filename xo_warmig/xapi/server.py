@@ -14,7 +14,7 @@ from xo_warmig.xapi.connection import Connection
 from xo_warmig.xapi.pool import Pool
 from xo_warmig.xapi.records import Origin
 from xo_warmig.xapi.sessions import SessionBook
-from xo_warmig.xapi.trust import pin_members
+from xo_warmig.xapi.trust import believe_members
 
 HEARTBEAT_SECONDS = 30.0
 FIRST_RETRY_SECONDS = 1.0
@@ -290,4 +290,4 @@ async def _pin_hosts(connection: Connection, hosts: dict[str, dict[str, Any]]) -
         for record in certificates.values()
         if record["host"] in hosts and record.get("type", "host") == "host"
     ]
-    pin_members(connection.trust, connection.address.port, members)
+    believe_members(connection.trust, connection.address.port, members)

@@ -109,11 +109,11 @@ class SocketSource(SocketStream):
         first: bytes,
         *,
         stall_seconds: float,
-        first_seconds: float | None = None,
+        silent_seconds: float = 0.0,
         explain: Explain,
     ) -> None:
-        """``first``: what came together with the head of the answer; ``first_seconds``: the stall time before the first byte."""
-        super().__init__(sock, stall_seconds=stall_seconds if first_seconds is None else first_seconds, explain=explain)
+        """``first``: what came together with the head of the answer; ``silent_seconds``: so much longer the first byte may take."""
+        super().__init__(sock, stall_seconds=stall_seconds + silent_seconds, explain=explain)
         self._later_seconds = stall_seconds
         self._first = memoryview(first)
         self._begun = False

@@ -58,11 +58,16 @@ async def ended(
     longest_wait_seconds: float = LONGEST_WAIT_SECONDS,
 ) -> dict[str, Any]:
     """The task's record, once it is no longer pending."""
-    waits = {"first_wait_seconds": first_wait_seconds, "longest_wait_seconds": longest_wait_seconds}
-    while True:
-        record = await ended_within(calls, task, math.inf, what=what, **waits)
-        if record is not None:
-            return record
+    record = await ended_within(
+        calls,
+        task,
+        math.inf,
+        what=what,
+        first_wait_seconds=first_wait_seconds,
+        longest_wait_seconds=longest_wait_seconds,
+    )
+    assert record is not None
+    return record
 
 
 async def ended_within(

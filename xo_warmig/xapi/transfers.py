@@ -268,7 +268,7 @@ class Transfers:
             opened.sock,
             opened.first,
             stall_seconds=self._stall_seconds,
-            first_seconds=self._stall_seconds + silent_seconds,
+            silent_seconds=silent_seconds,
             explain=explain,
         )
         return Transfer(self._connection, job, stream)

@@ -88,8 +88,9 @@ class Trust:
             except BaseException:
                 secured.close()
                 raise
+        found = negotiated(secured)
         with self._lock:
-            self._negotiated[place_of(host, port)] = negotiated(secured)
+            self._negotiated[place_of(host, port)] = found
         return secured
 
     def accepts_old_tls(self, host: str, port: int) -> bool:
@@ -154,7 +155,7 @@ def normal_fingerprint(text: str) -> str:
     return ":".join(digits[at : at + 2] for at in range(0, len(digits), 2))
 
 
-def pin_members(trust: Trust, port: int, members: Iterable[tuple[str, str]]) -> None:
+def believe_members(trust: Trust, port: int, members: Iterable[tuple[str, str]]) -> None:
     """Believe what an authenticated master says of its members' certificates: addresses with fingerprints. Their own pins stay."""
     for host, fingerprint in members:
         if host and fingerprint:
