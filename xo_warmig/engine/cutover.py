@@ -215,7 +215,8 @@ async def begin_final(work: Work) -> None:
     )
     await work.journal.record(PassStarted(plan=plan))
     await work.stop_carrying()
-    work.carrying = asyncio.ensure_future(carry_state(work))
+    if work.state.source_was_running:  # else its one pass may take hours, and nobody waits for what comes after it
+        work.carrying = asyncio.ensure_future(carry_state(work))
 
 
 async def see_deltas(work: Work, chosen: Mapping[str, Chosen]) -> None:
@@ -238,18 +239,13 @@ async def carry_state(work: Work) -> None:
 
     async def carry() -> None:
         now, changed = await work.source.read_again(work.state.plan.vm)
+        if not work.state.source_was_running:
+            now = await work.source.read_vm(work.vm)  # all that is known of it: so many calls cost no downtime
         await follow_devices(work, now)
         await work.target.apply_changes(work.target_vm, work.state.plan.vm, now)
         await work.target.apply_volatile_state(work.target_vm, changed)
 
     await work.briefly(carry)
-
-
-async def follow_source(work: Work) -> None:
-    """By all that is known of it now."""
-    now = await work.source.read_vm(work.vm)
-    await follow_devices(work, now)
-    await work.target.apply_changes(work.target_vm, work.state.plan.vm, now)
 
 
 async def verify(work: Work) -> None:
@@ -258,8 +254,6 @@ async def verify(work: Work) -> None:
     await read_final_back(work)
     carrying, work.carrying = work.carrying, None
     await (carrying if carrying is not None else carry_state(work))
-    if not work.state.source_was_running:  # nobody waits for it, and its one pass may have taken hours
-        await work.briefly(lambda: follow_source(work))
     work.watch.lap("state")
     if any(disk.vdi not in work.state.target_disks for disk in work.state.plan.vm.disks):
         raise SafetyError("a disk of the plan has no copy", code="DISK_MISSING", evidence={"rule": "R4"})
