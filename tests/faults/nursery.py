@@ -4,20 +4,14 @@ It reads a line of JSON for each on its standard input and answers with the proc
 that it forked. It has one thread only, so that forking is safe.
 """
 
-import gc
 import os
 import signal
 import sys
-import threading
 from pathlib import Path
 
-import alembic.runtime.environment  # noqa: F401  these are imported later than at the start otherwise, by every server again
-import dbos  # noqa: F401
 import msgspec
-import uvicorn.lifespan.on
-import uvicorn.protocols.http.auto
 
-import xo_warmig.cli.serve
+import tests.warm  # noqa: F401  all that a server is made of, once
 from tests.faults import crashing
 from tests.faults.points import Orders
 
@@ -34,9 +28,6 @@ class Birth(msgspec.Struct, frozen=True, kw_only=True):
 
 def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead are forgotten at once; who waits for one has a pidfd
-    assert threading.active_count() == 1, threading.enumerate()
-    gc.collect()
-    gc.freeze()  # else a child copies all that was imported when its collector looks at it
     for line in sys.stdin.buffer:
         birth = msgspec.json.decode(line, type=Birth)
         pid = os.fork()
@@ -67,7 +58,4 @@ def _live(birth: Birth) -> None:
 
 
 if __name__ == "__main__":
-    assert xo_warmig.cli.serve
-    assert uvicorn.lifespan.on
-    assert uvicorn.protocols.http.auto
     main()

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.matrix.combinations import RAW_LVM, WITH_QCOW2, Combination, release_of
-from tests.matrix.everything import bios_strings_of, vm_of
+from tests.matrix.full_vm import bios_strings_of, vm_of
 from tests.matrix.records import Difference, unexplained
 from tests.pools import XapiSession, control
 from tests.scenarios.conftest import world_of

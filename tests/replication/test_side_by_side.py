@@ -14,9 +14,9 @@ from xo_warmig.errors import PoolError, TransferError
 from xo_warmig.model.passes import DiskPassPlan, Mark, PassKind, PassPlan, PassReport, Verdict
 from xo_warmig.replication.clock import SystemClock
 from xo_warmig.replication.disk_copy import DiskCopy
-from xo_warmig.replication.judging import Begun, judge, parts_of
 from xo_warmig.replication.limits import CopyLimits
 from xo_warmig.replication.ports import PassBook
+from xo_warmig.replication.verdicts import Begun, judge, parts_of
 from xo_warmig.replication.ways import Streams, Ways
 
 

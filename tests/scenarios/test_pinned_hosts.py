@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.pools import tiny_vm
+from tests.pools import start_site, tiny_vm
 from tests.scenarios.conftest import Served, add_pools, served_here
 from tests.xapi.test_members_over_tls import give_other_certificate, shown_by
 from xo_warmig.client import CallFailed
 from xo_warmig.model.units import MIB
-from xo_warmig.simulator.launch import Site, start_site
+from xo_warmig.simulator.launch import Site
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, PoolConfig, SiteConfig
 
 SECOND_HOST, ITS_SR = 1, 2

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.pools import control
+from tests.pools import control, start_site
 from tests.xapi.test_directory import make_vdi
 from xo_warmig.errors import PoolError
 from xo_warmig.model.servers import ServerCredentials, ServerState
 from xo_warmig.simulator.launch import Pool as SimulatedPool
-from xo_warmig.simulator.launch import Site, start_site
+from xo_warmig.simulator.launch import Site
 from xo_warmig.simulator.site import PoolConfig, SiteConfig
 from xo_warmig.xapi.directory import Directory
 from xo_warmig.xapi.pool import Pool

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.pools import control
+from tests.pools import control, start_site
 from tests.xapi.conftest import credentials
 from xo_warmig.model.units import MIB
 from xo_warmig.model.vm import PowerState
-from xo_warmig.simulator.launch import Site, start_site
+from xo_warmig.simulator.launch import Site
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, PoolConfig, SiteConfig, VmConfig
 from xo_warmig.xapi import metrics
 from xo_warmig.xapi.connection import MOST_CALLS_AT_ONCE

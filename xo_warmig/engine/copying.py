@@ -10,7 +10,7 @@ from xo_warmig.engine.work import Work
 from xo_warmig.errors import WarmigError
 from xo_warmig.model.passes import DiskPassPlan, DiskPassReport, Mark, PassKind, PassPlan, PassReport, Verdict
 from xo_warmig.replication.disk_copy import DiskCopy
-from xo_warmig.replication.judging import Begun, judge
+from xo_warmig.replication.verdicts import Begun, judge
 
 
 class Book:

@@ -34,11 +34,11 @@ from xo_warmig.model.phases import Phase
 from xo_warmig.model.vm import Vm
 from xo_warmig.replication.choosing import Chosen
 from xo_warmig.replication.convergence import CutOver
-from xo_warmig.replication.judging import parts_of
 from xo_warmig.replication.plan import plan_pass
 from xo_warmig.replication.resume import Patience
 from xo_warmig.replication.retries import may_pass
 from xo_warmig.replication.tasks import together, unbroken
+from xo_warmig.replication.verdicts import parts_of
 
 log = logging.getLogger("xo_warmig.engine")
 

@@ -78,8 +78,8 @@ from xo_warmig.model.events import (
 from xo_warmig.model.passes import PassKind, PassPlan, PassReport, Verdict
 from xo_warmig.model.phases import Phase, WaitingFor, advance, is_end
 from xo_warmig.model.plans import TargetDisk
-from xo_warmig.replication.judging import with_read_back
 from xo_warmig.replication.source_changes import with_change
+from xo_warmig.replication.verdicts import with_read_back
 
 
 def fold(events: Iterable[RecordedEvent]) -> MigrationState | None:

@@ -5,7 +5,7 @@ import pytest
 
 from tests.replication.test_side_by_side import the_plan
 from xo_warmig.model.passes import DiskPassReport, Verdict
-from xo_warmig.replication.judging import Begun, judge, parts_of
+from xo_warmig.replication.verdicts import Begun, judge, parts_of
 
 
 def test_parts_are_those_of_the_slowest_disk() -> None:
