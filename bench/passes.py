@@ -39,6 +39,7 @@ class Pair(NamedTuple):
     snapshot: str
     target: str
     size_bytes: int
+    image_format: str
 
 
 class Passes:
@@ -117,7 +118,7 @@ async def ends_of(site: Site) -> AsyncIterator[Ends]:
         for disk in (await source.read_vm(vm)).disks:
             snapshot = await source.snapshot_disk(disk.vdi, tag=f"bench/{disk.device}", epoch=1)
             copy = await target.create_disk(disk, sr=sr, migration=str(uuid.uuid4()), epoch=1)
-            pairs.append(Pair(disk.vdi, snapshot, copy, disk.virtual_size_bytes))
+            pairs.append(Pair(disk.vdi, snapshot, copy, disk.virtual_size_bytes, disk.image_format))
         yield Ends(passes, pairs)
 
 
@@ -131,6 +132,7 @@ def full_pass(pairs: Sequence[Pair], *, way: Way, connections: int, most: int = 
             target_vdi=pair.target,
             virtual_size_bytes=pair.size_bytes,
             skip_zeros=True,
+            image_format=pair.image_format,
             way=way,
             connections=connections,
             most_connections=most,

@@ -7,9 +7,10 @@ import msgspec
 import pytest
 
 from tests.engine.conftest import Scene
+from tests.engine.fake_pools import FakeEnd
 from xo_warmig.engine.keeping import drop_expired
 from xo_warmig.errors import PoolUnreachable, TransferError, WarmigError
-from xo_warmig.model.events import PassStarted
+from xo_warmig.model.events import DiskCopied, PassStarted
 from xo_warmig.model.passes import Way
 from xo_warmig.model.phases import Phase
 from xo_warmig.model.requests import OnFailure, Transport, Verify
@@ -83,6 +84,29 @@ def test_nothing_is_attached_where_nothing_changed(play: Any) -> None:
         await scene.ended_well(migration)
         assert scene.world.trace.count("source.open_blocks") == 2, "in the first pass"
         see_moved(scene)
+
+    play(body)
+
+
+def test_no_byte_is_copied_before_the_list_s_export_has_let_go(play: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R10: it is closed while the ends of the copy are opened."""
+    abort, left = FakeEnd.abort, [1]
+
+    async def cling(end: FakeEnd) -> None:
+        await abort(end)
+        if left and left.pop():
+            raise TransferError("a control domain still holds it", code="DISK_STILL_ATTACHED")
+
+    monkeypatch.setattr(FakeEnd, "abort", cling)
+
+    async def body(scene: Scene) -> None:
+        serving(scene)
+        migration = await scene.start()
+        await scene.ended(migration)
+        (copied, *_) = [each.event for each in scene.engine.events(migration) if isinstance(each.event, DiskCopied)]
+        assert copied.report.error is not None
+        assert copied.report.error["code"] == "DISK_STILL_ATTACHED"
+        assert copied.report.written_bytes == 0
 
     play(body)
 

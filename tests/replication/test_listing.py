@@ -32,9 +32,6 @@ class Source:
         self._clings = clings
         self.stream: Any = self
 
-    async def image_format(self, vdi: str) -> str:
-        return self.keeps_as
-
     async def open_export(self, vdi: str, *, base: str | None) -> "Source":
         self.tables += 1
         self.open += 1
@@ -82,10 +79,12 @@ async def listed(
 
     plan = DiskPassPlan(
         disk="disk", read_vdi="snap", base="base" if way is Way.CBT else None, target_vdi="copy",
-        virtual_size_bytes=size_bytes, skip_zeros=True,
+        virtual_size_bytes=size_bytes, skip_zeros=True, image_format=source.keeps_as,
     )  # fmt: skip
     ways = Ways(source, source, Clock(), Streams(read_clusters=read_clusters, read_table=read_table))
-    found, why = await list_parts(plan, way, ways, Ends(), pending, throttle or Throttle())
+    ends = Ends()
+    found, why = await list_parts(plan, way, ways, ends, pending, throttle or Throttle())
+    await ends.closed()
     assert total_bytes(found.extents()) == found.total_bytes
     return list(found.extents()), why
 

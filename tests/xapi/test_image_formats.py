@@ -25,7 +25,7 @@ async def test_a_snapshot_may_have_to_ask_its_disk(pool: Any, own: Any, of_disk:
     sr = pool.add("SR", type="nfs", sm_config={})
     disk = pool.add("VDI", sm_config=of_disk, snapshot_of=NULL, SR=sr)
     snapshot = pool.add("VDI", sm_config=own, snapshot_of=disk, SR=sr)
-    assert await read_image_format(pool, pool.get("VDI", snapshot)["uuid"]) == kept_as
+    assert await read_image_format(pool, pool.get("VDI", snapshot)["uuid"], {}) == kept_as
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,17 @@ async def test_a_snapshot_may_have_to_ask_its_disk(pool: Any, own: Any, of_disk:
 async def test_storage_that_keeps_all_disks_alike_need_not_say_it(pool: Any, sr: Any, kept_as: str) -> None:
     """Its kind does."""
     disk = pool.add("VDI", sm_config={}, snapshot_of=NULL, SR=pool.add("SR", **sr))
-    assert await read_image_format(pool, pool.get("VDI", disk)["uuid"]) == kept_as
+    assert await read_image_format(pool, pool.get("VDI", disk)["uuid"], {}) == kept_as
+
+
+async def test_a_storage_is_asked_for_once(pool: Any) -> None:
+    """Its kind never changes, and a disk is asked for in every pass."""
+    storages: dict[str, Any] = {}
+    sr = pool.add("SR", type="gfs2", sm_config={})
+    for _ in range(2):
+        disk = pool.get("VDI", pool.add("VDI", sm_config={}, snapshot_of=NULL, SR=sr))
+        assert await read_image_format(pool, disk["uuid"], storages) == "qcow2"
+    assert pool.calls("SR.get_record") == ["SR.get_record"]
 
 
 @pytest.mark.parametrize(

@@ -199,11 +199,13 @@ async def test_the_next_process_clears_away_what_this_one_left(
     await imported.abort()
 
 
+@pytest.mark.parametrize("call", ["VDI.get_all_records_where", "VBD.get_all_records_where", "SR.get_PBDs"])
 async def test_a_transfer_that_never_began_leaves_no_task(
-    site: Site, ask: Any, target: Pool, vdi: str, no_faults: None
+    site: Site, ask: Any, target: Pool, vdi: str, no_faults: None, call: str
 ) -> None:
     """Its task is nobody's, and would stay pending for ever."""
-    ask(site.pools[1], "faults", kind="fail", match="VDI.get_SR")
+    target._transfers._hosts.clear()
+    ask(site.pools[1], "faults", kind="fail", match=call)
     with pytest.raises(PoolError, match="INTERNAL_ERROR"):
         await target.open_import(vdi)
     assert tasks_of(ask(site.pools[1], "state")) == []

@@ -65,7 +65,7 @@ class DiskPassPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     (None: all that is allocated), ``skip_zeros`` whether zeros may be left out, ``zero_unallocated`` whether what the source does not
     store is sent as zeros (R20). ``way`` is how it is read, because of ``reason``; by NBD it begins with up to so many ``connections``, of
     which it gives others' copies their part, and has up to ``most_connections`` while they are free and read faster.
-    ``no_other_way``: the pass fails where it cannot be read so.
+    ``no_other_way``: the pass fails where it cannot be read so. ``image_format``: of what is read, see ``Disk``.
     """
 
     disk: str  # uuid of the source VDI
@@ -80,6 +80,7 @@ class DiskPassPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     connections: int = 1
     most_connections: int = 1
     no_other_way: bool = False
+    image_format: str = ""
 
 
 class PassPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

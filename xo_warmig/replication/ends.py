@@ -21,6 +21,7 @@ class Ends:
 
     def __init__(self, *held: Import) -> None:
         self._open: list[Export | Blocks | Import] = list(held)
+        self._closing: list[asyncio.Future[list[WarmigError]]] = []
 
     async def open(self, opening: Coroutine[Any, Any, End]) -> End:
         """Open one more. Opening is not abandoned half-way: what did open in spite of a cancellation is among the open ends."""
@@ -36,11 +37,27 @@ class Ends:
         """This one has finished."""
         self._open.remove(end)
 
+    def close_beside(self, end: Export) -> None:
+        """Abort this one while other things are done; ``closed`` sees that it is over."""
+        self._open.remove(end)
+        self._closing.append(asyncio.ensure_future(close_all(end)))
+
+    async def closed(self) -> None:
+        """All that are being closed are. Raises what kept any from being seen free."""
+        for not_closed in await self._end_closing():
+            raise not_closed
+
     async def close(self, *ends: Export | Blocks | Import) -> list[WarmigError]:
         """Abort these, or all when none is named; what kept any from being seen free."""
         going = list(ends) or self._open
         self._open = [end for end in self._open if end not in going]
-        return await close_all(*going)
+        errors = await close_all(*going)
+        return errors if ends else errors + await self._end_closing()
+
+    async def _end_closing(self) -> list[WarmigError]:
+        closing, self._closing = self._closing, []
+        await settled(*closing)
+        return [error for each in closing for error in each.result()]
 
 
 async def close_all(*ends: Export | Blocks | Import) -> list[WarmigError]:

@@ -38,9 +38,8 @@ async def list_parts(
     if way is Way.CBT and plan.base is not None:
         changed = await ways.source.changed_blocks(plan.base, plan.read_vdi, size_bytes=size)
         return await ways.streams.list_blocks(changed, pending, size, gap_bytes=GAP_BYTES), ""
-    image_format = await ways.source.image_format(plan.read_vdi)
-    if exports_of(size, image_format).table:
-        return await _without_vhd_table(plan, image_format, ways, ends, pending, throttle)
+    if exports_of(size, plan.image_format).table:
+        return await _without_vhd_table(plan, ways, ends, pending, throttle)
     extents = block_extents(await _table(plan, ways, ends, throttle), pending, size)
     return Listed(extents, total_bytes(extents())), ""
 
@@ -54,21 +53,26 @@ async def _table(plan: DiskPassPlan, ways: Ways, ends: Ends, throttle: Throttle)
 async def _head(
     opening: Coroutine[Any, Any, Export], read: ReadTable, plan: DiskPassPlan, ends: Ends, throttle: Throttle
 ) -> bytes:
-    """What is read of an export's head; the export is closed, and its disk seen free, before anything else is tried (R10)."""
+    """What is read of an export's head. The export is closed beside the opening of what reads the disk; where its head is of no use,
+    the disk is seen free before anything else is tried (R10).
+    """
     export = await ends.open(opening)
     try:
-        return await read(throttle.head(export.stream), plan.virtual_size_bytes)
-    finally:
+        head = await read(throttle.head(export.stream), plan.virtual_size_bytes)
+    except BaseException:
         for not_closed in await ends.close(export):
-            raise not_closed
+            raise not_closed from None
+        raise
+    ends.close_beside(export)
+    return head
 
 
 async def _without_vhd_table(
-    plan: DiskPassPlan, image_format: str, ways: Ways, ends: Ends, pending: bytes, throttle: Throttle
+    plan: DiskPassPlan, ways: Ways, ends: Ends, pending: bytes, throttle: Throttle
 ) -> tuple[Listed, str]:
     """A disk that no VHD can hold, or that is not kept as one: by the head of a qcow2 export, or all of it."""
     size = plan.virtual_size_bytes
-    why = against_listing(size, image_format)
+    why = against_listing(size, plan.image_format)
     if not why:
         try:
             stored = await _clusters(plan, ways, ends, throttle)

@@ -58,6 +58,7 @@ def _plan_disk(disk: Disk, read_vdi: str, target: TargetDisk, zeroed_srs: Sequen
         virtual_size_bytes=disk.virtual_size_bytes,
         skip_zeros=full and reads_as_zero,
         zero_unallocated=full and not reads_as_zero,
+        image_format=disk.image_format,
     )
 
 

@@ -76,6 +76,7 @@ async def open_source(
     except PoolUnreachable:
         raise
     except WarmigError as error:
+        await ends.closed()
         passes = not final and isinstance(error, PoolError) and is_temporary(error)
         if plan.no_other_way or passes or error.code == "DISK_STILL_ATTACHED":
             raise

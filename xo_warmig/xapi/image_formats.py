@@ -4,14 +4,17 @@
 drivers/FileSR.py and LVMSR.py, and their ancestors of the VHD time.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from xo_warmig.model.images import KNOWN, QCOW2, RAW, VHD
 from xo_warmig.xapi import objects
 from xo_warmig.xapi.connection import Calls
 
 Record = Mapping[str, Any]
+Storages: TypeAlias = dict[str, Record]
+"""By reference: the records of SRs that were read, of which only what never changes is looked at here."""
 
 _PREFERRED = "preferred-image-formats"  # in a PBD's device_config, with commas between
 # Drivers on LVM: their disks are VHD when the SR says so, else bare volumes that hold what the last owner left in them.
@@ -21,19 +24,30 @@ _BARE = frozenset({"iscsi", "hba", "rawhba", "equal", "netapp", "cslg", "zfs-vol
 _ALWAYS = {"gfs2": QCOW2}
 
 
-async def read_image_format(calls: Calls, vdi: str) -> str:
+async def read_image_format(calls: Calls, vdi: str, storages: Storages) -> str:
     """See ``image_format``. Raises NoSuchObject."""
     _, record = await objects.record_of(calls, "VDI", vdi)
-    return await image_format_of(calls, record)
+    return await image_format_of(calls, record, storages)
 
 
-async def image_format_of(calls: Calls, record: Record) -> str:
-    """The same by the disk's record; more is asked only where that does not tell."""
+async def image_format_of(calls: Calls, record: Record, storages: Storages) -> str:
+    """The same by the disk's record; more is asked only where that does not tell, and of each SR once."""
     if told := _told(record):
         return told
-    of = record["snapshot_of"]
-    snapshot_of = {"sm_config": await calls.call("VDI.get_sm_config", of)} if objects.exists(of) else {}
-    return image_format(record, snapshot_of, await calls.call("SR.get_record", record["SR"]))
+    snapshot_of, sr = await asyncio.gather(
+        _settings_of(calls, record["snapshot_of"]), _storage(calls, record["SR"], storages)
+    )
+    return image_format(record, snapshot_of, sr)
+
+
+async def _settings_of(calls: Calls, vdi_ref: str) -> Record:
+    return {"sm_config": await calls.call("VDI.get_sm_config", vdi_ref)} if objects.exists(vdi_ref) else {}
+
+
+async def _storage(calls: Calls, sr_ref: str, storages: Storages) -> Record:
+    if sr_ref not in storages:
+        storages[sr_ref] = await calls.call("SR.get_record", sr_ref)
+    return storages[sr_ref]
 
 
 def image_format(vdi: Record, snapshot_of: Record, sr: Record) -> str:

@@ -40,18 +40,22 @@ async def ref_or_none(calls: Calls, cls: str, uuid: str) -> str | None:
 
 async def record_of(calls: Calls, cls: str, uuid: str) -> tuple[str, dict[str, Any]]:
     """The reference of an object and its record, by one call. Raises NoSuchObject."""
-    for found in (await records_with(calls, cls, uuid=[uuid])).items():
-        return found
-    raise failures.no_such_object(cls, uuid, pool=getattr(calls, "pool_name", ""))
+    ((ref, record),) = (await records_of(calls, cls, uuid)).items()
+    return ref, record
+
+
+async def records_of(calls: Calls, cls: str, *uuids: str) -> dict[str, dict[str, Any]]:
+    """The records of objects by their references, in the order of ``uuids``, by one call. Raises NoSuchObject."""
+    found = {record["uuid"]: (ref, record) for ref, record in (await records_with(calls, cls, uuid=uuids)).items()}
+    for uuid in uuids:
+        if uuid not in found:
+            raise failures.no_such_object(cls, uuid, pool=getattr(calls, "pool_name", ""))
+    return dict(found[uuid] for uuid in uuids)
 
 
 async def refs_of(calls: Calls, cls: str, *uuids: str) -> list[str]:
     """The references of objects, by one call. Raises NoSuchObject."""
-    found = {record["uuid"]: ref for ref, record in (await records_with(calls, cls, uuid=uuids)).items()}
-    for uuid in uuids:
-        if uuid not in found:
-            raise failures.no_such_object(cls, uuid, pool=getattr(calls, "pool_name", ""))
-    return [found[uuid] for uuid in uuids]
+    return list(await records_of(calls, cls, *uuids))
 
 
 def exists(ref: str | None) -> bool:

@@ -48,6 +48,7 @@ from xo_warmig.xapi import (
 )
 from xo_warmig.xapi.attachments import Owners
 from xo_warmig.xapi.connection import Calls, Connection
+from xo_warmig.xapi.image_formats import Storages
 from xo_warmig.xapi.migration_tasks import MigrationTasks
 from xo_warmig.xapi.nbd.blocks import BlockServers, BlocksTurn
 from xo_warmig.xapi.records import Origin
@@ -63,7 +64,8 @@ class Pool:
         self._calls: Calls = connection
         self._origin = origin
         self._owners: Owners = {}
-        self._transfers = Transfers(connection, self._owners)
+        self._storages: Storages = {}
+        self._transfers = Transfers(connection, self._owners, self._storages)
         self._block_servers = BlockServers(connection, self._owners)
         self._tasks = MigrationTasks(connection, origin.api_version)
 
@@ -151,7 +153,7 @@ class Pool:
         return await self._transfers.open_export(vdi, base=base)
 
     async def image_format(self, vdi: str) -> str:
-        return await image_formats.read_image_format(self._calls, vdi)
+        return await image_formats.read_image_format(self._calls, vdi, self._storages)
 
     async def open_qcow2(self, vdi: str) -> Transfer[SocketSource]:
         return await self._transfers.open_qcow2(vdi)

@@ -9,11 +9,12 @@ import functools
 import itertools
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
+from xo_warmig.disks.threads import settled
 from xo_warmig.errors import PoolError, PoolUnreachable, TransferError, TransferStalled, WarmigError
-from xo_warmig.model.images import VHD
+from xo_warmig.model.images import QCOW2, VHD
 from xo_warmig.model.units import MIB
 from xo_warmig.xapi import failures, objects, tasks
 from xo_warmig.xapi.address import Address
@@ -21,7 +22,7 @@ from xo_warmig.xapi.attachments import Owners, release_vbds, see_nobody_writes, 
 from xo_warmig.xapi.clearing import EXPORT_LABEL, IMPORT_LABEL, description_of
 from xo_warmig.xapi.connection import Connection
 from xo_warmig.xapi.dial import connect
-from xo_warmig.xapi.image_formats import image_format_of
+from xo_warmig.xapi.image_formats import Record, Storages, image_format_of
 from xo_warmig.xapi.opening import Opened, Opening
 from xo_warmig.xapi.serving import see_served, started_at
 from xo_warmig.xapi.storage import hosts_of
@@ -63,10 +64,9 @@ class Transfer(Generic[StreamT]):
         """
         try:
             await self._job.succeeded(self._connection)
-            await self._job.let_go(self._connection, _RELEASE_SECONDS)
+            await self._job.forgotten_and_let_go(self._connection, _RELEASE_SECONDS)
         finally:
             await _close(self._stream)
-        await tasks.forget(self._connection, self._job.task)
 
     async def abort(self) -> None:
         """Close at once, and wait until the control domain has let go (R10). A pool that does not answer is not waited for.
@@ -111,6 +111,14 @@ class Job:
         if record["status"] != "success":
             raise self.failure("the pool's task did not succeed", record["error_info"])
 
+    async def forgotten_and_let_go(self, connection: Connection, most_seconds: float) -> None:
+        """Clear the ended task away, and see meanwhile that no control domain has the disks. Raises TransferError."""
+        forgetting = asyncio.ensure_future(tasks.forget(connection, self.task))
+        try:
+            await self.let_go(connection, most_seconds)
+        finally:
+            await settled(forgetting)
+
     async def let_go(self, connection: Connection, most_seconds: float) -> None:
         """Wait until no control domain has the disks. Raises TransferError."""
         released = await wait_until_let_go(
@@ -139,11 +147,11 @@ class Job:
     async def settle(self, connection: Connection) -> None:
         """See it ended and the disks free. Raises PoolError when the pool cannot be asked, TransferError when they stay attached."""
         if await self._end_early(connection):
-            await tasks.forget(connection, self.task)
+            await self.forgotten_and_let_go(connection, 2 * _ABORT_SECONDS)
         else:
             await self._take_away(connection)
             await tasks.drop(connection, self.task)
-        await self.let_go(connection, 2 * _ABORT_SECONDS)
+            await self.let_go(connection, 2 * _ABORT_SECONDS)
         self._unsettled.discard(self)
 
     async def _end_early(self, connection: Connection) -> bool:
@@ -227,9 +235,12 @@ class Job:
 class Transfers:
     """Opens the transfers of one pool."""
 
-    def __init__(self, connection: Connection, owners: Owners, *, stall_seconds: float = STALL_SECONDS) -> None:
+    def __init__(
+        self, connection: Connection, owners: Owners, storages: Storages, *, stall_seconds: float = STALL_SECONDS
+    ) -> None:
         self._connection = connection
         self._owners = owners
+        self._storages = storages
         self._stall_seconds = stall_seconds
         self._turn = itertools.count()
         self._unsettled: set[Job] = set()
@@ -239,71 +250,87 @@ class Transfers:
 
     async def open_export(self, vdi: str, *, base: str | None) -> Transfer[SocketSource]:
         """A VHD export of a disk, or of what differs from ``base``. Raises NoSuchObject, TransferError."""
-        query = {"format": "vhd"}
-        if base is None:
-            ref, record = await objects.record_of(self._connection, "VDI", vdi)
-            silent_seconds = await self._silent_seconds(record)
-            return await self._export(vdi, [ref], query, silent_seconds=silent_seconds)
-        refs = [await objects.ref_of(self._connection, "VDI", each) for each in (vdi, base)]
-        return await self._export(vdi, refs, query | {"base": refs[1]})
+        return await self._export(vdi, base, VHD)
 
     async def open_qcow2(self, vdi: str) -> Transfer[SocketSource]:
         """A full qcow2 export of a disk, which xapi has since 25.27. Raises NoSuchObject, TransferError."""
-        return await self._export(vdi, [await objects.ref_of(self._connection, "VDI", vdi)], {"format": "qcow2"})
+        return await self._export(vdi, None, QCOW2)
 
-    async def _silent_seconds(self, record: Mapping[str, Any]) -> float:
-        """How long nothing may come of a whole VHD export, beside a stall: of an image that is no VHD the pool reads all first."""
-        if await image_format_of(self._connection, record) in ("", VHD):
-            return 0.0
-        return int(record["virtual_size"]) / _SLOWEST_READ_BYTES_PER_SECOND
-
-    async def _export(
-        self, vdi: str, refs: list[str], query: dict[str, str], *, silent_seconds: float = 0.0
-    ) -> Transfer[SocketSource]:
-        query = {"vdi": refs[0]} | query
-        job = await self._job(vdi, "source", refs)
-        opened = await self._open("GET", "/export_raw_vdi", query, job)
-        explain = job.explain_with(self._connection)
+    async def _export(self, vdi: str, base: str | None, image_format: str) -> Transfer[SocketSource]:
+        job, records = await self._prepared(vdi, "source", [vdi] if base is None else [vdi, base])
+        query = {"vdi": job.refs[0], "format": image_format} | ({} if base is None else {"base": job.refs[1]})
+        whole_vhd = image_format == VHD and base is None
+        silence = asyncio.ensure_future(self._silent_seconds(records[0]) if whole_vhd else _no_seconds())
+        try:
+            opened = await self._open("GET", "/export_raw_vdi", query, job, records[0]["SR"])
+            silent_seconds = await self._or_close(silence, opened, job)
+        finally:
+            silence.cancel()
+            await settled(silence)
         stream = SocketSource(
             opened.sock,
             opened.first,
             stall_seconds=self._stall_seconds,
             silent_seconds=silent_seconds,
-            explain=explain,
+            explain=job.explain_with(self._connection),
         )
         return Transfer(self._connection, job, stream)
+
+    async def _silent_seconds(self, record: Record) -> float:
+        """How long nothing may come of a whole VHD export, beside a stall: of an image that is no VHD the pool reads all first."""
+        if await image_format_of(self._connection, record, self._storages) in ("", VHD):
+            return 0.0
+        return int(record["virtual_size"]) / _SLOWEST_READ_BYTES_PER_SECOND
+
+    async def _or_close(self, asking: Awaitable[float], opened: Opened, job: Job) -> float:
+        """What is asked for beside the opening; without it what was opened is closed again."""
+        try:
+            return await asking
+        except BaseException:
+            opened.sock.close()
+            await job.abandon(self._connection)
+            raise
 
     async def open_import(self, vdi: str) -> Transfer[SocketSink]:
         """A sparse import into a disk; its handler has answered when this returns.
 
         Raises NoSuchObject, TransferError, and SafetyError as ``see_nobody_writes`` does.
         """
-        ref = await objects.ref_of(self._connection, "VDI", vdi)
-        await self._settle_earlier([ref])
-        await see_nobody_writes(self._connection, vdi, ref, self._owners)
-        job = await self._job(vdi, "target", [ref])
-        query = {"vdi": ref, "format": "raw", "chunked": "1"}
-        opened = await self._open("PUT", "/import_raw_vdi", query, job)
+        job, (record,) = await self._prepared(vdi, "target", [vdi])
+        try:
+            await see_nobody_writes(self._connection, vdi, job.refs[0], self._owners)
+        except BaseException:
+            await tasks.drop(self._connection, job.task)
+            raise
+        query = {"vdi": job.refs[0], "format": "raw", "chunked": "1"}
+        opened = await self._open("PUT", "/import_raw_vdi", query, job, record["SR"])
         explain = job.explain_with(self._connection)
         stream = SocketSink(opened.sock, stall_seconds=self._stall_seconds, explain=explain)
         return Transfer(self._connection, job, stream)
 
-    async def _settle_earlier(self, refs: list[str]) -> None:
-        for earlier in [job for job in self._unsettled if not set(refs).isdisjoint(job.refs)]:
-            await earlier.settle(self._connection)
+    async def _prepared(self, vdi: str, side: str, uuids: Sequence[str]) -> tuple[Job, list[Record]]:
+        """A task for a transfer, and the records of its disks; what an earlier one left unsettled is settled first."""
+        making = asyncio.ensure_future(self._new_task(vdi, EXPORT_LABEL if side == "source" else IMPORT_LABEL))
+        try:
+            found = await objects.records_of(self._connection, "VDI", *uuids)
+            for earlier in [job for job in self._unsettled if not found.keys().isdisjoint(job.refs)]:
+                await earlier.settle(self._connection)
+        except BaseException:
+            with contextlib.suppress(WarmigError):
+                await tasks.drop(self._connection, await making)
+            raise
+        job = Job(await making, vdi, side, list(found), owners=self._owners, unsettled=self._unsettled)
+        return job, list(found.values())
 
-    async def _job(self, vdi: str, side: str, refs: list[str]) -> Job:
-        await self._settle_earlier(refs)
-        label = EXPORT_LABEL if side == "source" else IMPORT_LABEL
-        description = description_of(vdi, self._connection.origin)
-        task = await self._connection.call("task.create", label, description)
-        return Job(task, vdi, side, refs, owners=self._owners, unsettled=self._unsettled)
+    async def _new_task(self, vdi: str, label: str) -> str:
+        return str(await self._connection.call("task.create", label, description_of(vdi, self._connection.origin)))
 
-    async def _open(self, method: str, path: str, query: dict[str, str], job: Job) -> Opened:
+    async def _open(self, method: str, path: str, query: dict[str, str], job: Job, sr: str) -> Opened:
+        """``sr``: reference of the disk's SR."""
         query = {"session_id": self._connection.session, "task_id": job.task, **query}
         opening = Opening(method, path, query, self._connection.trust, stall_seconds=self._stall_seconds)
         try:
-            hosts = await self._hosts_of(job.refs[0])
+            hosts = await self._hosts_of(sr)
             job.starts = {host["ref"]: started_at(host) for host in hosts}
             addresses = [self._connection.address_of(host) for host in hosts]
             return await _in_thread(self._connection, opening, addresses)
@@ -326,9 +353,8 @@ class Transfers:
         reasoned.remedy = reasoned.remedy or error.remedy
         return reasoned
 
-    async def _hosts_of(self, vdi_ref: str) -> list[dict[str, Any]]:
-        """Where the disk can be reached: live hosts with its SR attached, a different one first each time."""
-        sr = await self._connection.call("VDI.get_SR", vdi_ref)
+    async def _hosts_of(self, sr: str) -> list[dict[str, Any]]:
+        """Where its disks can be reached: live hosts with the SR attached, a different one first each time."""
         asked, hosts = self._hosts.get(sr, (0.0, []))
         if not hosts or time.monotonic() - asked > _HOSTS_FRESH_SECONDS:
             hosts = await hosts_of(self._connection, sr)
@@ -347,6 +373,10 @@ async def _in_thread(connection: Connection, opening: Opening, addresses: list[A
         with contextlib.suppress(Exception):
             (await work).sock.close()
         raise
+
+
+async def _no_seconds() -> float:
+    return 0.0
 
 
 async def _answers(connection: Connection, host: dict[str, Any]) -> bool:

@@ -130,8 +130,12 @@ async def test_a_copy_gives_back_what_another_one_waits_for_and_takes_it_again(s
     assert not sharing._tickets
 
 
-async def test_slow_storage_is_read_over_more_connections(serving: Serving, share: Any) -> None:
-    """Each makes it faster by its part, so one after the other is had."""
+async def test_slow_storage_is_read_over_more_connections(
+    serving: Serving, share: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each makes it faster by its part, so one after the other is had; soon again where the machine was busy with something else."""
+    monkeypatch.setattr(climb, "_FIRST_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(climb, "_LONGEST_PAUSE_SECONDS", 0.1)
     share(8)
     serving.reads_seconds = 0.06
     async with serving.reading(4, 16) as opened:

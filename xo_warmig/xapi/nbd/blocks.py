@@ -22,6 +22,7 @@ from xo_warmig.xapi.nbd.opening import NbdPlace, nbd_place
 from xo_warmig.xapi.nbd.tickets import Sharing, Ticket
 
 _TRIES = 2
+_ALLOWING = {"nbd", "insecure_nbd"}
 _PURPOSES_FRESH_SECONDS = 60.0
 _JUST_NOW_SECONDS = 5.0  # for so long an answer where the disk is served is good for opening it
 _ASKED_ANEW_SECONDS = 60.0  # where the disk is served, while its turn does not come
@@ -45,20 +46,20 @@ class BlockServers:
     async def against(self, vdi: str) -> str:
         """Why the disk is not served, in words; "" when it is."""
         try:
-            places = await self.places(await objects.ref_of(self.connection, "VDI", vdi))
+            ref, against = await asyncio.gather(objects.ref_of(self.connection, "VDI", vdi), self.against_all())
+            return against or ("" if await self.places(ref) else NO_PURPOSE)
         except (NoSuchObject, PoolUnreachable):
             raise
         except PoolError as error:
             # One host that is down is enough for that; exports do without it.
             return RELEASE_WITHOUT_NBD if error.code == "MESSAGE_METHOD_UNKNOWN" else str(error)
-        return "" if places else NO_PURPOSE
 
     async def against_all(self) -> str:
         """Why no disk of the pool is served, in words; "" when its networks allow it."""
         purposes = await self._network_purposes()
         if self._without_purposes:
             return RELEASE_WITHOUT_NBD
-        return "" if purposes & {"nbd", "insecure_nbd"} else NO_PURPOSE
+        return "" if purposes & _ALLOWING else NO_PURPOSE
 
     async def queue(
         self, vdi: str, *, connections: int, most: int, urgent: bool = False, tell: Tell = nobody
@@ -82,7 +83,9 @@ class BlockServers:
         return await self._hosts.best([nbd_place(info, secure="nbd" in purposes) for info in infos])
 
     async def _network_purposes(self) -> set[str]:
-        if time.monotonic() - self._asked > _PURPOSES_FRESH_SECONDS:
+        # Whoever has just allowed NBD, because a plan says that it is not, is not told so again.
+        fresh_seconds = _PURPOSES_FRESH_SECONDS if self._purposes & _ALLOWING else _JUST_NOW_SECONDS
+        if time.monotonic() - self._asked > fresh_seconds:
             networks: dict[str, dict[str, Any]] = await self.connection.call("network.get_all_records")
             self._without_purposes = bool(networks) and not any("purpose" in record for record in networks.values())
             self._purposes = {purpose for record in networks.values() for purpose in record.get("purpose", [])}
