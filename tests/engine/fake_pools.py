@@ -412,6 +412,8 @@ class FakePool:
         async with self.world.call(self._name, "open_blocks"):
             if not self.serves_blocks:
                 raise TransferError("nobody serves it", code="NBD_NOT_SERVED")
+            if any(end.vdi.uuid == vdi for end in self.ends):
+                self.world.violations.append("R10: a disk is opened before what read it has let go")
             end = self._reading(vdi)
         return end.taken_over()
 

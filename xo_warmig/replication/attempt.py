@@ -80,7 +80,6 @@ class Attempt:
             if not self.resume.pieces:
                 await self._ledger.go_on_from(self.resume)
             source = await self._open()
-            await self._ends.closed()
             self.opened = self._ways.clock.monotonic()
             result = await self._copy(source)
             self.copied = self._ways.clock.monotonic()

@@ -53,8 +53,8 @@ async def _table(plan: DiskPassPlan, ways: Ways, ends: Ends, throttle: Throttle)
 async def _head(
     opening: Coroutine[Any, Any, Export], read: ReadTable, plan: DiskPassPlan, ends: Ends, throttle: Throttle
 ) -> bytes:
-    """What is read of an export's head. The export is closed beside the opening of what reads the disk; where its head is of no use,
-    the disk is seen free before anything else is tried (R10).
+    """What is read of an export's head. The export is closed while it is asked where the disk is served; where its head is of no use, it
+    is closed, and its disk seen free, before anything else is tried (R10).
     """
     export = await ends.open(opening)
     try:

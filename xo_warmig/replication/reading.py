@@ -62,6 +62,7 @@ async def open_source(
     try:
         listed, read_whole = await list_parts(plan, way, ways, ends, pending, throttle)
         if not listed.total_bytes:
+            await ends.closed()
             await admission.enter()
             return Source(extents=listed.extents)
         few = listed.total_bytes < FEW_BYTES
@@ -85,13 +86,17 @@ async def open_source(
 
 
 async def open_blocks(pool: Pool, vdi: str, ends: Ends, admission: Admission, *, connections: int, most: int) -> Blocks:
-    """A disk of a pool, read over NBD as soon as it is its turn. See ``Pool.queue_for_blocks`` and ``BlocksTurn.open``."""
+    """A disk of a pool, read over NBD as soon as it is its turn, and as what was read of it before has let go of it (R10).
+
+    See ``Pool.queue_for_blocks`` and ``BlocksTurn.open``.
+    """
     turn = await pool.queue_for_blocks(
         vdi, connections=connections, most=max(connections, most), urgent=admission.urgent, tell=admission.tell
     )
     try:
         await admission.enter()
         await turn.wait()
+        await ends.closed()
         return await ends.open(turn.open())
     finally:
         turn.give_up()
