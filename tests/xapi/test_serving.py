@@ -7,7 +7,7 @@ import pytest
 
 from xo_warmig.errors import PoolError, PoolUnreachable
 from xo_warmig.xapi.failures import TASK_LOST
-from xo_warmig.xapi.serving import see_served, started_at
+from xo_warmig.xapi.serving import Answers, held_by_dead_hosts_only, see_served, started_at
 
 
 async def answers(host: dict[str, Any]) -> bool:
@@ -81,3 +81,24 @@ async def test_who_was_not_asked_or_has_let_go_says_nothing(
     await see_served(pool, [disk], {}, answers)
     pool.handlers["VBD.get_VM"] = lambda vbd: pool.get("VBD", "gone")
     await see_served(pool, [disk], starts, answers)
+
+
+@pytest.mark.parametrize(
+    ("live", "answering", "dead"), [(True, answers, False), (True, silent, True), (False, answers, True)]
+)
+async def test_the_dead_hold_a_disk_until_they_are_back(
+    pool: Any, host: str, disk: str, live: bool, answering: Answers, dead: bool
+) -> None:
+    """Nobody can have them let go of it, and they read nothing."""
+    pool.get("host_metrics", pool.get("host", host)["metrics"])["live"] = live
+    assert await held_by_dead_hosts_only(pool, [disk], answering) is dead
+
+
+async def test_one_that_lives_is_enough_to_wait_for(
+    pool: Any, host: str, disk: str, make_vm: Callable[..., str], make_vbd: Callable[..., str]
+) -> None:
+    """Beside the dead."""
+    pool.get("host_metrics", pool.get("host", host)["metrics"])["live"] = False
+    other = pool.add("host", name_label="other", metrics=pool.add("host_metrics", live=True), other_config={})
+    make_vbd(make_vm(is_control_domain=True, resident_on=other), disk, currently_attached=True)
+    assert not await held_by_dead_hosts_only(pool, [disk], answers)

@@ -4,13 +4,15 @@ A task that was made for a transfer belongs to the pool's master, which cancels 
 (ocaml/xapi/cancel_tasks.ml): it stays pending for a day. The control domain's VBD stays as well.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from xo_warmig.errors import PoolError, PoolUnreachable
 from xo_warmig.xapi import failures
 from xo_warmig.xapi.attachments import held_by
-from xo_warmig.xapi.connection import Calls
+from xo_warmig.xapi.connection import Calls, Connection
+from xo_warmig.xapi.dial import connect
 
 Answers: TypeAlias = Callable[[dict[str, Any]], Awaitable[bool]]
 """Whether the host of a record, with its ``ref``, takes a connection."""
@@ -31,20 +33,56 @@ async def see_served(calls: Calls, vdi_refs: Iterable[str], starts: Mapping[str,
     Raises:
         PoolUnreachable: one is down. PoolError: TASK_LOST, one was started again.
     """
+    for host in await _holding(calls, vdi_refs):
+        if host in starts:
+            try:
+                await _see_one(calls, host, starts[host], answers)
+            except PoolError as error:
+                if error.code != "HANDLE_INVALID":  # it has let go meanwhile
+                    raise
+
+
+async def held_by_dead_hosts_only(calls: Calls, vdi_refs: Iterable[str], answers: Answers) -> bool:
+    """Whether the control domains that have these disks are all of hosts that are down: those read and write nothing any more, and
+    nobody can have them let go before they are back. ``answers``: see ``see_served``.
+    """
+    for host in await _holding(calls, vdi_refs):
+        if await _lives(calls, await calls.call("host.get_record", host), host, answers):
+            return False
+    return True
+
+
+async def answers_at(connection: Connection, host: dict[str, Any]) -> bool:
+    """Whether a host, given as its record with ``ref``, takes a connection."""
+    address = connection.address_of(host)
+    try:
+        (await asyncio.to_thread(connect, address.host, address.port)).close()
+    except OSError:
+        return False
+    return True
+
+
+async def _holding(calls: Calls, vdi_refs: Iterable[str]) -> list[str]:
+    """The hosts whose control domains have the disks, each once."""
+    hosts: dict[str, None] = {}
     for vbd in await held_by(calls, vdi_refs):
         try:
             domain = await calls.call("VBD.get_VM", vbd)
-            host = await calls.call("VM.get_resident_on", domain)
-            if host in starts:
-                await _see_one(calls, host, starts[host], answers)
+            hosts[await calls.call("VM.get_resident_on", domain)] = None
         except PoolError as error:
             if error.code != "HANDLE_INVALID":  # it has let go meanwhile
                 raise
+    return list(hosts)
+
+
+async def _lives(calls: Calls, record: Mapping[str, Any], host: str, answers: Answers) -> bool:
+    live = await calls.call("host_metrics.get_live", record["metrics"])
+    return bool(live) and await answers({**record, "ref": host})
 
 
 async def _see_one(calls: Calls, host: str, start: str, answers: Answers) -> None:
     record = await calls.call("host.get_record", host)
-    if not (await calls.call("host_metrics.get_live", record["metrics"]) and await answers({**record, "ref": host})):
+    if not await _lives(calls, record, host, answers):
         raise PoolUnreachable(
             f"the host {record['name_label']} is down, whose control domain has the disk",
             evidence={"host": record["name_label"], "objectId": record["uuid"]},

@@ -21,10 +21,9 @@ from xo_warmig.xapi.address import Address
 from xo_warmig.xapi.attachments import Owners, release_vbds, see_nobody_writes, wait_until_let_go
 from xo_warmig.xapi.clearing import EXPORT_LABEL, IMPORT_LABEL, description_of
 from xo_warmig.xapi.connection import Connection
-from xo_warmig.xapi.dial import connect
 from xo_warmig.xapi.image_formats import Record, Storages, image_format_of
 from xo_warmig.xapi.opening import Opened, Opening
-from xo_warmig.xapi.serving import see_served, started_at
+from xo_warmig.xapi.serving import answers_at, see_served, started_at
 from xo_warmig.xapi.storage import hosts_of
 from xo_warmig.xapi.streams import STALL_SECONDS, SocketSink, SocketSource, SocketStream
 
@@ -198,7 +197,7 @@ class Job:
             )
             if record is not None:
                 return record
-            await see_served(connection, self.refs, self.starts, functools.partial(_answers, connection))
+            await see_served(connection, self.refs, self.starts, functools.partial(answers_at, connection))
 
     def explain_with(self, connection: Connection) -> Callable[[str], TransferError]:
         """For the streams, in their threads: the words that were read, with what the task says."""
@@ -377,16 +376,6 @@ async def _in_thread(connection: Connection, opening: Opening, addresses: list[A
 
 async def _no_seconds() -> float:
     return 0.0
-
-
-async def _answers(connection: Connection, host: dict[str, Any]) -> bool:
-    """Whether a host, given as its record with ``ref``, takes a connection."""
-    address = connection.address_of(host)
-    try:
-        (await asyncio.to_thread(connect, address.host, address.port)).close()
-    except OSError:
-        return False
-    return True
 
 
 async def _close(stream: SocketStream) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import time
 from collections import Counter
@@ -15,6 +16,7 @@ from xo_warmig.xapi.attachments import Owners, release_vbds, wait_until_let_go
 from xo_warmig.xapi.connection import Connection
 from xo_warmig.xapi.nbd.connections import Opened
 from xo_warmig.xapi.nbd.tickets import Ticket
+from xo_warmig.xapi.serving import answers_at, held_by_dead_hosts_only
 
 LOOK_SECONDS = 1.0  # how often a copy looks whether it is to have more connections
 _PAUSE_SECONDS = 10.0  # after one did not open
@@ -66,9 +68,9 @@ class OpenBlocks:
         self._keeping = asyncio.ensure_future(self._keep())
 
     async def finish(self) -> None:
-        """Close, and see the disk free. Raises TransferError: a control domain still holds it."""
+        """Close, and see the disk free, but for hosts that are down. Raises TransferError: a control domain still holds it."""
         await self._close()
-        if await self._let_go(_SOON_SECONDS):
+        if await self._let_go(_SOON_SECONDS) or await self._only_the_dead_hold():
             return
         with contextlib.suppress(PoolError):  # a server that was restarted does not take away what it had attached
             await release_vbds(self._connection, self._ref)
@@ -79,6 +81,8 @@ class OpenBlocks:
         """The same at once; what a restarted toolstack left attached is taken away. A pool that does not answer is not waited for."""
         await self._close()
         try:
+            if await self._let_go(_SOON_SECONDS) or await self._only_the_dead_hold():
+                return
             if await self._let_go(_RELEASE_SECONDS):
                 return
             await release_vbds(self._connection, self._ref)
@@ -103,6 +107,14 @@ class OpenBlocks:
             first_wait_seconds=_FIRST_WAIT_SECONDS,
             owners=self._owners,
         )
+
+    async def _only_the_dead_hold(self) -> bool:
+        """What they have attached for reading stays so until they are back, or declared dead, and harms nobody but who destroys it."""
+        answers = functools.partial(answers_at, self._connection)
+        found = await held_by_dead_hosts_only(self._connection, [self._ref], answers)
+        if found:
+            log.warning("the disk %s stays attached on hosts that are down", self._vdi)
+        return found
 
     def _held(self) -> TransferError:
         return TransferError(
