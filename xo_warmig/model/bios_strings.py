@@ -7,9 +7,11 @@ Sources: ocaml/xapi-consts/constants.ml (generic_bios_strings, settable_vm_bios_
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-SETTABLE_SINCE: Final = (2, 8)
+from xo_warmig.model.api_versions import OF_7_3, OF_8_1, ApiVersion
+
+SETTABLE_SINCE: Final = OF_7_3
 """Of the API (7.3): before, a VM has generic ones or those of a host of its pool."""
-_BASEBOARD_SINCE: Final = (2, 14)  # 8.1
+_BASEBOARD_SINCE: Final = OF_8_1
 
 _GENERIC: Final = {"bios-vendor": "Xen", "system-manufacturer": "Xen", "system-product-name": "HVM domU"}
 _SETTABLE: Final = frozenset(
@@ -51,7 +53,7 @@ def own_bios_strings(strings: Mapping[str, str]) -> BiosStrings:
     return BiosStrings(settable, fixed)
 
 
-def settable_there(own: Mapping[str, str], api_version: tuple[int, int]) -> dict[str, str]:
+def settable_there(own: Mapping[str, str], api_version: ApiVersion) -> dict[str, str]:
     """Of those that can be set, the ones that a pool of this version takes: it refuses all of them for one that it does not know."""
     if api_version < SETTABLE_SINCE:
         return {}

@@ -5,6 +5,7 @@ What is None or empty the pool did not tell, as old releases do not; nothing is 
 
 import msgspec
 
+from xo_warmig.model.api_versions import ApiVersion
 from xo_warmig.model.encryption import Encryption
 
 
@@ -40,8 +41,8 @@ class PoolFacts(msgspec.Struct, frozen=True, kw_only=True):
     ``nbd_in_clear``: disks are served over NBD, and not over TLS.
     """
 
-    api_version: tuple[int, int] | None = None
-    xapi_version: tuple[int, int] | None = None
+    api_version: ApiVersion | None = None
+    xapi_version: ApiVersion | None = None
     product: str = ""
     restrictions: dict[str, str] = {}
     ha_enabled: bool | None = None

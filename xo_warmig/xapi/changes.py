@@ -9,6 +9,7 @@ vTPMs.
 from collections.abc import Mapping
 from typing import Any
 
+from xo_warmig.model.api_versions import ApiVersion
 from xo_warmig.model.vm import Vm
 from xo_warmig.xapi import objects
 from xo_warmig.xapi.connection import Calls
@@ -43,7 +44,7 @@ _VCPUS = ("VCPUs_max", "VCPUs_at_startup")
 _ABSENT = {"HVM_shadow_multiplier": 1.0}
 
 
-async def apply_changes(calls: Calls, vm: str, planned: Vm, now: Vm, *, api_version: tuple[int, int]) -> None:
+async def apply_changes(calls: Calls, vm: str, planned: Vm, now: Vm, *, api_version: ApiVersion) -> None:
     """What differs between the two and from the target is set; nothing is asked when nothing differs. Target halted.
 
     ``api_version`` is the target's. Raises NoSuchObject.
@@ -72,7 +73,7 @@ def merged(target: Mapping[str, str], before: Mapping[str, str], after: Mapping[
     return {key: text for key, text in target.items() if key not in gone} | changed
 
 
-def _record(vm: Vm, api_version: tuple[int, int]) -> dict[str, Any]:
+def _record(vm: Vm, api_version: ApiVersion) -> dict[str, Any]:
     """What is compared of a VM, by the rules by which a target is made."""
     record = vm_record(vm, migration="", epoch=0, api_version=api_version)
     return {field: record[field] for field in (*_PLAIN, *_MEMORY, *_VCPUS) if field in record} | {

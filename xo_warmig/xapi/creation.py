@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from xo_warmig.errors import PoolError
+from xo_warmig.model.api_versions import ApiVersion
 from xo_warmig.model.bios_strings import SETTABLE_SINCE, own_bios_strings, settable_there, standing_in
 from xo_warmig.model.vm import CdDrive, Disk, Vif, Vm
 from xo_warmig.xapi import blocking, claims, objects, tasks
@@ -18,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 async def create_vm(
-    calls: Calls, source: Vm, *, migration: str, epoch: int, blocked: Mapping[str, str], api_version: tuple[int, int]
+    calls: Calls, source: Vm, *, migration: str, epoch: int, blocked: Mapping[str, str], api_version: ApiVersion
 ) -> str:
     """Made as a template, then blocked, then made a VM: so it cannot start at any moment (R1). The uuid."""
     uuid = await claims.find(calls, "VM", migration=migration, role=TARGET_ROLE)
@@ -100,7 +101,7 @@ async def _devices(calls: Calls, cls: str, vm_ref: str) -> list[dict[str, Any]]:
     return [await calls.call(f"{cls}.get_record", ref) for ref in await calls.call(f"VM.get_{cls}s", vm_ref)]
 
 
-async def _set_bios_strings(calls: Calls, ref: str, own: Mapping[str, str], api_version: tuple[int, int]) -> None:
+async def _set_bios_strings(calls: Calls, ref: str, own: Mapping[str, str], api_version: ApiVersion) -> None:
     """Once only. Before 7.3 a host of the same maker lends its own, if there is one; the plan says what is lost."""
     given = settable_there(own, api_version)
     try:

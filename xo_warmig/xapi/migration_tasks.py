@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from xo_warmig.errors import PoolError, WarmigError
+from xo_warmig.model.api_versions import OF_7_2, ApiVersion
 from xo_warmig.model.pool_tasks import REFUSED_FOR_GOOD, PoolTask, TaskEnd, TaskSeen
 from xo_warmig.xapi import objects, tasks
 from xo_warmig.xapi.connection import Calls
 from xo_warmig.xapi.filters import records_with
 
 ROLE: Final = "progress"
-_ENDED_BY_CLIENTS_SINCE: Final = (2, 7)  # the API's version, that of 7.2
+_ENDED_BY_CLIENTS_SINCE: Final = OF_7_2
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 class MigrationTasks:
     """Of one pool. Tasks are named by uuid; XAPI keeps them in memory, so its restart loses them."""
 
-    def __init__(self, calls: Calls, api_version: tuple[int, int]) -> None:
+    def __init__(self, calls: Calls, api_version: ApiVersion) -> None:
         self._calls = calls
         self._can_end = api_version >= _ENDED_BY_CLIENTS_SINCE
         self._useless: set[str] = set()  # setters that this pool refuses for good

@@ -4,6 +4,7 @@ import xmlrpc.client
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from xo_warmig.model.api_versions import ApiVersion
 from xo_warmig.model.vm import CdDrive, Disk, GuestAddress, Network, PowerState, Vif, Vm
 from xo_warmig.xapi.builds import build_from, ties_from
 from xo_warmig.xapi.chains import Chain, Chains
@@ -33,7 +34,7 @@ class Origin(NamedTuple):
 
     pool: str  # uuid
     name: str
-    api_version: tuple[int, int]
+    api_version: ApiVersion
 
 
 def vm_from(ref: str, inventory: Inventory, origin: Origin, guest_metrics: Record | None) -> Vm:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from xo_warmig.model.api_versions import OF_8_0, ApiVersion
 from xo_warmig.model.vm import Vm
 from xo_warmig.xapi.builds import CPU_MASK
 from xo_warmig.xapi.objects import NULL, tags, without_book_keeping
@@ -67,10 +68,10 @@ _FOREIGN_KEYS = frozenset(
 )
 _INTEGERS = frozenset({"start_delay", "shutdown_delay", "order", "version", "hardware_platform_version"})
 # xapi from 8.0 on refuses the old device model for UEFI guests, and replaces it for others.
-_NO_TRADITIONAL_QEMU_SINCE = (2, 12)
+_NO_TRADITIONAL_QEMU_SINCE = OF_8_0
 
 
-def vm_record(source: Vm, *, migration: str, epoch: int, api_version: tuple[int, int]) -> dict[str, Any]:
+def vm_record(source: Vm, *, migration: str, epoch: int, api_version: ApiVersion) -> dict[str, Any]:
     """The argument of ``VM.create``: a template (R1), HA and auto-power-on off (R13), nothing that refers to the source's pool.
 
     ``api_version`` is the target's. ``VM.create`` ignores blocked operations, so there are none here.
@@ -100,7 +101,7 @@ def vm_record(source: Vm, *, migration: str, epoch: int, api_version: tuple[int,
     return record
 
 
-def platform_for(metadata: Mapping[str, Any], api_version: tuple[int, int]) -> dict[str, str]:
+def platform_for(metadata: Mapping[str, Any], api_version: ApiVersion) -> dict[str, str]:
     """The platform without what the target finds out itself; the time's offset travels with the volatile state.
 
     A device model is kept where the target knows it and starts the VM with it, as another one gives the guest other devices.
@@ -118,7 +119,7 @@ def platform_for(metadata: Mapping[str, Any], api_version: tuple[int, int]) -> d
     return platform
 
 
-def source_api_version(metadata: Mapping[str, Any]) -> tuple[int, int]:
+def source_api_version(metadata: Mapping[str, Any]) -> ApiVersion:
     """That of the pool which the metadata is from."""
     major, _, minor = str(metadata.get(API_VERSION, "0.0")).partition(".")
     return int(major), int(minor)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from xo_warmig.errors import InvalidRequest
+from xo_warmig.model.api_versions import OF_7_0, OF_8_3
 from xo_warmig.model.pools import PoolFacts
 from xo_warmig.model.reports import Note, Warning_
 from xo_warmig.model.vm import Vm
@@ -10,7 +11,6 @@ from xo_warmig.replication.preflight.surroundings import Found
 
 # Of the API: 7.0 takes disks up to position 254; the interfaces come to 7 with 7.0 and to 16 with 8.3 (XAPI's
 # VM.get_allowed_VBD_devices and get_allowed_VIF_devices).
-_OF_7_0, _OF_8_3 = (2, 5), (2, 20)
 _LAST_DISK_BEFORE_7_0, _LAST_DISK = 15, 254
 
 
@@ -31,8 +31,8 @@ def of_devices(vm: Vm, target: PoolFacts) -> Iterator[Found]:
 def _position_errors(vm: Vm, release: tuple[int, int] | None) -> Iterator[InvalidRequest]:
     if release is None:
         return
-    last_disk = _LAST_DISK if release >= _OF_7_0 else _LAST_DISK_BEFORE_7_0
-    last_vif = 15 if release >= _OF_8_3 else 6 if release >= _OF_7_0 else 3
+    last_disk = _LAST_DISK if release >= OF_7_0 else _LAST_DISK_BEFORE_7_0
+    last_vif = 15 if release >= OF_8_3 else 6 if release >= OF_7_0 else 3
     beyond = [(disk.device, "DISK_POSITION", {"disk": disk.vdi}, last_disk) for disk in vm.disks]
     beyond += [(drive.device, "DISK_POSITION", {}, last_disk) for drive in vm.cd_drives]
     beyond += [(vif.device, "VIF_POSITION", {"vif": vif.uuid}, last_vif) for vif in vm.vifs]

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 
+from xo_warmig.model.api_versions import OF_7_0
 from xo_warmig.model.reports import Note, Warning_
 from xo_warmig.model.requests import WarmMigrationRequest
 from xo_warmig.model.vm import PowerState, Vif, Vm
 from xo_warmig.replication.preflight.surroundings import Surroundings
 
 # VIF.configure_ipv4 and configure_ipv6 came with 7.0.
-_OF_7_0 = (2, 5)
 
 
 def of_interfaces(
@@ -45,7 +45,7 @@ def of_interfaces(
 def _against_addresses(request: WarmMigrationRequest, vm: Vm, around: Surroundings) -> str:
     """Why the target's pool will not have the guest's tools set any; "" where it will, once they run."""
     target = around.target_facts
-    if target.api_version is not None and target.api_version < _OF_7_0:
+    if target.api_version is not None and target.api_version < OF_7_0:
         return "its release cannot"
     if target.restrictions.get("restrict_guest_ip_setting") == "true":
         return "its licence does not allow it"

@@ -6,13 +6,12 @@ After ocaml/xapi/vm_platform.ml (sanity_check) and ocaml/xapi/xapi_vm.ml (start)
 from collections.abc import Iterator
 
 from xo_warmig.errors import InvalidRequest
+from xo_warmig.model.api_versions import OF_7_0, OF_7_4, OF_8_0, OF_8_1, OF_8_3
 from xo_warmig.model.bios_strings import SETTABLE_SINCE, settable_there, standing_in
 from xo_warmig.model.pools import Host, PoolFacts
 from xo_warmig.model.reports import Note, Warning_
 from xo_warmig.model.vm import Build, Vm
 from xo_warmig.replication.preflight.surroundings import Found, Surroundings
-
-_OF_7_0, _OF_7_4, _OF_8_0, _OF_8_1, _OF_8_3 = (2, 5), (2, 9), (2, 12), (2, 14), (2, 20)
 
 
 def of_machine(vm: Vm, around: Surroundings) -> Iterator[Found]:
@@ -30,7 +29,7 @@ def _topology_errors(build: Build, release: tuple[int, int] | None) -> Iterator[
     if (
         build.domain_type == "pv"
         or release is None
-        or release < _OF_7_0
+        or release < OF_7_0
         or not build.cores_per_socket
         or not build.vcpus
     ):
@@ -56,21 +55,21 @@ def _of_kind(build: Build, target: PoolFacts) -> Iterator[Found]:
     release, name = target.api_version, target.product or "the target"
     if release is None:
         return
-    if build.domain_type == "pvh" and release < _OF_8_1:
+    if build.domain_type == "pvh" and release < OF_8_1:
         yield InvalidRequest(
             f"the VM's guest boots as PVH, which {name} does not have: 8.1 is the first release with it",
             code="PVH_NOT_SUPPORTED",
             evidence={"instancePath": "/sr", "actual": target.product, "api": list(release)},
             remedy="choose an SR of a newer pool, or convert the VM to HVM first",
         )
-    if build.domain_type == "pv_in_pvh" and release < _OF_7_4:
+    if build.domain_type == "pv_in_pvh" and release < OF_7_4:
         yield Warning_(
             code="PV_WITHOUT_PVH",
             message=f"the VM's guest is paravirtualised within PVH, which {name} does not have: it is started as plain PV there, by the "
             "same kernel and without what PVH guards against",
             evidence={"actual": target.product, "api": list(release)},
         )
-    if build.domain_type == "pv" and release >= _OF_8_3:
+    if build.domain_type == "pv" and release >= OF_8_3:
         yield Warning_(
             code="PV_GUEST",
             message=f"the VM is paravirtualised, which {name} supports no more: a guest of 32 bits does not boot",
@@ -148,7 +147,7 @@ def _of_device_model(build: Build, source: PoolFacts, target: PoolFacts) -> Iter
     if build.domain_type != "hvm" or source.api_version is None or target.api_version is None:
         return
     traditional = build.device_model.startswith("qemu-trad") or not build.device_model
-    if traditional and source.api_version < _OF_8_0 <= target.api_version:
+    if traditional and source.api_version < OF_8_0 <= target.api_version:
         yield Note(
             code="DEVICE_MODEL_REPLACED",
             message="the target emulates devices by another program (qemu-upstream-compat for qemu-trad), made to look the same: a guest "

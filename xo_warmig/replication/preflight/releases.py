@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping
 
 from xo_warmig.errors import InvalidRequest
 from xo_warmig.formats.vhd import MOST_SIZE_BYTES
+from xo_warmig.model.api_versions import OF_7_0, OF_8_0, OF_8_3
 from xo_warmig.model.pools import PoolFacts
 from xo_warmig.model.reports import Warning_
 from xo_warmig.model.units import format_bytes
 from xo_warmig.model.vm import Vm
 from xo_warmig.replication.preflight.surroundings import Found, Surroundings
 
-_OF_7_0, _OF_8_0, _OF_8_3 = (2, 5), (2, 12), (2, 20)
 # The toolstack's version that brought disks that are kept as qcow2.
 _FIRST_QCOW2 = (25, 27)
 # Drivers that keep disks as VHD files or in LVM.
@@ -35,15 +35,15 @@ def of_releases(vm: Vm, srs: Mapping[str, str], around: Surroundings) -> Iterato
 def _lost(vm: Vm, target: tuple[int, int]) -> list[str]:
     """What the VM has and the release cannot keep."""
     has = {
-        "the device for drivers from Windows Update": vm.build.vendor_device and target < _OF_7_0,
+        "the device for drivers from Windows Update": vm.build.vendor_device and target < OF_7_0,
         "the device model, so that devices may be numbered anew": True,
-        "VM groups": bool(vm.ties.groups) and target < _OF_8_3,
+        "VM groups": bool(vm.ties.groups) and target < OF_8_3,
     }
     return [what for what, is_lost in has.items() if is_lost]
 
 
 def _firmware_errors(vm: Vm, target: PoolFacts) -> Iterator[InvalidRequest]:
-    if vm.build.firmware == "uefi" and target.api_version is not None and target.api_version < _OF_8_0:
+    if vm.build.firmware == "uefi" and target.api_version is not None and target.api_version < OF_8_0:
         yield InvalidRequest(
             f"the VM boots by UEFI, which {target.product or 'the target'} does not have: 8.0 is the first release with it",
             code="UEFI_NOT_SUPPORTED",
