@@ -33,21 +33,16 @@ def ways_of_disks(disks: Iterable[Reading], names: Mapping[str, str] | None = No
     Args:
         names: by uuid; a disk that has none is called by that.
     """
-    by_way: dict[str, list[str]] = {}
-    for disk in disks:
-        if disk.way is not None and disk.way_reason:
-            name = (names or {}).get(disk.disk, disk.disk)
-            by_way.setdefault(_told(disk.way, disk.way_reason), []).append(name)
-    if len(by_way) == 1:
-        return list(by_way)
-    return [f"{_disks(which)} {told}" for told, which in by_way.items()]
+    known = names or {}
+    by_way = _by_way(
+        (known.get(disk.disk, disk.disk), disk.way, disk.way_reason) for disk in disks if disk.way and disk.way_reason
+    )
+    return list(by_way) if len(by_way) == 1 else [f"{_disks(which)} {told}" for told, which in by_way.items()]
 
 
 def ways_planned(disks: Iterable[PlannedDisk]) -> list[str]:
     """The same of a plan's first pass, disks by their device."""
-    by_way: dict[str, list[str]] = {}
-    for disk in disks:
-        by_way.setdefault(_told(disk.way, disk.way_reason), []).append(disk.device)
+    by_way = _by_way((disk.device, disk.way, disk.way_reason) for disk in disks)
     return [f"{_disks(which)}: {told}" for told, which in by_way.items()]
 
 
@@ -67,8 +62,12 @@ def ways_of_passes(passes: Iterable[PassReport]) -> list[str]:
     ]
 
 
-def _told(way: str, reason: str) -> str:
-    return f"read {_WORDS.get(way, way)}: {reason}"
+def _by_way(disks: Iterable[tuple[str, str, str]]) -> dict[str, list[str]]:
+    """Names of disks by how these are read, and why so; each disk has its name, way and reason."""
+    found: dict[str, list[str]] = {}
+    for name, way, reason in disks:
+        found.setdefault(f"read {_WORDS.get(way, way)}: {reason}", []).append(name)
+    return found
 
 
 def _disks(names: list[str]) -> str:

@@ -22,7 +22,9 @@ _AVERAGE: Final = "AVERAGE"
 
 def serve_updates(request: "HttpRequest") -> None:
     """Answer it; the connection ends with the answer."""
-    handling.say(request, _answer(request))
+    answer = _answer(request)
+    request.pool.round_trip()
+    handling.say(request, answer)
 
 
 def _answer(request: "HttpRequest") -> bytes:
