@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from tests.scenarios.conftest import World, Worlds, small_vm
-from tests.scenarios.test_dead_members import copied, ended_report
+from tests.scenarios.test_dead_members import copied, ended_report, report_of
 from tests.scenarios.test_members import ON_THE_SECOND_HOST
 from tests.scenarios.test_migration import hashes
 from xo_warmig.model.units import MIB
@@ -48,12 +48,14 @@ async def test_others_that_have_the_storage_read_on(worlds: Worlds) -> None:
 
 
 async def test_the_only_one_that_has_the_storage_is_waited_for(worlds: Worlds) -> None:
-    """Its master says that it lives, as it does for ten minutes."""
+    """Its master says that it lives, as it does for ten minutes; the report says what is waited for."""
     async with worlds([vm(40, sr=ON_THE_SECOND_HOST)], source=SERVES) as world:
         await begun(world)
         member = world.source.hosts[1].uuid
         await world.control(world.source, "host", host=member, down=True, missed=False)
-        await asyncio.sleep(3)
+        async with asyncio.timeout(60):
+            while (await report_of(world, world.vm))["waitingFor"] != "pool":
+                await asyncio.sleep(0.1)
         await world.control(world.source, "host", host=member, up=True)
         await see_moved(world)
         state = await world.settled(world.source)

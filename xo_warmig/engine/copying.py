@@ -9,6 +9,7 @@ from xo_warmig.engine.reading_back import is_in_downtime, read_back_copied, tabl
 from xo_warmig.engine.work import Work
 from xo_warmig.errors import WarmigError
 from xo_warmig.model.passes import DiskPassPlan, DiskPassReport, Mark, PassKind, PassPlan, PassReport, Verdict
+from xo_warmig.model.phases import WaitingFor
 from xo_warmig.replication.disk_copy import DiskCopy
 from xo_warmig.replication.verdicts import Begun, judge
 
@@ -65,7 +66,8 @@ async def copy(
         limits=work.settings.copy_limits,
         throttle=work.pacing.throttle(work.way, in_downtime=in_downtime),
         table=table,
-        tell=work.teller_of(disk.disk),
+        tell=work.teller_of(disk.disk, WaitingFor.SLOT),
+        tell_away=work.teller_of(disk.disk, WaitingFor.POOL),
     )
     report = await copying.run()
     return report if copying.error is None else msgspec.structs.replace(report, error=to_fact(copying.error))

@@ -11,6 +11,7 @@ from xo_warmig.engine.work import Work
 from xo_warmig.errors import WarmigError
 from xo_warmig.model.events import FinalReadBack
 from xo_warmig.model.passes import CopyNote, DiskPassPlan, DiskPassReport, PassKind, PassPlan, ReadBack, Verdict, Way
+from xo_warmig.model.phases import WaitingFor
 from xo_warmig.model.requests import Verify
 from xo_warmig.replication.reading_back import Found, ReadingBack
 from xo_warmig.replication.tasks import together
@@ -80,7 +81,7 @@ def reading_back(work: Work, plan: PassPlan, disk: DiskPassPlan, table: BlockTab
         in_downtime=in_downtime,
         limits=limits,
         throttle=work.pacing.throttle(work.way, in_downtime=in_downtime),
-        tell=work.teller_of(disk.disk),
+        tell=work.teller_of(disk.disk, WaitingFor.SLOT),
     )
 
 

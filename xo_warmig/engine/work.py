@@ -96,7 +96,7 @@ class Work:
         # The life in which this very process saw the source shut down as it had asked, and what reads its disks then (R21).
         self.shut_down_in: Life | None = None
         self.final_offers: dict[str, Offer] = {}  # by source disk
-        self.queueing: dict[str, str] = {}  # by source disk, what its copy waits for
+        self.queueing: dict[tuple[str, WaitingFor], str] = {}  # source disks whose copies wait, and in words what for
         self.closing = False
         self._interruptible: set[asyncio.Future[Any]] = set()
 
@@ -154,23 +154,25 @@ class Work:
         task = asyncio.current_task()
         return task is not None and task.cancelling() == 0
 
-    def teller_of(self, disk: str) -> Tell:
+    def teller_of(self, disk: str, waiting_for: WaitingFor) -> Tell:
         """What a disk's copy tells that it waits for; the migration waits where none of its disks moves."""
 
         async def tell(why: str) -> None:
             if why:
-                self.queueing[disk] = why
+                self.queueing[disk, waiting_for] = why
             else:
-                self.queueing.pop(disk, None)
-            plan, waiting_for = self.state.open_pass, self.state.waiting_for
-            left = {each.disk for each in plan.disks} - self.state.copied.keys() if plan is not None else set()
-            waits = bool(self.queueing) and left <= self.queueing.keys()
-            if waits and waiting_for is WaitingFor.NOTHING:
-                await self.journal.wait_for(WaitingFor.SLOT, next(iter(self.queueing.values())))
-            elif not waits and waiting_for is WaitingFor.SLOT:
-                await self.journal.wait_for(WaitingFor.NOTHING)
+                self.queueing.pop((disk, waiting_for), None)
+            await self._tell_queueing()
 
         return tell
+
+    async def _tell_queueing(self) -> None:
+        plan, told = self.state.open_pass, self.state.waiting_for
+        left = {each.disk for each in plan.disks} - self.state.copied.keys() if plan is not None else set()
+        waits = bool(self.queueing) and left <= {disk for disk, _ in self.queueing}
+        (_, waiting_for), why = next(iter(self.queueing.items())) if waits else (("", WaitingFor.NOTHING), "")
+        if told is not waiting_for and told in (WaitingFor.NOTHING, WaitingFor.SLOT, WaitingFor.POOL):
+            await self.journal.wait_for(waiting_for, why)
 
     async def parked_if_closing(self) -> None:
         """While the server stops, nothing new begins: whoever drives this is ended from outside."""

@@ -1,7 +1,7 @@
 """One attempt at a disk's copy: both ends opened, copied slice by slice, and confirmed. It knows nothing of further attempts."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from xo_warmig.disks.admission import Admission, Tell, nobody
@@ -51,8 +51,11 @@ class Attempt:
         throttle: Throttle,
         held: Import | None,
         tell: Tell = nobody,
+        begun: Callable[[], Awaitable[None]],
     ) -> None:
-        """``urgent``: a VM is down meanwhile; ``tell``: what it waits for before it opens anything."""
+        """``urgent``: a VM is down meanwhile; ``tell``: what it waits for before it opens anything; ``begun`` is called when both ends are
+        open.
+        """
         self._plan = plan
         self._ways = ways
         self._ledger = ledger
@@ -60,6 +63,7 @@ class Attempt:
         self.way_closed = ""  # why it is not the one that was wanted
         self.read_whole = ""  # why nothing tells what the source stores
         self._final, self._urgent = final, urgent
+        self._begun = begun
         self._meter = meter
         self._limits = limits
         self._throttle = throttle
@@ -80,6 +84,7 @@ class Attempt:
             if not self.resume.pieces:
                 await self._ledger.go_on_from(self.resume)
             source = await self._open()
+            await self._begun()
             self.opened = self._ways.clock.monotonic()
             result = await self._copy(source)
             self.copied = self._ways.clock.monotonic()

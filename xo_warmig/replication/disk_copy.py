@@ -21,7 +21,7 @@ from xo_warmig.replication.ledger import Ledger
 from xo_warmig.replication.limits import CopyLimits
 from xo_warmig.replication.ports import Import, PassBook
 from xo_warmig.replication.resume import Patience
-from xo_warmig.replication.retries import may_pass
+from xo_warmig.replication.retries import is_away, may_pass
 from xo_warmig.replication.ways import Ways
 
 log = logging.getLogger("xo_warmig.replication")
@@ -51,6 +51,7 @@ class DiskCopy:
         throttle: Throttle | None = None,
         table: BlockTable | None = None,
         tell: Tell = nobody,
+        tell_away: Tell = nobody,
     ) -> None:
         """
         Args:
@@ -65,7 +66,7 @@ class DiskCopy:
             urgent: a VM is down meanwhile, so it goes before others.
             throttle: how fast it may go.
             table: gets the hashes of what is sent.
-            tell: is told what it waits for.
+            tell: is told what it waits for before it opens anything; ``tell_away``: that it waits for a pool, or a host, that is away.
         """
         self.report: DiskPassReport | None = None
         self.error: WarmigError | None = None
@@ -78,7 +79,8 @@ class DiskCopy:
         self._held = held
         self._limits = limits or CopyLimits()
         self._throttle = throttle or Throttle()
-        self._tell = tell
+        self._tell, self._tell_away = tell, tell_away
+        self._away = False  # is told
         resumes = book is not None and not final
         self._ledger = Ledger(plan, book, mark, pending, resumes=resumes, limits=self._limits, table=table)
         self._patience = Patience(self._limits)
@@ -98,6 +100,12 @@ class DiskCopy:
         return self._write_report(Verdict.COMPLETE, begin, result, attempt)
 
     async def _to_the_end(self) -> tuple[CopyResult | None, Attempt | None]:
+        try:
+            return await self._attempts()
+        finally:
+            await self._tell_back()
+
+    async def _attempts(self) -> tuple[CopyResult | None, Attempt | None]:
         while not self._ledger.complete:
             held, self._held = self._held, None
             attempt = Attempt(
@@ -112,6 +120,7 @@ class DiskCopy:
                 throttle=self._throttle,
                 held=held,
                 tell=self._tell,
+                begun=self._tell_back,
             )
             if attempt.resume.offset:
                 self._note("COPY_RESUMED", f"goes on at {format_bytes(attempt.resume.offset)} of the disk")
@@ -155,7 +164,16 @@ class DiskCopy:
             self._take_exports(str(error))
             self._patience, seconds = Patience(self._limits), 0.0
         self._note("COPY_INTERRUPTED", f"{error}; the next try is in {format_seconds(seconds)}")
+        if is_away(error) and not self._away:
+            self._away = True
+            await self._tell_away(str(error))
         await clock.sleep(seconds)
+
+    async def _tell_back(self) -> None:
+        """Both pools have answered, or there is nothing to wait for any more."""
+        if self._away:
+            self._away = False
+            await self._tell_away("")
 
     def _take_exports(self, why: str) -> None:
         """Not the way that was planned from here on, and that is told (R12)."""
