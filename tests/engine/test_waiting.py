@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from tests.engine.conftest import Scene
-from xo_warmig.errors import PoolUnreachable
+from xo_warmig.engine.final_again import MOST_FINAL_PASSES
+from xo_warmig.errors import PoolUnreachable, TransferError, WarmigError
 from xo_warmig.model.events import WaitingChanged
-from xo_warmig.model.phases import WaitingFor
+from xo_warmig.model.phases import Phase, WaitingFor
+from xo_warmig.model.vm import PowerState
 
 
 def waits_of(scene: Scene, migration: str) -> list[WaitingFor]:
@@ -31,5 +33,60 @@ def test_a_pool_that_is_away_in_the_full_copy_is_what_it_waits_for(play: Any, ca
         assert waits_of(scene, migration) == [WaitingFor.POOL, WaitingFor.NOTHING]
         scene.world.assert_quiet()
         scene.world.assert_equal()
+
+    play(body)
+
+
+def test_a_halted_vm_s_only_pass_begins_again_when_the_pool_is_back(play: Any) -> None:
+    """All of it is sent again (R22), however often that was tried in vain; and a word ends the wait."""
+
+    async def body(scene: Scene) -> None:
+        scene.world.vm.power = PowerState.HALTED
+        scene.world.always["source.open_export"] = PoolUnreachable("the host of its disks is down")
+        migration = await scene.start()
+        await asyncio.sleep(200)
+        report = scene.engine.report(migration)
+        assert (report.phase, report.waiting_for) == (Phase.FINALISING, WaitingFor.POOL)
+        assert len(report.passes) > MOST_FINAL_PASSES
+        del scene.world.always["source.open_export"]
+        await scene.ended_well(migration)
+        assert scene.engine.report(migration).waiting_for is WaitingFor.NOTHING
+        scene.world.assert_quiet()
+        scene.world.assert_equal()
+
+    play(body)
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [(PoolUnreachable("the host of its disks is down"), 60), (TransferError("it broke"), MOST_FINAL_PASSES)],
+)
+def test_a_halted_vm_s_pass_is_not_tried_for_ever(play: Any, error: WarmigError, passes: int) -> None:
+    """An hour of a pool that is away, or three breaks of another kind."""
+
+    async def body(scene: Scene) -> None:
+        scene.world.vm.power = PowerState.HALTED
+        scene.world.always["source.open_export"] = error
+        migration = await scene.start()
+        await scene.ended(migration)
+        report = scene.engine.report(migration)
+        assert report.phase is Phase.FAILED
+        assert len(report.passes) == pytest.approx(passes, rel=0.4)
+        assert scene.world.vm.blocked == {}
+
+    play(body)
+
+
+def test_who_waits_for_a_halted_vm_s_pool_can_be_cancelled(play: Any) -> None:
+    """The source is as it was."""
+
+    async def body(scene: Scene) -> None:
+        scene.world.vm.power = PowerState.HALTED
+        scene.world.always["source.open_export"] = PoolUnreachable("the host of its disks is down")
+        migration = await scene.start()
+        await asyncio.sleep(300)
+        await asyncio.wait_for(scene.engine.cancel(migration), 30)
+        assert scene.engine.report(migration).phase is Phase.CANCELLED
+        assert scene.world.vm.blocked == {}
 
     play(body)

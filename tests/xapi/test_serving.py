@@ -38,49 +38,43 @@ def disk(
 
 
 @pytest.fixture
-def starts(pool: Any, host: str) -> dict[str, str]:
-    return {host: started_at(pool.get("host", host))}
+def start(pool: Any, host: str) -> str:
+    return started_at(pool.get("host", host))
 
 
-async def test_a_host_that_is_as_it_was_serves_on(pool: Any, disk: str, starts: dict[str, str]) -> None:
+async def test_a_host_that_is_as_it_was_serves_on(pool: Any, host: str, start: str) -> None:
     """So its task is waited for."""
-    await see_served(pool, [disk], starts, answers)
+    await see_served(pool, host, start, answers)
 
 
 @pytest.mark.parametrize("key", list(BOOTED))
-async def test_one_that_was_started_again_has_forgotten(
-    pool: Any, host: str, disk: str, starts: dict[str, str], key: str
-) -> None:
-    """The host, or its toolstack alone."""
+async def test_one_that_was_started_again_has_forgotten(pool: Any, host: str, start: str, key: str) -> None:
+    """The host, or its toolstack alone, whether its control domain still has the disk or not."""
     pool.get("host", host)["other_config"][key] = "3."
     with pytest.raises(PoolError) as error:
-        await see_served(pool, [disk], starts, answers)
+        await see_served(pool, host, start, answers)
     assert error.value.code == TASK_LOST
 
 
-async def test_one_that_is_down_may_come_back(pool: Any, host: str, disk: str, starts: dict[str, str]) -> None:
+async def test_one_that_left_its_pool_has_forgotten_too(pool: Any, host: str, start: str) -> None:
+    """Nobody will ever end its task."""
+    del pool.records["host"][host]
+    with pytest.raises(PoolError) as error:
+        await see_served(pool, host, start, answers)
+    assert error.value.code == TASK_LOST
+
+
+async def test_one_that_is_down_may_come_back(pool: Any, host: str, start: str) -> None:
     """Until then nobody knows, and the copy waits as for a pool that is away."""
     pool.get("host_metrics", pool.get("host", host)["metrics"])["live"] = False
     with pytest.raises(PoolUnreachable):
-        await see_served(pool, [disk], starts, answers)
+        await see_served(pool, host, start, answers)
 
 
-async def test_one_that_does_not_answer_is_down_before_its_pool_says_so(
-    pool: Any, disk: str, starts: dict[str, str]
-) -> None:
+async def test_one_that_does_not_answer_is_down_before_its_pool_says_so(pool: Any, host: str, start: str) -> None:
     """Which takes ten minutes."""
     with pytest.raises(PoolUnreachable):
-        await see_served(pool, [disk], starts, silent)
-
-
-async def test_who_was_not_asked_or_has_let_go_says_nothing(
-    pool: Any, host: str, disk: str, starts: dict[str, str]
-) -> None:
-    """A disk may be attached elsewhere for others; and records may go while they are read."""
-    pool.get("host", host)["other_config"] |= {"boot_time": "3."}
-    await see_served(pool, [disk], {}, answers)
-    pool.handlers["VBD.get_VM"] = lambda vbd: pool.get("VBD", "gone")
-    await see_served(pool, [disk], starts, answers)
+        await see_served(pool, host, start, silent)
 
 
 @pytest.mark.parametrize(

@@ -270,6 +270,8 @@ def _pass(state: MigrationState, event: PassFact, time: float) -> dict[str, Any]
                 "snapshot_seconds": snapshot_seconds,
                 "copied": {},
                 "target_disks": written,
+                "waiting_for": WaitingFor.NOTHING,
+                "waiting_reason": "",
             }
         case DiskCopied(number=number, report=report):
             mine = state.open_pass is not None and state.open_pass.number == number

@@ -6,6 +6,7 @@ from typing import Any
 from xo_warmig.engine.checks import room_for_snapshots, target_untouched, with_coalesced_disks
 from xo_warmig.engine.copying import copy_one, judged
 from xo_warmig.engine.failures import from_fact
+from xo_warmig.engine.final_again import may_begin_again
 from xo_warmig.engine.following import foretell_refusal
 from xo_warmig.engine.leftovers import remove_snapshot
 from xo_warmig.engine.offers import choose_ways, copied_whole, life_now
@@ -28,7 +29,6 @@ from xo_warmig.model.passes import DiskPassPlan, DiskPassReport, PassKind, PassP
 from xo_warmig.model.phases import Phase
 from xo_warmig.model.vm import Disk, Vm
 from xo_warmig.replication.plan import kind_of, plan_pass
-from xo_warmig.replication.retries import may_pass
 from xo_warmig.replication.tasks import together, unbroken
 
 # What a pass of one disk may fail of without the whole migration failing: its base is of no use, so it is copied whole (R12: told).
@@ -37,9 +37,6 @@ _VOIDS_BASE = frozenset(
     {"PENDING_NOT_COVERED", "WRONG_EXPORT", "BASE_GONE", "SR_BACKEND_FAILURE_459", "SR_BACKEND_FAILURE_460"}
 )
 Calling = Callable[[Callable[[], Coroutine[Any, Any, str]]], Awaitable[str]]
-
-# A final pass that broke is begun anew this often: all of it is sent again, and the VM is down meanwhile.
-MOST_FINAL_PASSES = 3
 
 
 async def begin_pass(work: Work) -> None:
@@ -164,7 +161,10 @@ async def judge_pass(work: Work) -> None:
             await work.journal.enter(Phase.SYNCING)
         return
     broken = [each for each in report.disks if each.verdict is Verdict.FAILED]
-    if all([await is_passable(work, plan, each) for each in broken]):
+    if plan.kind is PassKind.FINAL:
+        if await may_begin_again(work, plan, [from_fact(each.error or {}) for each in broken]):
+            return
+    elif all([await is_passable(work, disk) for disk in broken]):
         return
     raise from_fact(
         broken[0].error or {"message": f"pass {plan.number} is {report.verdict}", "code": "PASS_INCOMPLETE"}
@@ -180,12 +180,9 @@ async def tell_notes(work: Work, report: PassReport) -> None:
             )
 
 
-async def is_passable(work: Work, plan: PassPlan, disk: DiskPassReport) -> bool:
-    """Whether another pass may do better than this disk's broken part."""
+async def is_passable(work: Work, disk: DiskPassReport) -> bool:
+    """Whether another pass over a running VM may do better than this disk's broken part."""
     error = from_fact(disk.error or {})
-    if plan.kind is PassKind.FINAL:
-        finals = sum(each.kind is PassKind.FINAL for each in work.state.passes)
-        return may_pass(error) and finals < MOST_FINAL_PASSES
     target = work.state.target_disks[disk.disk]
     if error.code in _VOIDS_BASE and target.base is not None:
         await void_base(work, disk.disk, error.message)

@@ -90,6 +90,19 @@ def plug_out(db: "Database", vbd: str) -> None:
         note_hosts(db, db.row("VBD", vbd)["VDI"])
 
 
+def take_away_leaked(db: "Database", dom0: str) -> None:
+    """What a control domain had attached when its host went: xapi and xapi-nbd destroy those VBDs when they start there.
+
+    Sources: ocaml/xapi/dbsync_slave.ml and attach_helpers.ml, ocaml/nbd/src/cleanup.ml.
+    """
+    with db.lock:
+        for vbd in list(db.row("VM", dom0)["VBDs"]):
+            vdi = db.row("VBD", vbd)["VDI"]
+            db.delete("VBD", vbd)
+            note_hosts(db, vdi)
+            refresh(db, "VDI", vdi)
+
+
 def note_hosts(db: "Database", vdi: str) -> None:
     """Make the ``host_<ref>`` keys say who has the disk."""
     with db.lock:

@@ -26,10 +26,11 @@ _REDIRECTIONS = frozenset({301, 302, 307, 308})
 
 
 class Opened(NamedTuple):
-    """A connection whose answer was 200; ``first`` came along with the head."""
+    """A connection whose answer was 200; ``first`` came along with the head. ``host``: the name or address that answered."""
 
     sock: socket.socket
     first: bytes
+    host: str
 
 
 class Opening:
@@ -81,7 +82,7 @@ class Opening:
         for _ in range(_MOST_REDIRECTIONS):
             head, first = self._exchange(sock, request_bytes(self._method, path, query, address))
             if head.status == 200:
-                return Opened(sock, first)
+                return Opened(sock, first, address.host)
             page = first + read_rest(sock) if head.status not in _REDIRECTIONS else b""
             sock.close()
             if head.status not in _REDIRECTIONS:

@@ -1,7 +1,7 @@
 """The hosts that serve transfers: one that lost its power, or was started again, has no handler any more, and says so to nobody.
 
 A task that was made for a transfer belongs to the pool's master, which cancels only those of the host that comes back
-(ocaml/xapi/cancel_tasks.ml): it stays pending for a day. The control domain's VBD stays as well.
+(ocaml/xapi/cancel_tasks.ml): it stays pending for a day. The control domain's VBD stays until the host is back (dbsync_slave.ml).
 """
 
 import asyncio
@@ -24,22 +24,30 @@ def started_at(host: Mapping[str, Any]) -> str:
     return f"{known.get('boot_time', '')} {known.get('agent_start_time', '')}"
 
 
-async def see_served(calls: Calls, vdi_refs: Iterable[str], starts: Mapping[str, str], answers: Answers) -> None:
-    """See that the hosts whose control domains have these disks are those that were asked.
+async def see_served(calls: Calls, host: str, start: str, answers: Answers) -> None:
+    """See that the host of this reference is still the one that began to serve.
 
-    ``starts``: by reference of the host, ``started_at`` as it was then. Hosts that were not asked are left out. ``answers`` says whether
-    the host of a record does: its master takes it for live for ten minutes after its last heartbeat.
+    ``start``: ``started_at`` as it was then. ``answers`` says whether the host of a record does: its master takes it for live for ten
+    minutes after its last heartbeat.
 
     Raises:
-        PoolUnreachable: one is down. PoolError: TASK_LOST, one was started again.
+        PoolUnreachable: it is down. PoolError: TASK_LOST, it was started again, or is not in the pool any more.
     """
-    for host in await _holding(calls, vdi_refs):
-        if host in starts:
-            try:
-                await _see_one(calls, host, starts[host], answers)
-            except PoolError as error:
-                if error.code != "HANDLE_INVALID":  # it has let go meanwhile
-                    raise
+    try:
+        record = await calls.call("host.get_record", host)
+        lives = await _lives(calls, record, host, answers)
+    except PoolError as error:
+        if error.code != "HANDLE_INVALID":
+            raise
+        raise _forgotten("the host is not in its pool any more, and took the transfer with it") from error
+    if not lives:
+        raise PoolUnreachable(
+            f"the host {record['name_label']} is down, which serves the disk",
+            evidence={"host": record["name_label"], "objectId": record["uuid"]},
+            remedy="start the host, or remove it from its pool when it will not come back",
+        )
+    if started_at(record) != start:
+        raise _forgotten(f"the host {record['name_label']} was started again, and has forgotten the transfer")
 
 
 async def held_by_dead_hosts_only(calls: Calls, vdi_refs: Iterable[str], answers: Answers) -> bool:
@@ -80,17 +88,5 @@ async def _lives(calls: Calls, record: Mapping[str, Any], host: str, answers: An
     return bool(live) and await answers({**record, "ref": host})
 
 
-async def _see_one(calls: Calls, host: str, start: str, answers: Answers) -> None:
-    record = await calls.call("host.get_record", host)
-    if not await _lives(calls, record, host, answers):
-        raise PoolUnreachable(
-            f"the host {record['name_label']} is down, whose control domain has the disk",
-            evidence={"host": record["name_label"], "objectId": record["uuid"]},
-            remedy="start the host, or remove it from its pool when it will not come back",
-        )
-    if started_at(record) != start:
-        raise PoolError(
-            f"the host {record['name_label']} was started again, and has forgotten the transfer",
-            code=failures.TASK_LOST,
-            evidence={"host": record["name_label"]},
-        )
+def _forgotten(why: str) -> PoolError:
+    return PoolError(why, code=failures.TASK_LOST)

@@ -90,7 +90,7 @@ class Job:
         self.refs = refs
         self._owners = owners
         self._unsettled = unsettled
-        self.starts: dict[str, str] = {}  # of the hosts that it may run on, see ``serving``
+        self.served: tuple[str, str] | None = None  # by the host of that reference, and its start, see ``serving``
 
     async def succeeded(self, connection: Connection) -> None:
         """Wait for the task. Raises TransferError unless it is a success."""
@@ -197,7 +197,8 @@ class Job:
             )
             if record is not None:
                 return record
-            await see_served(connection, self.refs, self.starts, functools.partial(answers_at, connection))
+            if self.served is not None:
+                await see_served(connection, *self.served, functools.partial(answers_at, connection))
 
     def explain_with(self, connection: Connection) -> Callable[[str], TransferError]:
         """For the streams, in their threads: the words that were read, with what the task says."""
@@ -330,9 +331,12 @@ class Transfers:
         opening = Opening(method, path, query, self._connection.trust, stall_seconds=self._stall_seconds)
         try:
             hosts = await self._hosts_of(sr)
-            job.starts = {host["ref"]: started_at(host) for host in hosts}
             addresses = [self._connection.address_of(host) for host in hosts]
-            return await _in_thread(self._connection, opening, addresses)
+            opened = await _in_thread(self._connection, opening, addresses)
+            for host, address in zip(hosts, addresses, strict=True):
+                if opened.host in (address.host, host["address"]):
+                    job.served = host["ref"], started_at(host)
+            return opened
         except BaseException as error:
             if opening.began and not opening.refused:
                 await job.abandon(self._connection)

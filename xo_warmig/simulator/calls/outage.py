@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from xo_warmig.errors import InvalidRequest
+from xo_warmig.simulator.attach import take_away_leaked
 from xo_warmig.simulator.calls import boot
 from xo_warmig.simulator.database import NULL
 from xo_warmig.simulator.failure import XapiFailure
@@ -43,11 +44,11 @@ def declare_dead(pool: "SimPool", host: str) -> None:
 
 
 def bring_up(pool: "SimPool", host: str) -> None:
-    """It has started again: it answers, without VMs, and what its control domain had attached is not attached any more."""
+    """It has started again: it answers, without VMs, and what its control domain had attached is gone."""
     db = pool.db
     _give_up_guests(pool, host)
     with db.lock:
-        boot.unplug_devices(db, pool.dom0(host))
+        take_away_leaked(db, pool.dom0(host))
         now = f"{time.time():.0f}."
         db.update_map("host", host, "other_config", boot_time=now, agent_start_time=now)
         db.set("host", host, enabled=True)
