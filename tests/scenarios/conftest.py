@@ -23,6 +23,16 @@ from xo_warmig.simulator.launch import Pool, Site
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, PoolConfig, SiteConfig, VmConfig
 
 
+def asked_of(site: Site, **changes: Any) -> dict[str, Any]:
+    """Parameters of a migration: the source's first VM to the target's first SR, started there, with the source kept."""
+    return {
+        "vm": site.pools[0].vms[0].uuid,
+        "sr": site.pools[1].srs[0].uuid,
+        "startDestinationVm": True,
+        "deleteSourceVm": False,
+    } | changes
+
+
 class World:
     """What a scenario has in its hands."""
 
@@ -37,14 +47,22 @@ class World:
 
     async def migrate(self, **changes: Any) -> str:
         """``vm.warmMigration``; the target's uuid."""
-        parameters: dict[str, Any] = {
-            "vm": self.vm,
-            "sr": self.sr,
-            "startDestinationVm": True,
-            "deleteSourceVm": False,
-        } | changes
-        answer: str = await self.client.call("vm.warmMigration", **parameters)
-        return answer
+        target: str = await self.client.call("vm.warmMigration", **self.asked(**changes))
+        return target
+
+    async def start(self, **changes: Any) -> str:
+        """``warmMigration.start``; the migration's id."""
+        migration: str = await self.client.call("warmMigration.start", **self.asked(**changes))
+        return migration
+
+    async def plan(self, **changes: Any) -> dict[str, Any]:
+        """``warmMigration.plan``."""
+        plan: dict[str, Any] = await self.client.call("warmMigration.plan", **self.asked(**changes))
+        return plan
+
+    def asked(self, **changes: Any) -> dict[str, Any]:
+        """What all three are asked with."""
+        return asked_of(self.site, **changes)
 
     async def control(self, pool: Pool, path: str, **order: Any) -> Any:
         return await asyncio.to_thread(control, pool, path, **order)

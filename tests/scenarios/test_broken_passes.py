@@ -126,8 +126,7 @@ def _done_bytes(report: dict[str, Any]) -> int:
 
 async def abort_a_delta(world: World) -> None:
     """A migration is cancelled in the middle of a delta, and what was copied is kept."""
-    asked = {"vm": world.vm, "sr": world.sr, "startDestinationVm": True, "deleteSourceVm": False}
-    migration = await world.client.call("warmMigration.start", **asked, cutover="hold", minPassInterval=1)
+    migration = await world.start(cutover="hold", minPassInterval=1)
     await until(world, lambda report: report["phase"] == "holding")
     await world.control(world.source, "guest", vm=world.vm, write=24 * MIB)
     await until(
@@ -200,8 +199,7 @@ async def test_a_pass_that_keeps_breaking_fails_and_the_retry_begins_with_its_de
         "error": ["SR_BACKEND_FAILURE_44", "", "full", ""],
     }
     async with worlds(vms=[vm_with(64 * MIB)], source=SLOW) as world:
-        asked = {"vm": world.vm, "sr": world.sr, "startDestinationVm": True, "deleteSourceVm": False}
-        await world.client.call("warmMigration.start", **asked, cutover="hold", minPassInterval=1)
+        await world.start(cutover="hold", minPassInterval=1)
         await until(world, lambda report: report["phase"] == "holding")
         await world.control(world.target, "faults", **limits)
         await world.control(world.source, "guest", vm=world.vm, write=24 * MIB)

@@ -47,8 +47,7 @@ async def test_a_member_that_has_the_disks_dies_in_the_full_copy_and_comes_back(
         uuids = {vm.name_label: vm.uuid for vm in world.source.vms}
         member = world.source.hosts[1].uuid
         for vm in uuids.values():
-            wanted = {"vm": vm, "sr": world.sr, "startDestinationVm": False, "deleteSourceVm": False}
-            await world.client.call("warmMigration.start", **wanted)
+            await world.start(vm=vm, startDestinationVm=False)
         for vm in uuids.values():
             await copied(world, vm, 8 * MIB)
         await world.control(world.source, "host", host=member, down=True, missed=False)
@@ -101,19 +100,18 @@ async def test_a_dead_member_of_the_target_starts_nothing(worlds: Worlds) -> Non
     async with worlds(vms, target={"hosts": 2, "sr_type": "nfs", "vms": [rival]}) as world:
         moved, spare = (vm.uuid for vm in world.source.vms)
         other, member = (host.uuid for host in world.target.hosts)
-        wanted = {"sr": world.sr, "startDestinationVm": True, "deleteSourceVm": False}
-        migration = await world.client.call("warmMigration.start", vm=moved, cutover="hold", **wanted)
+        migration = await world.start(vm=moved, cutover="hold")
         async with asyncio.timeout(60):
             while (await report_of(world, moved))["phase"] != "holding":
                 await asyncio.sleep(0.1)
         await world.control(world.target, "host", host=member, down=True)
-        assert (await world.client.call("warmMigration.plan", vm=spare, **wanted))["possible"]
+        assert (await world.plan(vm=spare))["possible"]
         await asyncio.to_thread(enable, world.target, other, False)
-        plan = await world.client.call("warmMigration.plan", vm=spare, **wanted)
+        plan = await world.plan(vm=spare)
         (finding,) = [each for each in plan["findings"] if each["code"] == "NO_HOST_CAN_START"]
         assert "not live" in finding["evidence"]["hosts"][world.target.hosts[1].name_label]
         with pytest.raises(CallFailed) as refused:
-            await world.client.call("vm.warmMigration", vm=spare, **wanted)
+            await world.migrate(vm=spare)
         assert refused.value.code == "NO_HOST_CAN_START"
         await asyncio.to_thread(enable, world.target, other, True)
         await world.client.call("warmMigration.cutover", id=migration)

@@ -15,10 +15,9 @@ SERVES = {"hosts": 2, "bandwidth": 12 * MIB, "nbd_purpose": "insecure_nbd"}
 
 async def begun(world: World) -> str:
     """A migration of the halted VM of which some was read."""
-    wanted = {"vm": world.vm, "sr": world.sr, "startDestinationVm": False, "deleteSourceVm": False}
-    migration = await world.client.call("warmMigration.start", **wanted)
+    migration = await world.start(startDestinationVm=False)
     await copied(world, world.vm, 8 * MIB)
-    return str(migration)
+    return migration
 
 
 def vm(allocated_mib: int, **disk: Any) -> Any:

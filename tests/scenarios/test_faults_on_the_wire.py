@@ -324,9 +324,8 @@ async def test_memory_that_went_meanwhile_costs_no_downtime(worlds: Worlds) -> N
     """There was enough when the migration was planned; its hosts are asked again before the source is stopped."""
     vms = [tiny_vm("first", memory_bytes=3 * GIB), tiny_vm("second", memory_bytes=3 * GIB)]
     async with worlds(vms=vms, target={"host_memory_bytes": 8 * GIB}) as world:
-        parameters = {"sr": world.sr, "startDestinationVm": True, "deleteSourceVm": False}
         second = next(vm.uuid for vm in world.source.vms if vm.name_label == "second")
-        held = await world.client.call("warmMigration.start", vm=second, cutover="hold", **parameters)
+        held = await world.start(vm=second, cutover="hold")
         async with asyncio.timeout(60):
             while (await world.client.call("warmMigration.get", id=held))["phase"] != "holding":
                 await asyncio.sleep(0.05)

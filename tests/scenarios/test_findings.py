@@ -61,8 +61,7 @@ async def changes(world: World) -> list[list[str]]:
 
 async def planned(world: World) -> tuple[dict[str, Any], dict[str, str]]:
     """The plan, and the severities of its findings by code."""
-    wanted = {"vm": world.vm, "sr": world.sr, "startDestinationVm": True, "deleteSourceVm": False}
-    report = await world.client.call("warmMigration.plan", **wanted)
+    report = await world.plan()
     return report, {finding["code"]: finding["severity"] for finding in report["findings"]}
 
 
@@ -86,11 +85,10 @@ async def test_all_obstacles_are_told_and_nothing_is_changed(worlds: Worlds) -> 
 
 
 async def nobody_starts_it(world: World) -> None:
-    parameters = {"vm": world.vm, "sr": world.sr, "startDestinationVm": True, "deleteSourceVm": False}
     for method in ("vm.warmMigration", "warmMigration.start"):
         for more in ({}, {"force": True}):
             with pytest.raises(CallFailed) as error:
-                await world.client.call(method, **parameters, **more)
+                await world.client.call(method, **world.asked(**more))
             assert error.value.code in ERRORS
     token = await world.client.call("token.create")
     environment = {"XO_WARMIG_URL": world.client.url, "XO_WARMIG_TOKEN": token}

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -27,16 +26,12 @@ def signed_in(world: World) -> XoClient:
     return client
 
 
-def warm(world: World, **changes: Any) -> dict[str, Any]:
-    return {"vm": world.vm, "sr": world.sr, "startDestinationVm": True, "deleteSourceVm": False} | changes
-
-
 async def of_upstream_only(page: XoClient, world: World) -> None:
     """A VM whose pool only upstream has is another thing than one that nobody has."""
-    error = await asyncio.to_thread(page.error, "vm.warmMigration", warm(world, vm="vm-1"))
+    error = await asyncio.to_thread(page.error, "vm.warmMigration", world.asked(vm="vm-1"))
     assert (error["code"], error["data"]["code"]) == (-32000, "POOL_NOT_ADDED")
     assert error["message"].startswith("no connection found for object vm-1: ")
-    assert (await asyncio.to_thread(page.error, "vm.warmMigration", warm(world, vm="nowhere")))["code"] == 1
+    assert (await asyncio.to_thread(page.error, "vm.warmMigration", world.asked(vm="nowhere")))["code"] == 1
 
 
 async def test_a_migration_through_a_gateway(worlds: Worlds, xo: XoServer) -> None:
@@ -44,7 +39,7 @@ async def test_a_migration_through_a_gateway(worlds: Worlds, xo: XoServer) -> No
     async with worlds(upstream=xo.url) as world:
         page = await asyncio.to_thread(signed_in, world)
         await of_upstream_only(page, world)
-        call = page.send("vm.warmMigration", warm(world))
+        call = page.send("vm.warmMigration", world.asked())
         first = await asyncio.to_thread(page.note, lambda note: note["method"] == "all")
         (id,) = first["params"]["items"]
         objects = await asyncio.to_thread(page.call, "xo.getAllObjects")
@@ -66,14 +61,14 @@ async def test_a_migration_goes_on_while_upstream_is_away(worlds: Worlds, xo: Xo
     """Its caller is cut off, comes back with upstream and calls again: it joins, and gets the answer."""
     async with worlds(upstream=xo.url) as world:
         page = await asyncio.to_thread(signed_in, world)
-        call = page.send("vm.warmMigration", warm(world))
+        call = page.send("vm.warmMigration", world.asked())
         await asyncio.to_thread(page.note, lambda note: note["method"] == "all")
         xo.die()
         with pytest.raises(ConnectionClosed):
             await asyncio.to_thread(page.wait, call)
         xo.rise()
         page = await asyncio.to_thread(signed_in, world)
-        answer = await asyncio.to_thread(lambda: page.wait(page.send("vm.warmMigration", warm(world))))
+        answer = await asyncio.to_thread(lambda: page.wait(page.send("vm.warmMigration", world.asked())))
         target = await world.vm_of(world.target, answer["result"])
         assert target["power_state"] == "Running"
         assert len(await world.client.call("warmMigration.list")) == 1

@@ -3,16 +3,13 @@
 import asyncio
 import itertools
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from tests.scenarios.conftest import World, Worlds
 from tests.scenarios.test_migration import ended, hashes
 from xo_warmig.model.units import KIB, MIB
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, VmConfig
-
-World = Any
-Worlds = Callable[..., Any]
 
 # What a guest writes in an hour at 80 KiB/s is written in the time held: all of its region several times over.
 RATE, SPAN_BYTES = 20 * MIB, 64 * MIB
@@ -34,8 +31,7 @@ def busy_vm() -> VmConfig:
 async def begin(world: World, rate: int, **options: Any) -> str:
     """The guest writes, and ``warmMigration.start``; its id."""
     await world.control(world.source, "guest", vm=world.vm, rate=rate)
-    asked = {"vm": world.vm, "sr": world.sr, "startDestinationVm": True, "deleteSourceVm": False} | options
-    return str(await world.client.call("warmMigration.start", **asked))
+    return await world.start(**options)
 
 
 async def report_of(world: World, migration: str) -> dict[str, Any]:

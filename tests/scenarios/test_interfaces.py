@@ -38,8 +38,8 @@ async def both(world: World, target_vm: str) -> tuple[list[dict[str, Any]], list
 async def test_new_addresses_are_the_target_pool_s_own(worlds: Worlds) -> None:
     """Neither the source's address nor the seed of it is on the target; the plan says so beforehand."""
     async with worlds(vms=[COLD]) as world:
-        asked = {"sr": world.sr, "startDestinationVm": False, "deleteSourceVm": False, "macAddresses": "new"}
-        plan = await world.client.call("warmMigration.plan", vm=world.vm, **asked)
+        asked = {"startDestinationVm": False, "macAddresses": "new"}
+        plan = await world.plan(**asked)
         assert [vif["targetMac"] for vif in plan["vifs"]] == [""]
         assert "MAC_CHANGES" in {finding["code"] for finding in plan["findings"]}
         (before,), (after,) = await both(world, await world.migrate(**asked))

@@ -15,7 +15,7 @@ import pytest
 
 from tests import forked
 from tests.pools import start_site
-from tests.scenarios.conftest import Worlds
+from tests.scenarios.conftest import Worlds, asked_of
 from tests.scenarios.test_migration import ended
 from xo_warmig.cli.access import FILE_NAME, Access
 from xo_warmig.client import Client, ConnectionLost, connect, persistently
@@ -162,11 +162,10 @@ async def test_one_answer_whatever_happens_in_between(tmp_path: Path, happening:
         PoolConfig(name="amd", cpu_vendor="AuthenticAMD", seed=2),
     ]
     with start_site(SiteConfig(pools=pools, directory=tmp_path / "pools")) as site:
-        vm, sr = site.pools[0].vms[0].uuid, site.pools[1].srs[0].uuid
-        asked = {"vm": vm, "sr": sr, "startDestinationVm": True, "deleteSourceVm": False}
+        asked = asked_of(site)
         async with standing(tmp_path, site) as server:
             first = asyncio.ensure_future(server.persist("vm.warmMigration", **asked))
-            command = asyncio.ensure_future(command_line(server, "migrate", vm, sr))
+            command = asyncio.ensure_future(command_line(server, "migrate", asked["vm"], asked["sr"]))
             migration = await until_copying(server)
             await happening(server, asked)
             second = asyncio.ensure_future(server.persist("vm.warmMigration", **asked))

@@ -38,9 +38,7 @@ async def sparse_hashes(world: World, pool: Any, vm: str) -> list[str]:
 async def test_a_disk_of_6_tib_arrives(worlds: Worlds) -> None:
     """By the head of a qcow2 export, then by what was tracked; the guest writes in all its places meanwhile."""
     async with worlds(vms=[large_vm()], source=SERVES, target=SERVES) as world:
-        plan = await world.client.call(
-            "warmMigration.plan", vm=world.vm, sr=world.sr, startDestinationVm=False, deleteSourceVm=False
-        )
+        plan = await world.plan(startDestinationVm=False)
         assert plan["possible"], plan["findings"]
         target = await world.migrate(startDestinationVm=False)
         report = await ended(world)
@@ -68,9 +66,7 @@ async def test_where_only_vhd_export_exists_the_plan_refuses(worlds: Worlds) -> 
         assert error.code == "DISK_TOO_LARGE"
         assert "no network of the pool has the purpose nbd" in str(error)
         assert "purpose nbd" in error.data["remedy"]
-        plan = await world.client.call(
-            "warmMigration.plan", vm=world.vm, sr=world.sr, startDestinationVm=False, deleteSourceVm=False
-        )
+        plan = await world.plan(startDestinationVm=False)
         assert not plan["possible"]
         assert [each["code"] for each in plan["findings"] if each["severity"] == "error"] == ["DISK_TOO_LARGE"]
 

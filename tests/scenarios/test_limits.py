@@ -20,14 +20,7 @@ async def test_the_line_stays_free_and_the_downtime_is_short_all_the_same(worlds
     disks = [DiskConfig(size_bytes=64 * MIB, allocated_bytes=24 * MIB), DiskConfig(size_bytes=32 * MIB)]
     vm = VmConfig(name_label="far-away", disks=disks, guest=guest)
     async with worlds(vms=[vm]) as world:
-        plan = await world.client.call(
-            "warmMigration.plan",
-            vm=world.vm,
-            sr=world.sr,
-            startDestinationVm=False,
-            deleteSourceVm=False,
-            maxRate=RATE,
-        )
+        plan = await world.plan(startDestinationVm=False, maxRate=RATE)
         assert [(each["of"], each["bytesPerSecond"], each["finalPass"]) for each in plan["limits"]] == [
             ("migration", RATE, False)
         ]
@@ -59,8 +52,7 @@ async def test_a_pool_s_table_holds_its_copies_and_the_final_pass_where_it_says_
     }
     vms = [VmConfig(name_label="far-away", disks=disks, guest=guest)]
     async with worlds(vms=vms, rates=rates) as world:
-        asked = {"vm": world.vm, "sr": world.sr, "startDestinationVm": False, "deleteSourceVm": False}
-        plan = await world.client.call("warmMigration.plan", **asked)
+        plan = await world.plan(startDestinationVm=False)
         (limit,) = plan["limits"]
         assert (limit["of"], limit["name"], limit["bytesPerSecond"]) == ("targetPool", "amd-pool", RATE)
         assert limit["finalPass"]

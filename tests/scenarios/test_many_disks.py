@@ -31,8 +31,7 @@ def vm_of(name: str, disks: int, allocated_bytes: int, guest: GuestConfig = QUIE
 
 async def start(world: World, nth: int, **options: Any) -> str:
     """``warmMigration.start`` of the source's VM with that number; its id."""
-    asked = {"vm": world.source.vms[nth].uuid, "sr": world.sr, "startDestinationVm": False, "deleteSourceVm": False}
-    return str(await world.client.call("warmMigration.start", **(asked | options)))
+    return str(await world.start(vm=world.source.vms[nth].uuid, startDestinationVm=False, **options))
 
 
 async def end_of(world: World, migration: str) -> dict[str, Any]:

@@ -35,8 +35,7 @@ async def test_a_vm_leaves_a_pool_of_6_5(worlds: Worlds, https: bool, expected: 
         assert old["encryption"] == (OF_6_5 if https else {"protocol": "none"})
         assert ("fingerprint" in old) is https
 
-        wanted = {"vm": world.vm, "sr": world.sr, "startDestinationVm": False, "deleteSourceVm": False}
-        findings = (await world.client.call("warmMigration.plan", **wanted))["findings"]
+        findings = (await world.plan(startDestinationVm=False))["findings"]
         weak = [each for each in findings if each["code"] in WEAK]
         assert [each["code"] for each in weak] == expected
         for each in weak:

@@ -12,10 +12,11 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from tests.pools import XapiSession, control, start_site
+from tests.scenarios.conftest import asked_of
 from tests.scenarios.test_joining import BANDWIDTH, large_vm, standing, until_copying
 from xo_warmig.client import CallFailed
 from xo_warmig.model.units import MIB
-from xo_warmig.simulator.launch import Pool, Site
+from xo_warmig.simulator.launch import Pool
 from xo_warmig.simulator.site import PoolConfig, SiteConfig
 
 _SECONDS = 90.0
@@ -27,11 +28,6 @@ def a_site(directory: Path) -> Any:
         PoolConfig(name="amd", cpu_vendor="AuthenticAMD", seed=2),
     ]
     return start_site(SiteConfig(pools=pools, directory=directory / "pools"))
-
-
-def asked_of(site: Site) -> dict[str, Any]:
-    vm, sr = site.pools[0].vms[0].uuid, site.pools[1].srs[0].uuid
-    return {"vm": vm, "sr": sr, "startDestinationVm": True, "deleteSourceVm": False}
 
 
 class Writer:
@@ -88,7 +84,7 @@ async def test_a_server_goes_on_with_a_clone(tmp_path: Path) -> None:
     """Where the old writer does not let go; what it still writes is not in the target. Its disk is listed, and swept when it is free."""
     with a_site(tmp_path) as site:
         source, target = site.pools
-        asked = asked_of(site) | {"startDestinationVm": False}
+        asked = asked_of(site, startDestinationVm=False)
         async with standing(tmp_path, site) as server:
             calling = asyncio.ensure_future(server.persist("vm.warmMigration", **asked))
             migration = await until_copying(server)

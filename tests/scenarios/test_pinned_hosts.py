@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.pools import start_site, tiny_vm
-from tests.scenarios.conftest import Served, add_pools, served_here
+from tests.scenarios.conftest import Served, add_pools, asked_of, served_here
 from tests.xapi.test_members_over_tls import give_other_certificate, shown_by
 from xo_warmig.client import CallFailed
 from xo_warmig.model.units import MIB
@@ -36,13 +36,8 @@ async def served(state_dir: Path) -> AsyncIterator[Served]:
 
 
 async def migrate(server: Served, site: Site, vm: int) -> Any:
-    return await server.client.call(
-        "vm.warmMigration",
-        vm=site.pools[0].vms[vm].uuid,
-        sr=site.pools[1].srs[0].uuid,
-        startDestinationVm=False,
-        deleteSourceVm=False,
-    )
+    asked = asked_of(site, vm=site.pools[0].vms[vm].uuid, startDestinationVm=False)
+    return await server.client.call("vm.warmMigration", **asked)
 
 
 async def test_a_host_that_shows_another_certificate_after_a_restart_is_refused(tmp_path: Path) -> None:

@@ -39,9 +39,8 @@ async def missing(world: World, plants: list[Plant]) -> dict[str, list[str]]:
     lacking = {}
     for plant in plants:
         await asyncio.to_thread(plant.plant, bench)
-        asked = {"sr": world.sr, "startDestinationVm": True, "deleteSourceVm": False}
-        asked |= await asyncio.to_thread(plant.asked, bench)
-        report = await world.client.call("warmMigration.plan", vm=bench.uuids[plant.vm], **asked)
+        asked = await asyncio.to_thread(plant.asked, bench)
+        report = await world.plan(vm=bench.uuids[plant.vm], **asked)
         told = {finding["code"]: finding["severity"] for finding in report["findings"]}
         for code in plant.codes.split():
             if told.get(code) != str(CODES[code].severity):

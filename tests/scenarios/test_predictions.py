@@ -27,10 +27,9 @@ async def test_a_plan_knows_what_the_guest_writes(worlds: Callable[..., Any], re
 
 async def sampled(world: Any) -> dict[str, Any]:
     """The plan's figure, as soon as the host took two readings."""
-    asked = {"vm": world.vm, "sr": world.sr, "startDestinationVm": True, "deleteSourceVm": False}
     async with asyncio.timeout(15):
         while True:
-            estimate = (await world.client.call("warmMigration.plan", **asked))["estimate"]
+            estimate = (await world.plan())["estimate"]
             written: dict[str, Any] = estimate["writtenBytesPerSecond"]
             if written["source"] == "sampled":
                 parts = {part["name"]: part["source"] for part in estimate["downtimeParts"]}

@@ -55,9 +55,7 @@ async def see_equal(world: World, target: str) -> None:
 async def test_every_byte_arrives_by_blocks_and_the_log(worlds: Worlds, to: dict[str, Any]) -> None:
     """The first pass of a qcow2 disk by the head of its own export, of a VHD by a VHD's; what the target makes is its own choice."""
     async with worlds(vms=[vm()], source=SERVES, target=to) as world:
-        plan = await world.client.call(
-            "warmMigration.plan", vm=world.vm, sr=world.sr, startDestinationVm=False, deleteSourceVm=False
-        )
+        plan = await world.plan(startDestinationVm=False)
         assert plan["possible"], plan["findings"]
         target = await world.migrate(startDestinationVm=False)
         report = await ended(world)

@@ -98,11 +98,9 @@ async def test_a_vm_that_is_neither_running_nor_halted_is_refused(worlds: Worlds
 async def test_who_may_not_is_told_so(worlds: Worlds) -> None:
     """Not signed in: XO's code 2 with the permission that is missing, and no changes."""
     async with worlds() as world:
-        parameters = {"vm": world.vm, "sr": world.sr, "startDestinationVm": True, "deleteSourceVm": False}
         async with connect(websocket_url(world.client.url)) as stranger:
-            await stranger.send(
-                json.dumps({"id": 1, "jsonrpc": "2.0", "method": "vm.warmMigration", "params": parameters})
-            )
+            call = {"id": 1, "jsonrpc": "2.0", "method": "vm.warmMigration", "params": world.asked()}
+            await stranger.send(json.dumps(call))
             answer = json.loads(await stranger.recv())
         assert answer["error"]["code"] == 2
         assert answer["error"]["data"]["permission"] == "admin"

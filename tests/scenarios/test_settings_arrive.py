@@ -80,10 +80,9 @@ async def test_what_would_fail_late_is_refused_first(
 ) -> None:
     """By plan and call alike, and neither pool was changed."""
     async with worlds(vms=[small_vm(**vm)], source=source, target=target) as world:
-        wanted = {"vm": world.vm, "sr": world.sr, "startDestinationVm": True, "deleteSourceVm": False}
-        report = await world.client.call("warmMigration.plan", **wanted)
+        report = await world.plan()
         assert {each["code"] for each in report["findings"] if each["severity"] == "error"} == {code}
         with pytest.raises(CallFailed) as refused:
-            await world.client.call("warmMigration.start", **wanted)
+            await world.start()
         assert refused.value.code == code
         assert [await world.changes(pool) for pool in (world.source, world.target)] == [[], []]
