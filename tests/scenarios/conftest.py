@@ -12,6 +12,7 @@ import pytest
 
 from tests import forked
 from tests.pools import control, start_site
+from tests.scenarios.waiting import until_connected
 from xo_warmig import config
 from xo_warmig.app import running
 from xo_warmig.client import Client, connect
@@ -85,10 +86,15 @@ class World:
         (found,) = [vm for vm in (await self.state(pool))["vms"] if vm["uuid"] == uuid]
         return dict(found)
 
-    async def last_report(self) -> dict[str, Any]:
-        """Of the newest migration."""
-        reports: list[dict[str, Any]] = await self.client.call("warmMigration.list")
-        return max(reports, key=lambda report: report["created"])
+    async def reports(self, of: str = "") -> list[dict[str, Any]]:
+        """Of all migrations, or of those with that uuid or of the VM with it; the newest is the last."""
+        reports = await self.client.call("warmMigration.list")
+        found = [report for report in reports if of in ("", report["id"], report["vm"])]
+        return sorted(found, key=lambda report: float(report["created"]))
+
+    async def last_report(self, of: str = "") -> dict[str, Any]:
+        """Of the newest one of these."""
+        return (await self.reports(of))[-1]
 
     async def changes(self, pool: Pool) -> list[str]:
         """The calls that changed something on the pool, as its trace has them."""
@@ -176,9 +182,7 @@ async def add_pools(client: Client, site: Site) -> None:
         await client.call(
             "server.add", host=pool.url, username=pool.username, password=pool.password, allowUnauthorized=True
         )
-    async with asyncio.timeout(20):
-        while any(server["status"] != "connected" for server in await client.call("server.getAll")):
-            await asyncio.sleep(0.02)
+    await until_connected(client)
 
 
 Worlds = Callable[..., AbstractAsyncContextManager[World]]

@@ -8,7 +8,8 @@ import pytest
 
 from tests.pools import XapiSession
 from tests.scenarios.conftest import warned
-from tests.scenarios.test_migration import ended, hashes
+from tests.scenarios.test_migration import hashes
+from tests.scenarios.waiting import copied, ended, until_phase
 from xo_warmig.model.units import KIB, MIB
 
 World = Any
@@ -86,9 +87,7 @@ async def test_a_copy_whose_connections_cannot_be_replaced_goes_on_later(worlds:
     async with worlds(source={"nbd_purpose": "insecure_nbd"}) as world:
         await world.control(world.source, "faults", match="nbd_read", kind="cut", at=8 * MIB)
         asking = asyncio.ensure_future(world.migrate(startDestinationVm=False, maxRate=16 * MIB, maxPasses=2))
-        async with asyncio.timeout(20):
-            while not await reads_over_nbd(world):
-                await asyncio.sleep(0.02)
+        await copied(world)
         await world.control(world.source, "faults", match="nbd_read", kind="cut", at=0, times=4)
         target = await asking
         report = await ended(world)
@@ -96,13 +95,6 @@ async def test_a_copy_whose_connections_cannot_be_replaced_goes_on_later(worlds:
         assert "COPY_INTERRUPTED" in [each["code"] for each in report["warnings"]]
         assert await hashes(world, world.source, world.vm) == await hashes(world, world.target, target)
         await see_clean(world)
-
-
-async def reads_over_nbd(world: World) -> bool:
-    """Whether a disk's data has begun to come over a connection."""
-    report = await world.last_report() if await world.client.call("warmMigration.list") else None
-    current = None if report is None else report["currentPass"]
-    return current is not None and any(disk["doneBytes"] for disk in current["disks"])
 
 
 async def test_a_cancelled_copy_leaves_no_connection(worlds: Worlds) -> None:
@@ -137,9 +129,7 @@ async def test_r21_after_a_crash_of_the_host_the_log_is_not_believed(worlds: Wor
     """It may lack writes and look whole. The retry begins with an export against the kept base, and every byte arrives."""
     async with worlds(source={"nbd_purpose": "insecure_nbd"}) as world:
         asking = asyncio.ensure_future(world.migrate(cutover="hold", minPassInterval=HOLD_SECONDS))
-        async with asyncio.timeout(60):
-            while not asking.done() and not await held(world):
-                await asyncio.sleep(0.05)
+        await until_phase(world, "holding")
         await asyncio.sleep(0.5)  # the guest writes
         await world.control(world.source, "host", host=await asyncio.to_thread(host_of, world), crash=True)
         await asyncio.wait({asking}, timeout=60)
@@ -155,9 +145,3 @@ async def test_r21_after_a_crash_of_the_host_the_log_is_not_believed(worlds: Wor
         assert {disk["way"] for disk in started[-1]["plan"]["disks"]} == {"cbt"}
         assert await hashes(world, world.source, world.vm) == await hashes(world, world.target, target)
         await see_clean(world)
-
-
-async def held(world: World) -> bool:
-    """Whether the migration waits for its word, with a delta behind it."""
-    reports = await world.client.call("warmMigration.list")
-    return any(each["phase"] == "holding" for each in reports)

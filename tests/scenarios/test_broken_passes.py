@@ -11,6 +11,7 @@ import pytest
 
 from tests.pools import XapiSession, control
 from tests.scenarios.test_migration import hashes
+from tests.scenarios.waiting import copied, done_bytes, ended, until, until_phase
 from xo_warmig.engine.settings import Settings
 from xo_warmig.model.units import KIB, MIB
 from xo_warmig.replication.limits import CopyLimits
@@ -38,34 +39,9 @@ async def imported_bytes(world: World) -> int:
     return sum(each["bytes"] for each in trace["transfers"] if each["name"] == "import_raw_vdi")
 
 
-async def until(world: World, seen: Callable[[dict[str, Any]], bool], seconds: float = 60) -> dict[str, Any]:
-    """The newest report, once it is as wanted."""
-    async with asyncio.timeout(seconds):
-        while True:
-            if await world.client.call("warmMigration.list"):
-                report: dict[str, Any] = await world.last_report()
-                if seen(report):
-                    return report
-            await asyncio.sleep(0.01)
-
-
-def ended(report: dict[str, Any]) -> bool:
-    return report["finished"] is not None
-
-
-def copies(phase: str) -> Callable[[dict[str, Any]], bool]:
-    """Whether it is in this phase, with data under way."""
-
-    def seen(report: dict[str, Any]) -> bool:
-        current = report["currentPass"]
-        return report["phase"] == phase and bool(current) and any(disk["doneBytes"] for disk in current["disks"])
-
-    return seen
-
-
 async def see_equal(world: World, target: str) -> None:
     """The guest writes nothing on the target, so what was copied still stands there. Nothing is attached."""
-    report = await until(world, ended)
+    report = await ended(world)
     assert report["phase"] == "done", report["error"]
     assert await hashes(world, world.source, world.vm) == await hashes(world, world.target, target)
     for pool in (world.source, world.target):
@@ -85,7 +61,7 @@ async def test_a_full_pass_that_is_cut_at_70_percent_is_gone_on_with(
         await world.control(world.target, "faults", **fault)
         target = await world.migrate()
         again = await imported_bytes(world) - data_bytes
-        report = await until(world, ended)
+        report = await ended(world)
         kinds = [each["kind"] for each in report["passes"]]
         print(f"{kinds}: {again / MIB:.1f} MiB of {data_bytes >> 20} MiB were sent again, {again / data_bytes:.2%}")
         assert {"COPY_INTERRUPTED", "COPY_RESUMED"} <= {warning["code"] for warning in report["warnings"]}
@@ -103,14 +79,14 @@ async def test_the_target_pool_is_killed_in_the_middle_of_the_full_pass(
     data_bytes = 192 * MIB
     async with worlds(vms=[vm_with(data_bytes)], source={"bandwidth": 64 * MIB}) as world:
         migration = asyncio.ensure_future(world.migrate())
-        await until(world, lambda report: copies("copying")(report) and _done_bytes(report) > 96 * MIB)
+        await copied(world, 96 * MIB)
         confirmed = await imported_bytes(world)  # of the slices that have ended; a killed pool does not tell of others
         await asyncio.to_thread(world.target.kill)
         await asyncio.sleep(1)
         assert (await world.vm_of(world.source, world.vm))["power_state"] == "Running"
         await asyncio.to_thread(world.target.restart)
         target = await migration
-        report = await until(world, ended)
+        report = await ended(world)
         again = await imported_bytes(world) - data_bytes
         print(f"killed with {confirmed / MIB:.0f} MiB confirmed; of those {again / MIB:.1f} MiB were sent again")
         assert [each["kind"] for each in report["passes"]].count("full") == 1
@@ -120,20 +96,14 @@ async def test_the_target_pool_is_killed_in_the_middle_of_the_full_pass(
         await see_equal(world, target)
 
 
-def _done_bytes(report: dict[str, Any]) -> int:
-    return sum(disk["doneBytes"] for disk in report["currentPass"]["disks"])
-
-
 async def abort_a_delta(world: World) -> None:
     """A migration is cancelled in the middle of a delta, and what was copied is kept."""
     migration = await world.start(cutover="hold", minPassInterval=1)
-    await until(world, lambda report: report["phase"] == "holding")
+    await until_phase(world, "holding")
     await world.control(world.source, "guest", vm=world.vm, write=24 * MIB)
-    await until(
-        world, lambda report: (report["currentPass"] or {}).get("kind") == "delta" and _done_bytes(report) > 4 * MIB
-    )
+    await until(world, lambda report: done_bytes(report) > 4 * MIB and report["currentPass"]["kind"] == "delta")
     await world.client.call("warmMigration.cancel", id=migration, drop=False)
-    report = await until(world, ended)
+    report = await ended(world)
     assert report["phase"] == "cancelled"
 
 
@@ -184,7 +154,7 @@ async def test_a_retry_after_an_aborted_delta_misses_nothing(worlds: Worlds, tmp
         if session.call("VM.get_power_state", vm) == "Halted":
             session.call("VM.start", vm, False, False)
         target = await world.migrate()
-        report = await until(world, ended)
+        report = await ended(world)
         first = report["passes"][0]
         assert first["kind"] == ("full" if word == "revert" else "delta"), "a revert voids the base"
         await see_equal(world, target)
@@ -200,13 +170,13 @@ async def test_a_pass_that_keeps_breaking_fails_and_the_retry_begins_with_its_de
     }
     async with worlds(vms=[vm_with(64 * MIB)], source=SLOW) as world:
         await world.start(cutover="hold", minPassInterval=1)
-        await until(world, lambda report: report["phase"] == "holding")
+        await until_phase(world, "holding")
         await world.control(world.target, "faults", **limits)
         await world.control(world.source, "guest", vm=world.vm, write=24 * MIB)
-        report = await until(world, ended)
+        report = await ended(world)
         assert (report["phase"], report["error"]["code"]) == ("failed", "SR_BACKEND_FAILURE_44")
         await world.control(world.target, "faults", clear=True)
         target = await world.migrate()
-        report = await until(world, ended)
+        report = await ended(world)
         assert report["passes"][0]["kind"] == "delta"
         await see_equal(world, target)

@@ -12,6 +12,7 @@ from tests.faults.evidence import Asked, Sides, Story
 from tests.faults.looking import Watcher
 from tests.faults.rules import assert_rules
 from tests.faults.scene import moving_vm
+from tests.scenarios.waiting import until_phase
 from xo_warmig.client import CallFailed
 from xo_warmig.model.phases import Phase, can_cancel
 from xo_warmig.model.units import MIB
@@ -71,17 +72,6 @@ def test_every_phase_that_can_be_cancelled_has_a_case() -> None:
 
 def pool_of(world: World, side: str) -> Any:
     return world.source if side == "source" else world.target
-
-
-async def until_phase(world: World, phase: str) -> dict[str, Any]:
-    """The report, in this phase; fails when it went by."""
-    async with asyncio.timeout(30):
-        while True:
-            reports = await world.client.call("warmMigration.list")
-            if reports and reports[0]["phase"] == phase:
-                return dict(reports[0])
-            assert not reports or reports[0]["finished"] is None, f"{phase} was not seen: {reports[0]['error']}"
-            await asyncio.sleep(0.02)
 
 
 async def reach(world: World, case: Case) -> str:

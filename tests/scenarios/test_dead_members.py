@@ -1,14 +1,14 @@
 """Hosts that lose their power and stay down for a while: in the full copy, before the start of the target, and while a plan is made."""
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from tests.pools import XapiSession
-from tests.scenarios.conftest import World, Worlds, small_vm
+from tests.scenarios.conftest import Worlds, small_vm
 from tests.scenarios.test_members import ON_THE_SECOND_HOST
 from tests.scenarios.test_migration import hashes
+from tests.scenarios.waiting import copied, ended, until_phase
 from xo_warmig.client import CallFailed
 from xo_warmig.model.units import GIB, MIB
 from xo_warmig.simulator.launch import Pool
@@ -24,22 +24,6 @@ def vm_on_the_member(name: str, power_state: str) -> VmConfig:
     return small_vm(name_label=name, disks=disks, guest=guest, power_state=power_state, memory_bytes=256 * MIB)
 
 
-async def report_of(world: World, vm: str) -> dict[str, Any]:
-    reports = await world.client.call("warmMigration.list")
-    (found,) = [report for report in reports if report["vm"] == vm]
-    return dict(found)
-
-
-async def copied(world: World, vm: str, count_bytes: int) -> None:
-    """Wait until so much of its full pass was sent."""
-    async with asyncio.timeout(60):
-        while True:
-            current = (await report_of(world, vm)).get("currentPass")
-            if current and sum(disk["doneBytes"] for disk in current["disks"]) >= count_bytes:
-                return
-            await asyncio.sleep(0.05)
-
-
 async def test_a_member_that_has_the_disks_dies_in_the_full_copy_and_comes_back(worlds: Worlds) -> None:
     """The copies wait and go on. A VM that ran there is halted now, which nobody asked for: its migration fails, its copy is kept."""
     vms = [vm_on_the_member(HALTED, "Halted"), vm_on_the_member(RUNNING, "Running")]
@@ -49,32 +33,25 @@ async def test_a_member_that_has_the_disks_dies_in_the_full_copy_and_comes_back(
         for vm in uuids.values():
             await world.start(vm=vm, startDestinationVm=False)
         for vm in uuids.values():
-            await copied(world, vm, 8 * MIB)
+            await copied(world, 8 * MIB, vm)
         await world.control(world.source, "host", host=member, down=True, missed=False)
         await asyncio.sleep(DOWN_SECONDS)
         await world.control(world.source, "host", host=member, down=True)
-        phases = [(await report_of(world, vm))["phase"] for vm in uuids.values()]
+        phases = [(await world.last_report(vm))["phase"] for vm in uuids.values()]
         assert phases == ["finalising", "copying"]  # one pass is all that a halted VM needs
         await world.control(world.source, "host", host=member, up=True)
-        ended = {name: await ended_report(world, vm) for name, vm in uuids.items()}
-        assert ended[HALTED]["phase"] == "done", ended[HALTED]["error"]
-        assert ended[RUNNING]["phase"] == "failed"
-        assert ended[RUNNING]["error"]["code"] == "SOURCE_HALTED_UNASKED"
-        assert ended[RUNNING]["keptUntil"] is not None
-        assert [each["verdict"] for each in ended[RUNNING]["passes"]] == ["complete"]
+        reports = {name: await ended(world, vm) for name, vm in uuids.items()}
+        assert reports[HALTED]["phase"] == "done", reports[HALTED]["error"]
+        assert reports[RUNNING]["phase"] == "failed"
+        assert reports[RUNNING]["error"]["code"] == "SOURCE_HALTED_UNASKED"
+        assert reports[RUNNING]["keptUntil"] is not None
+        assert [each["verdict"] for each in reports[RUNNING]["passes"]] == ["complete"]
         assert await hashes(world, world.source, uuids[HALTED]) == await hashes(
-            world, world.target, ended[HALTED]["targetVm"]
+            world, world.target, reports[HALTED]["targetVm"]
         )
         assert (await world.vm_of(world.source, uuids[RUNNING]))["power_state"] == "Halted"
         state = await world.settled(world.source)
         assert (state["dom0_vbds"], state["tasks"]) == ([], [])
-
-
-async def ended_report(world: World, vm: str) -> dict[str, Any]:
-    async with asyncio.timeout(60):
-        while (report := await report_of(world, vm))["phase"] not in ("done", "failed", "cancelled"):
-            await asyncio.sleep(0.1)
-    return report
 
 
 def enable(pool: Pool, host: str, wanted: bool) -> None:
@@ -101,9 +78,7 @@ async def test_a_dead_member_of_the_target_starts_nothing(worlds: Worlds) -> Non
         moved, spare = (vm.uuid for vm in world.source.vms)
         other, member = (host.uuid for host in world.target.hosts)
         migration = await world.start(vm=moved, cutover="hold")
-        async with asyncio.timeout(60):
-            while (await report_of(world, moved))["phase"] != "holding":
-                await asyncio.sleep(0.1)
+        await until_phase(world, "holding", moved)
         await world.control(world.target, "host", host=member, down=True)
         assert (await world.plan(vm=spare))["possible"]
         await asyncio.to_thread(enable, world.target, other, False)
@@ -115,6 +90,6 @@ async def test_a_dead_member_of_the_target_starts_nothing(worlds: Worlds) -> Non
         assert refused.value.code == "NO_HOST_CAN_START"
         await asyncio.to_thread(enable, world.target, other, True)
         await world.client.call("warmMigration.cutover", id=migration)
-        report = await ended_report(world, moved)
+        report = await ended(world, moved)
         assert report["phase"] == "done", report["error"]
         assert await asyncio.to_thread(host_of, world.target, report["targetVm"]) == other

@@ -1,12 +1,11 @@
 """Hosts that lose their power while they serve a disk over NBD: others read on, or the copy waits for it."""
 
-import asyncio
 from typing import Any
 
 from tests.scenarios.conftest import World, Worlds, small_vm
-from tests.scenarios.test_dead_members import copied, ended_report, report_of
 from tests.scenarios.test_members import ON_THE_SECOND_HOST
 from tests.scenarios.test_migration import hashes
+from tests.scenarios.waiting import copied, ended, until
 from xo_warmig.model.units import MIB
 from xo_warmig.simulator.site import DiskConfig, GuestConfig
 
@@ -16,7 +15,7 @@ SERVES = {"hosts": 2, "bandwidth": 12 * MIB, "nbd_purpose": "insecure_nbd"}
 async def begun(world: World) -> str:
     """A migration of the halted VM of which some was read."""
     migration = await world.start(startDestinationVm=False)
-    await copied(world, world.vm, 8 * MIB)
+    await copied(world, 8 * MIB)
     return migration
 
 
@@ -26,7 +25,7 @@ def vm(allocated_mib: int, **disk: Any) -> Any:
 
 
 async def see_moved(world: World) -> None:
-    report = await ended_report(world, world.vm)
+    report = await ended(world)
     assert report["phase"] == "done", report["error"]
     assert report["passes"][0]["disks"][0]["way"] == "nbd"
     assert await hashes(world, world.source, world.vm) == await hashes(world, world.target, report["targetVm"])
@@ -51,9 +50,7 @@ async def test_the_only_one_that_has_the_storage_is_waited_for(worlds: Worlds) -
         await begun(world)
         member = world.source.hosts[1].uuid
         await world.control(world.source, "host", host=member, down=True, missed=False)
-        async with asyncio.timeout(60):
-            while (await report_of(world, world.vm))["waitingFor"] != "pool":
-                await asyncio.sleep(0.1)
+        await until(world, lambda report: bool(report["waitingFor"] == "pool"))
         await world.control(world.source, "host", host=member, up=True)
         await see_moved(world)
         state = await world.settled(world.source)

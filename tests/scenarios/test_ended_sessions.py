@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from tests.scenarios.conftest import World, Worlds, small_vm, warned
-from tests.scenarios.test_members import copied
-from tests.scenarios.test_migration import ended, hashes
+from tests.scenarios.test_migration import hashes
+from tests.scenarios.waiting import copied, ended
 from xo_warmig.model.units import MIB
 from xo_warmig.simulator.launch import Pool
 from xo_warmig.simulator.site import DiskConfig, GuestConfig

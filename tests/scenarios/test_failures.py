@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.scenarios.waiting import copied, until_phase
 from xo_warmig.client import CallFailed
 from xo_warmig.model.units import MIB
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, VmConfig
@@ -37,18 +38,6 @@ async def source_is_as_it_was(world: World) -> None:
     assert (await world.state(world.source))["dom0_vbds"] == []
 
 
-async def until_phase(world: World, phase: str) -> dict[str, Any]:
-    """The newest migration, once it is in this phase and moves data."""
-    async with asyncio.timeout(30):
-        while True:
-            if await world.client.call("warmMigration.list"):
-                report: dict[str, Any] = await world.last_report()
-                current = report["currentPass"]
-                if report["phase"] == phase and current and any(d["doneBytes"] for d in current["disks"]):
-                    return report
-            await asyncio.sleep(0.02)
-
-
 async def failure_of(migration: Awaitable[str]) -> CallFailed:
     with pytest.raises(CallFailed) as error:
         await migration
@@ -59,7 +48,7 @@ async def test_the_destination_dies_in_the_middle_of_a_pass(worlds: Worlds) -> N
     """Its pool is killed: the source never notices, and the same call ends well once it is back, without a second target."""
     async with worlds(vms=[larger_vm()], source=SLOW) as world:
         migration = asyncio.ensure_future(world.migrate())
-        await until_phase(world, "copying")
+        await copied(world)
         await asyncio.to_thread(world.target.kill)
         await asyncio.sleep(2)
         assert not migration.done()
@@ -115,9 +104,7 @@ async def test_storage_that_has_no_room(worlds: Worlds) -> None:
 
 async def nothing_of_ours_is_left(world: World) -> None:
     """No snapshot, task or dom0 VBD on either side, once the clean-up is through."""
-    async with asyncio.timeout(20):
-        while (await world.last_report())["phase"] != "done":
-            await asyncio.sleep(0.05)
+    await until_phase(world, "done")
     for pool in (world.source, world.target):
         state = await world.settled(pool)
         assert state["snapshots"] == []
@@ -131,11 +118,7 @@ async def test_the_final_pass_breaks(worlds: Worlds, match: str) -> None:
     """It is sent anew as often as that may help; then the source, halted by now, runs again, and the retry begins with a delta."""
     async with worlds() as world:
         migration = asyncio.ensure_future(world.migrate(cutover="hold", targetDowntime=300))
-        async with asyncio.timeout(30):
-            while not await world.client.call("warmMigration.list"):
-                await asyncio.sleep(0.005)
-            while (report := await world.last_report())["phase"] != "holding":
-                await asyncio.sleep(0.02)
+        report = await until_phase(world, "holding")
         pool = world.source if match == "export_raw_vdi" else world.target
         await world.control(pool, "faults", kind="fail", match=match, at=0, times=10_000)
         await world.client.call("warmMigration.cutover", id=report["id"])
@@ -176,7 +159,7 @@ async def test_a_cancel_in_the_middle_of_a_pass(worlds: Worlds) -> None:
     """It returns when every connection is closed and every disk is free (R10)."""
     async with worlds(vms=[larger_vm()], source=SLOW) as world:
         migration = asyncio.ensure_future(world.migrate(onFailure="drop"))
-        report = await until_phase(world, "copying")
+        report = await copied(world)
         await world.client.call("warmMigration.cancel", id=report["id"])
         await source_is_as_it_was(world)
         assert (await world.state(world.target))["dom0_vbds"] == []
@@ -191,7 +174,7 @@ async def test_a_vm_that_halts_by_itself_is_left_alone(worlds: Worlds) -> None:
     """Nobody asked for it, so the target is not started, and the source is not either (R7)."""
     async with worlds(vms=[larger_vm()], source=SLOW) as world:
         migration = asyncio.ensure_future(world.migrate())
-        await until_phase(world, "copying")
+        await copied(world)
         await world.control(world.source, "guest", vm=world.vm, halt=True)
         await failure_of(migration)
         source = await world.vm_of(world.source, world.vm)

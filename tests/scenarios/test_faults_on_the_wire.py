@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.pools import tiny_vm
+from tests.scenarios.waiting import ended, until_connected, until_phase
 from xo_warmig.client import CallFailed
 from xo_warmig.engine.settings import Settings
 from xo_warmig.model.units import GIB, MIB
@@ -84,7 +85,7 @@ async def points_of_a_good_migration(world: World, vm: str, **parameters: Any) -
     since = {side: (await world.control(pool_of(world, side), "trace"))["number"] for side in ("source", "target")}
     await world.control(world.source, "guest", vm=vm, rate=MIB)
     await world.migrate(vm=vm, **parameters)
-    await until_ended(world, vm)
+    await ended(world, vm)
     points = []
     for side in ("source", "target"):
         counts: dict[str, int] = defaultdict(int)
@@ -107,24 +108,6 @@ def chosen(points: Iterable[Point], salt: str) -> list[Point]:
     reading = [point for point in each if ".get_" in point.name]
     changing = [point for point in each if ".get_" not in point.name]
     return chance.sample(changing, CHANGING) + chance.sample(reading, READING)
-
-
-async def until_ended(world: World, vm: str) -> dict[str, Any]:
-    async with asyncio.timeout(30):
-        while True:
-            reports = [each for each in await world.client.call("warmMigration.list") if each["vm"] == vm]
-            if not reports:
-                return {"phase": "none"}
-            report: dict[str, Any] = max(reports, key=lambda each: each["created"])
-            if report["phase"] in ("done", "failed", "cancelled", "awaiting_commit"):
-                return report
-            await asyncio.sleep(0.01)
-
-
-async def until_connected(world: World) -> None:
-    async with asyncio.timeout(20):
-        while {server["status"] for server in await world.client.call("server.getAll")} != {"connected"}:
-            await asyncio.sleep(0.05)
 
 
 class Eyes:
@@ -244,7 +227,7 @@ async def strike(world: World, eyes: Eyes, point: Point, vm: str, name: str, *, 
     watch = asyncio.create_task(never_two(eyes, name))
     try:
         answer = await attempt(world, vm, startDestinationVm=started)
-        report = await until_ended(world, vm)
+        report: dict[str, Any] = await ended(world, vm) if await world.reports(vm) else {"phase": "none"}
         (armed,) = (await world.control(pool, "faults"))["faults"]
         await world.control(pool, "faults", clear=True)
         outcome = Outcome(report["phase"], armed["left"] == 0)
@@ -254,11 +237,11 @@ async def strike(world: World, eyes: Eyes, point: Point, vm: str, name: str, *, 
             assert answer.message, answer
             assert answer.code, answer
             await see_given_back(world, vm, name)
-            await until_connected(world)
+            await until_connected(world.client)
             second = await attempt(world, vm, startDestinationVm=started)
             assert isinstance(second, str), f"the retry failed: {second}"
             answer = second
-            report = await until_ended(world, vm)
+            report = await ended(world, vm)
         assert report["phase"] == "done", report["phase"]
         codes = [warning["code"] for warning in report["warnings"]]
         await see_moved(world, vm, name, answer, started=started, codes=codes)
@@ -326,14 +309,10 @@ async def test_memory_that_went_meanwhile_costs_no_downtime(worlds: Worlds) -> N
     async with worlds(vms=vms, target={"host_memory_bytes": 8 * GIB}) as world:
         second = next(vm.uuid for vm in world.source.vms if vm.name_label == "second")
         held = await world.start(vm=second, cutover="hold")
-        async with asyncio.timeout(60):
-            while (await world.client.call("warmMigration.get", id=held))["phase"] != "holding":
-                await asyncio.sleep(0.05)
+        await until_phase(world, "holding", held)
         assert isinstance(await attempt(world, world.vm, startDestinationVm=True), str)
         await world.client.call("warmMigration.cutover", id=held)
-        async with asyncio.timeout(60):
-            while (report := await world.client.call("warmMigration.get", id=held))["finished"] is None:
-                await asyncio.sleep(0.05)
+        report = await ended(world, held)
         assert (report["phase"], report["error"]["code"]) == ("failed", "NO_HOSTS_AVAILABLE")
         assert "HOST_NOT_ENOUGH_FREE_MEMORY" in report["error"]["message"]
         await see_given_back(world, second, "second")

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.scenarios.conftest import World, Worlds
-from tests.scenarios.test_migration import ended, hashes
+from tests.scenarios.test_migration import hashes
+from tests.scenarios.waiting import ended, until, until_phase
 from xo_warmig.model.units import KIB, MIB
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, VmConfig
 
@@ -34,19 +35,6 @@ async def begin(world: World, rate: int, **options: Any) -> str:
     return await world.start(**options)
 
 
-async def report_of(world: World, migration: str) -> dict[str, Any]:
-    report: dict[str, Any] = await world.client.call("warmMigration.get", id=migration)
-    return report
-
-
-async def until_holding(world: World, migration: str) -> dict[str, Any]:
-    async with asyncio.timeout(60):
-        while (report := await report_of(world, migration))["phase"] != "holding":
-            assert report["finished"] is None, report["error"]
-            await asyncio.sleep(0.02)
-    return report
-
-
 async def see_equal(world: World, report: dict[str, Any]) -> None:
     """The guest writes nothing on the target, so what was copied still stands there."""
     assert report["phase"] == "done", report["error"]
@@ -59,9 +47,9 @@ async def test_a_cutover_on_word_takes_as_long_as_was_shown(worlds: Worlds) -> N
         migration = await begin(
             world, RATE, cutover="hold", minPassInterval=INTERVAL_SECONDS, targetDowntime=TARGET_DOWNTIME
         )
-        await until_holding(world, migration)
+        await until_phase(world, "holding", migration)
         await asyncio.sleep(HELD_SECONDS)
-        shown = (await until_holding(world, migration))["predictedDowntimeSeconds"]
+        shown = (await until_phase(world, "holding", migration))["predictedDowntimeSeconds"]
         await world.client.call("warmMigration.cutover", id=migration)
         report = await ended(world)
         await see_equal(world, report)
@@ -82,10 +70,8 @@ async def test_a_time_is_kept(worlds: Worlds) -> None:
     async with worlds(vms=[vm]) as world:
         at = datetime.fromtimestamp(time.time() + 12, UTC)
         migration = await begin(world, MIB, cutover=at.isoformat())
-        await until_holding(world, migration)
-        async with asyncio.timeout(5):
-            while (report := await report_of(world, migration))["waitingFor"] != "time":
-                await asyncio.sleep(0.02)
+        await until_phase(world, "holding", migration)
+        report = await until(world, lambda report: report["waitingFor"] == "time", seconds=5)
         assert report["cutoverTime"] == at.timestamp()
         report = await ended(world)
         await see_equal(world, report)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.pools import XapiSession
 from tests.scenarios.conftest import small_vm
+from tests.scenarios.waiting import until_phase
 from xo_warmig.client import CallFailed
 from xo_warmig.model.units import MIB
 from xo_warmig.simulator.launch import Pool
@@ -84,21 +85,13 @@ def change_devices(world: World) -> None:
     session.call("VBD.create", {**drive, "unpluggable": True, "empty": True, **qos})
 
 
-async def held(world: World) -> None:
-    """Until the migration waits for the word."""
-    async with asyncio.timeout(60):
-        while "holding" not in [report["phase"] for report in await world.client.call("warmMigration.list")]:
-            await asyncio.sleep(0.05)
-
-
 async def test_what_is_changed_during_the_copy_is_on_the_target(worlds: Worlds) -> None:
     """An interface that was added on its network, one that was locked with its addresses, a drive; and it is told."""
     async with worlds(vms=[small_vm(guest=GuestConfig(kind="none"))]) as world:
         moving = asyncio.ensure_future(world.migrate(cutover="hold", startDestinationVm=False))
         try:
-            await held(world)
+            report = await until_phase(world, "holding")
             await asyncio.to_thread(change_devices, world)
-            report = await world.last_report()
             await world.client.call("warmMigration.cutover", id=report["id"])
         finally:
             target_vm = await moving

@@ -16,7 +16,7 @@ import pytest
 from tests import forked
 from tests.pools import start_site
 from tests.scenarios.conftest import Worlds, asked_of
-from tests.scenarios.test_migration import ended
+from tests.scenarios.waiting import ended, until, until_connected
 from xo_warmig.cli.access import FILE_NAME, Access
 from xo_warmig.client import Client, ConnectionLost, connect, persistently
 from xo_warmig.model.units import MIB
@@ -82,9 +82,7 @@ async def standing(directory: Path, site: Site) -> AsyncIterator[Standing]:
             for pool in site.pools:
                 named = {"host": pool.url, "username": pool.username, "password": pool.password}
                 await client.call("server.add", allowUnauthorized=True, **named)
-            async with asyncio.timeout(_SECONDS):
-                while any(each["status"] != "connected" for each in await client.call("server.getAll")):
-                    await asyncio.sleep(0.05)
+            await until_connected(client)
         yield server
     finally:
         await server.end(signal.SIGTERM)
@@ -107,9 +105,7 @@ async def test_a_call_joins_the_one_that_runs(worlds: Worlds) -> None:
     """At once, in the middle, and after the end: one answer, and one VM on the target."""
     async with worlds() as world:
         calls = [asyncio.ensure_future(world.migrate()) for _ in range(3)]
-        async with asyncio.timeout(30):
-            while not (reports := await world.client.call("warmMigration.list")) or reports[0]["phase"] == "planned":
-                await asyncio.sleep(0.02)
+        await until(world, lambda report: report["phase"] != "planned")
         calls.append(asyncio.ensure_future(world.migrate()))
         answers = {await call for call in calls}
         assert (await ended(world))["phase"] == "done"

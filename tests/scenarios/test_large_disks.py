@@ -7,8 +7,8 @@ import pytest
 
 from tests.scenarios.conftest import warned
 from tests.scenarios.test_blocks import see_clean, transfers
-from tests.scenarios.test_migration import ended
 from tests.scenarios.test_refusals import refused
+from tests.scenarios.waiting import ended
 from xo_warmig.model.units import GIB, KIB, MIB, TIB
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, VmConfig
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from tests.scenarios.test_migration import ended, hashes
+from tests.scenarios.test_migration import hashes
+from tests.scenarios.waiting import ended
 from xo_warmig.model.rates import WrittenRates
 from xo_warmig.model.units import KIB, MIB
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, VmConfig

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.scenarios.conftest import warned
-from tests.scenarios.test_hold import report_of, until_holding
 from tests.scenarios.test_migration import hashes
+from tests.scenarios.waiting import ended, until, until_phase
 from xo_warmig.model.units import KIB, MIB
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, VmConfig
 
@@ -32,13 +32,6 @@ def vm_of(name: str, disks: int, allocated_bytes: int, guest: GuestConfig = QUIE
 async def start(world: World, nth: int, **options: Any) -> str:
     """``warmMigration.start`` of the source's VM with that number; its id."""
     return str(await world.start(vm=world.source.vms[nth].uuid, startDestinationVm=False, **options))
-
-
-async def end_of(world: World, migration: str) -> dict[str, Any]:
-    async with asyncio.timeout(120):
-        while (report := await report_of(world, migration))["finished"] is None:
-            await asyncio.sleep(0.05)
-    return report
 
 
 async def connections(world: World) -> int:
@@ -69,7 +62,7 @@ async def test_three_large_disks_of_three_vms_are_all_read_over_nbd(worlds: Worl
     vms = [vm_of(f"web-{n}", 1, 72 * MIB) for n in range(3)]
     async with worlds(vms=vms, source=SOURCE) as world:
         running = [await start(world, nth, maxRate=24 * MIB) for nth in range(3)]
-        ends = asyncio.gather(*(end_of(world, each) for each in running))
+        ends = asyncio.gather(*(ended(world, each, 120) for each in running))
         most = 0
         while not ends.done():
             most = max(most, await connections(world))
@@ -85,7 +78,7 @@ async def test_twelve_disks_take_turns_where_nothing_but_nbd_is_allowed(worlds: 
     guest = GuestConfig(kind="blocks", rate=24 * MIB, cluster=64 * KIB, span=4 * MIB, disks=list(range(12)))
     vm = vm_of("db", 12, 4 * MIB, guest)
     async with worlds(vms=[vm], source=SOURCE) as world:
-        report = await end_of(world, await start(world, 0, transport="nbd", maxPasses=2))
+        report = await ended(world, await start(world, 0, transport="nbd", maxPasses=2), 120)
         assert sum(disk["readBytes"] > 0 for disk in report["passes"][-1]["disks"]) > 10
         await see_copied_by_blocks(world, 0, report)
 
@@ -95,19 +88,19 @@ async def test_a_final_pass_waits_for_no_full_pass_of_others(worlds: Worlds) -> 
     web = vm_of("web", 1, 16 * MIB, GuestConfig(kind="blocks", rate=MIB, span=16 * MIB))
     async with worlds(vms=[web, vm_of("db", MOST_PER_HOST, 16 * MIB)], source=SOURCE) as world:
         held = await start(world, 0, transport="nbd", cutover="hold", minPassInterval=5, targetDowntime=60)
-        await until_holding(world, held)
+        await until_phase(world, "holding", held)
         full = await fill_the_host(world, 1)
         await world.client.call("warmMigration.cutover", id=held)
-        report = await end_of(world, held)
+        report = await ended(world, held, 120)
         await see_copied_by_blocks(world, 0, report)
         final = report["passes"][-1]
         print("final pass:", final["seconds"], "s, open", final["disks"][0]["openSeconds"], "s")
         assert final["bytes"] > 0
         assert final["disks"][0]["openSeconds"] < 5.0
-        other = await report_of(world, full)
+        other = await world.last_report(full)
         assert (other["phase"], other["finished"]) == ("copying", None)
         await world.client.call("warmMigration.cancel", id=full)
-        assert (await end_of(world, full))["phase"] == "cancelled"
+        assert (await ended(world, full, 120))["phase"] == "cancelled"
 
 
 async def test_whoever_waits_for_a_connection_says_so_and_can_be_cancelled(worlds: Worlds) -> None:
@@ -115,14 +108,11 @@ async def test_whoever_waits_for_a_connection_says_so_and_can_be_cancelled(world
     async with worlds(vms=[vm_of("web", 1, 16 * MIB), vm_of("db", MOST_PER_HOST, 16 * MIB)], source=SOURCE) as world:
         full = await fill_the_host(world, 1)
         waiting = await start(world, 0, transport="nbd")
-        async with asyncio.timeout(20):
-            while (report := await report_of(world, waiting))["waitingFor"] != "slot":
-                assert report["finished"] is None, report["error"]
-                await asyncio.sleep(0.05)
+        report = await until(world, lambda report: report["waitingFor"] == "slot", waiting, 20)
         assert "NBD connections" in report["waitingReason"]
         assert warned(report) == []
         assert await connections(world) == MOST_PER_HOST
         for each in (waiting, full):
             await world.client.call("warmMigration.cancel", id=each)
         async with asyncio.timeout(20):
-            assert [(await end_of(world, each))["phase"] for each in (waiting, full)] == ["cancelled"] * 2
+            assert [(await ended(world, each, 120))["phase"] for each in (waiting, full)] == ["cancelled"] * 2

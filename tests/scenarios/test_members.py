@@ -9,6 +9,7 @@ import pytest
 from tests.pools import XapiSession
 from tests.scenarios.conftest import World, Worlds, small_vm
 from tests.scenarios.test_migration import hashes
+from tests.scenarios.waiting import copied
 from xo_warmig.model.units import MIB
 from xo_warmig.simulator.launch import Pool
 from xo_warmig.simulator.site import DiskConfig, GuestConfig
@@ -79,14 +80,3 @@ async def test_a_master_that_is_replaced_while_nobody_asks_for_anything(worlds: 
 async def masters(world: World) -> dict[str, str]:
     """By the servers' addresses, as the server shows them."""
     return {each["host"]: each["master"] for each in await world.client.call("server.getAll")}
-
-
-async def copied(world: World, count_bytes: int) -> None:
-    """Wait until so much of the full pass was sent."""
-    async with asyncio.timeout(60):
-        while True:
-            reports = await world.client.call("warmMigration.list")
-            current = reports[0].get("currentPass") if reports else None
-            if current and sum(disk["doneBytes"] for disk in current["disks"]) >= count_bytes:
-                return
-            await asyncio.sleep(0.1)

@@ -5,22 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.scenarios.waiting import ended
 from xo_warmig.model.units import GIB, MIB
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, VmConfig
 
 World = Any
 Worlds = Callable[..., Any]
 MOST_PSS_KIB = 250 * 1024
-
-
-async def ended(world: World) -> dict[str, Any]:
-    """The newest migration's report, once nothing more is to be done."""
-    async with asyncio.timeout(30):
-        while True:
-            report: dict[str, Any] = await world.last_report()
-            if report["phase"] in ("done", "failed", "cancelled", "awaiting_commit"):
-                return report
-            await asyncio.sleep(0.02)
 
 
 async def hashes(world: World, pool: Any, vm: str) -> list[str]:

@@ -6,7 +6,8 @@ import pytest
 
 from tests.pools import tiny_vm
 from tests.scenarios.conftest import World, Worlds
-from tests.scenarios.test_migration import ended, hashes
+from tests.scenarios.test_migration import hashes
+from tests.scenarios.waiting import ended
 from xo_warmig.simulator.launch import Pool
 
 WEAK_IN_TLS = ["OLD_TLS", "NO_FORWARD_SECRECY", "WEAK_HOST_KEY"]

@@ -8,7 +8,8 @@ import pytest
 
 from tests.pools import XapiSession, tiny_vm
 from tests.scenarios.conftest import World, Worlds
-from tests.scenarios.test_migration import ended, hashes
+from tests.scenarios.test_migration import hashes
+from tests.scenarios.waiting import ended
 from xo_warmig.simulator.site import GuestConfig
 
 REFUSED = "VM_INCOMPATIBLE_WITH_THIS_HOST"  # with vm, host and text (reference: xapi.md 4.9)

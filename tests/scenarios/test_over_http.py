@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.scenarios.waiting import until_phase
+
 Worlds = Callable[..., Any]
 
 
@@ -90,7 +92,7 @@ async def test_a_migration_over_http(worlds: Worlds, closed_in_the_end: Callable
         assert begun.status == 202
         task = begun.body["taskId"]
         await events.until(id=task, status="pending")
-        report = await holding(world)
+        report = await until_phase(world, "holding")
         for vm in (world.vm, report["targetVm"]):
             refused = await rest(f"/vms/{vm}", "DELETE")
             assert (refused.status, refused.body["data"]["code"]) == (403, "BEING_MIGRATED")
@@ -111,11 +113,3 @@ async def test_a_migration_over_http(worlds: Worlds, closed_in_the_end: Callable
         assert world.vm not in [vm["uuid"] for vm in (await world.state(world.source))["vms"]]
         assert (await rest(f"/vms/{ended['result']}/actions/hard_shutdown?sync=true", "POST")).status == 204
         assert (await rest(f"/vms/{ended['result']}", "DELETE")).status == 204
-
-
-async def holding(world: Any) -> dict[str, Any]:
-    """The newest migration's report, once it waits for a word."""
-    async with asyncio.timeout(60):
-        while (report := dict(await world.last_report()))["phase"] != "holding":
-            await asyncio.sleep(0.05)
-    return report

@@ -1,6 +1,5 @@
 """Certificates of a pool's hosts, beyond a restart of the server: of a release whose master does not tell them."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 
 from tests.pools import start_site, tiny_vm
 from tests.scenarios.conftest import Served, add_pools, asked_of, served_here
+from tests.scenarios.waiting import until_connected
 from tests.xapi.test_members_over_tls import give_other_certificate, shown_by
 from xo_warmig.client import CallFailed
 from xo_warmig.model.units import MIB
@@ -29,9 +29,8 @@ def pools() -> list[PoolConfig]:
 @asynccontextmanager
 async def served(state_dir: Path) -> AsyncIterator[Served]:
     """Started, and connected to whatever it knows."""
-    async with served_here(state_dir) as server, asyncio.timeout(60):
-        while any(each["status"] != "connected" for each in await server.client.call("server.getAll")):
-            await asyncio.sleep(0.05)
+    async with served_here(state_dir) as server:
+        await until_connected(server.client)
         yield server
 
 
@@ -60,6 +59,5 @@ async def test_a_host_that_shows_another_certificate_after_a_restart_is_refused(
             await server.client.call("server.remove", id=known)
             added = {"host": old.url, "username": old.username, "password": old.password, "allowUnauthorized": True}
             await server.client.call("server.add", **added)
-            while (await server.client.call("server.getAll"))[-1]["status"] != "connected":
-                await asyncio.sleep(0.05)
+            await until_connected(server.client)
             await migrate(server, site, 1)

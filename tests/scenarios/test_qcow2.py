@@ -8,9 +8,10 @@ import pytest
 
 from tests.pools import XapiSession
 from tests.scenarios.conftest import small_vm, warned
-from tests.scenarios.test_blocks import held, see_clean, transfers
-from tests.scenarios.test_migration import ended, hashes
+from tests.scenarios.test_blocks import see_clean, transfers
+from tests.scenarios.test_migration import hashes
 from tests.scenarios.test_refusals import refused
+from tests.scenarios.waiting import ended, until_phase
 from xo_warmig.model.units import MIB
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, VmConfig
 
@@ -100,9 +101,7 @@ async def test_a_log_that_is_lost_before_the_cutover_costs_a_pass_and_no_downtim
         asking = asyncio.ensure_future(
             world.migrate(cutover="hold", minPassInterval=HOLD_SECONDS, startDestinationVm=False)
         )
-        async with asyncio.timeout(60):
-            while not asking.done() and not await held(world):
-                await asyncio.sleep(0.05)
+        await until_phase(world, "holding")
         before = len(await passes(world))
         await asyncio.to_thread(lose_logs, world)
         await world.client.call("warmMigration.cutover", id=(await world.last_report())["id"])

@@ -9,6 +9,7 @@ import pytest
 import XenAPI
 from websockets.asyncio.client import connect
 
+from tests.scenarios.waiting import until
 from xo_warmig.client import CallFailed, websocket_url
 from xo_warmig.model.units import GIB
 from xo_warmig.simulator.site import DiskConfig, VmConfig
@@ -120,8 +121,7 @@ async def test_a_second_call_joins_and_another_is_refused(worlds: Worlds) -> Non
     """The same call joins the running migration; another SR or other flags are an incorrect state."""
     async with worlds(source={"bandwidth": 32 * 1024 * 1024}) as world:
         first: Awaitable[str] = asyncio.ensure_future(world.migrate())
-        while not await world.client.call("warmMigration.list"):
-            await asyncio.sleep(0.01)
+        await until(world, lambda _: True)
         with pytest.raises(CallFailed) as error:
             await world.migrate(startDestinationVm=False)
         assert error.value.rpc_code == 25

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.faults.rules_of_power import SOURCE_BLOCKS
-from tests.scenarios.test_broken_passes import ended, see_equal, until, vm_with
+from tests.scenarios.test_broken_passes import see_equal, vm_with
+from tests.scenarios.waiting import until, until_phase
 from xo_warmig.client import CallFailed
 from xo_warmig.engine.settings import Settings
 from xo_warmig.model.units import MIB
@@ -23,7 +24,7 @@ async def test_what_the_target_wrote_is_discarded_only_when_told(worlds: Worlds)
     """Refused without the word; with it the target is off and blocked, the source runs, and the next try is right byte for byte."""
     async with worlds(vms=[vm_with(32 * MIB)]) as world:
         target = await world.migrate(commit="manual")
-        report = await until(world, lambda report: report["phase"] == "awaiting_commit")
+        report = await until_phase(world, "awaiting_commit")
         written = await world.control(world.target, "guest", vm=target, write=8 * MIB)
         assert written["written"] == 8 * MIB
         with pytest.raises(CallFailed) as caught:
@@ -33,7 +34,7 @@ async def test_what_the_target_wrote_is_discarded_only_when_told(worlds: Worlds)
         assert (await world.vm_of(world.source, world.vm))["power_state"] == "Halted"
 
         await world.client.call("warmMigration.rollback", id=report["id"], discardTargetChanges=True)
-        report = await until(world, ended)
+        report = await until(world, lambda report: report["finished"] is not None)
         assert (report["phase"], report["error"]["code"]) == ("failed", "ROLLED_BACK")
         copy, source = await world.vm_of(world.target, target), await world.vm_of(world.source, world.vm)
         assert copy["power_state"] == "Halted"
@@ -60,7 +61,7 @@ async def test_the_destination_is_cut_off_just_after_it_took_the_start(
         await _see_nothing_started(world)
         await asyncio.to_thread(world.target.restart)
         target = await migration
-        report = await until(world, ended)
+        report = await until(world, lambda report: report["finished"] is not None)
         assert report["phase"] == "done", report["error"]
         assert (await world.vm_of(world.target, target))["power_state"] == "Running"
         source = await world.vm_of(world.source, world.vm)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.pools import XapiSession
 from tests.scenarios.conftest import small_vm
+from tests.scenarios.waiting import until_phase
 from xo_warmig.client import CallFailed
 from xo_warmig.model.units import MIB
 from xo_warmig.simulator.site import DiskConfig, GuestConfig, VifConfig, VmConfig
@@ -47,9 +48,7 @@ async def test_what_needs_a_started_target_arrives(worlds: Worlds) -> None:
     """HA, auto-power-on, addresses, caching; and the vTPM stays unique, the serial number the guest's."""
     async with worlds(vms=[equipped_vm()]) as world:
         target = await world.migrate()
-        async with asyncio.timeout(30):
-            while (report := await world.last_report())["phase"] != "done":
-                await asyncio.sleep(0.05)
+        report = await until_phase(world, "done")
         seen = await asyncio.to_thread(look, world, target)
         codes = {warning["code"] for warning in report["warnings"]}
     assert (seen["vm"]["ha_restart_priority"], seen["vm"]["other_config"]["auto_poweron"]) == ("best-effort", "true")

@@ -9,7 +9,8 @@ import pytest
 from tests.pools import tiny_vm
 from tests.scenarios.conftest import warned
 from tests.scenarios.test_blocks import see_clean
-from tests.scenarios.test_migration import ended, hashes
+from tests.scenarios.test_migration import hashes
+from tests.scenarios.waiting import ended, until_phase
 from xo_warmig.client import CallFailed
 from xo_warmig.model.units import KIB, MIB
 
@@ -57,11 +58,9 @@ async def test_a_byte_flipped_in_the_downtime_is_found(worlds: Worlds) -> None:
     async with worlds(vms=[tiny_vm("web-1")], target=BY_BLOCKS) as world:
         await world.control(world.source, "guest", vm=world.vm, rate=MIB)
         asking = asyncio.ensure_future(world.migrate(verify="full", cutover="hold"))
-        async with asyncio.timeout(60):
-            while not (reports := await world.client.call("warmMigration.list")) or reports[0]["phase"] != "holding":
-                await asyncio.sleep(0.02)
+        held = await until_phase(world, "holding")
         await world.control(world.target, "faults", match="import_raw_vdi", kind="corrupt", at=IN_DATA)
-        await world.client.call("warmMigration.cutover", id=reports[0]["id"])
+        await world.client.call("warmMigration.cutover", id=held["id"])
         with pytest.raises(CallFailed) as failed:
             await asking
         assert failed.value.code == "READ_BACK_MISMATCH"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.scenarios.conftest import Worlds, add_pools, served_apart
-from tests.scenarios.test_migration import ended
+from tests.scenarios.waiting import ended
 from xo_warmig.client import Client
 
 SCRIPT = Path(__file__).parents[1] / "conformance" / "xo_conformance.py"
