@@ -9,7 +9,7 @@ from tests.scenarios.waiting import copied, ended, until
 from xo_warmig.model.units import MIB
 from xo_warmig.simulator.site import DiskConfig, GuestConfig
 
-SERVES = {"hosts": 2, "bandwidth": 12 * MIB, "nbd_purpose": "insecure_nbd"}
+SERVES = {"hosts": 2, "bandwidth": 24 * MIB, "nbd_purpose": "insecure_nbd"}
 
 
 async def begun(world: World) -> str:
