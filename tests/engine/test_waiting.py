@@ -37,14 +37,20 @@ def test_a_pool_that_is_away_in_the_full_copy_is_what_it_waits_for(play: Any, ca
     play(body)
 
 
+async def waiting_halted(scene: Scene) -> str:
+    """The migration of a halted VM whose pool does not come back."""
+    scene.world.vm.power = PowerState.HALTED
+    scene.world.always["source.open_export"] = PoolUnreachable("the host of its disks is down")
+    migration = await scene.start()
+    await asyncio.sleep(200)
+    return migration
+
+
 def test_a_halted_vm_s_only_pass_begins_again_when_the_pool_is_back(play: Any) -> None:
     """All of it is sent again (R22), however often that was tried in vain; and a word ends the wait."""
 
     async def body(scene: Scene) -> None:
-        scene.world.vm.power = PowerState.HALTED
-        scene.world.always["source.open_export"] = PoolUnreachable("the host of its disks is down")
-        migration = await scene.start()
-        await asyncio.sleep(200)
+        migration = await waiting_halted(scene)
         report = scene.engine.report(migration)
         assert (report.phase, report.waiting_for) == (Phase.FINALISING, WaitingFor.POOL)
         assert len(report.passes) > MOST_FINAL_PASSES
@@ -81,10 +87,7 @@ def test_who_waits_for_a_halted_vm_s_pool_can_be_cancelled(play: Any) -> None:
     """The source is as it was."""
 
     async def body(scene: Scene) -> None:
-        scene.world.vm.power = PowerState.HALTED
-        scene.world.always["source.open_export"] = PoolUnreachable("the host of its disks is down")
-        migration = await scene.start()
-        await asyncio.sleep(300)
+        migration = await waiting_halted(scene)
         await asyncio.wait_for(scene.engine.cancel(migration), 30)
         assert scene.engine.report(migration).phase is Phase.CANCELLED
         assert scene.world.vm.blocked == {}

@@ -168,10 +168,6 @@ class Pool(Protocol):
         """Open a VHD export of ``vdi``, or of what differs from ``base``. Not repeatable: each call is a new connection."""
         ...
 
-    async def image_format(self, vdi: str) -> str:
-        """In which format storage keeps a disk or snapshot (see ``Disk``)."""
-        ...
-
     async def against_nbd(self) -> str:
         """Why the pool serves no disk over NBD, in words; "" when it does."""
         ...
@@ -363,6 +359,10 @@ class TargetPool(Pool, Protocol):
 
     async def detach_disk(self, vm: str, vdi: str) -> None:
         """Take the VBD on a disk from a halted VM that this migration made. One that is gone already is success."""
+        ...
+
+    async def image_format(self, vdi: str) -> str:
+        """In which format storage keeps a disk (see ``Disk``)."""
         ...
 
     async def open_import(self, vdi: str) -> Import:

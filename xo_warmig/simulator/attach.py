@@ -97,10 +97,15 @@ def take_away_leaked(db: "Database", dom0: str) -> None:
     """
     with db.lock:
         for vbd in list(db.row("VM", dom0)["VBDs"]):
-            vdi = db.row("VBD", vbd)["VDI"]
-            db.delete("VBD", vbd)
-            note_hosts(db, vdi)
-            refresh(db, "VDI", vdi)
+            _destroy(db, vbd)
+
+
+def _destroy(db: "Database", vbd: str) -> None:
+    """With the lock held."""
+    vdi = db.row("VBD", vbd)["VDI"]
+    db.delete("VBD", vbd)
+    note_hosts(db, vdi)
+    refresh(db, "VDI", vdi)
 
 
 def note_hosts(db: "Database", vdi: str) -> None:
@@ -156,7 +161,6 @@ def _let_go(pool: "SimPool", key: str, vbd: str) -> None:
     db = pool.db
     if not db.exists("VBD", vbd):
         return
-    vdi = db.row("VBD", vbd)["VDI"]
     if db.row("VM", db.row("VBD", vbd)["VM"])["resident_on"] in pool.down:
         return  # the control domain that would do so has no power
     if db.row("VBD", vbd)["currently_attached"]:
@@ -165,6 +169,4 @@ def _let_go(pool: "SimPool", key: str, vbd: str) -> None:
             plug_out(db, vbd)
     with db.lock:
         if db.exists("VBD", vbd):
-            db.delete("VBD", vbd)
-        note_hosts(db, vdi)
-        refresh(db, "VDI", vdi)
+            _destroy(db, vbd)
